@@ -1,0 +1,29 @@
+// One tool for lint and format: the wire tables are aligned by hand, and formatters that
+// reprint whole files cannot leave them so.
+import stylistic from '@stylistic/eslint-plugin'
+import { defineConfig, globalIgnores } from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+export default defineConfig(
+  globalIgnores(['dist/', 'docs/', 'node_modules/']),
+  tseslint.configs.strictTypeChecked,
+  { languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js', 'vitest.config.ts'] }, tsconfigRootDir: import.meta.dirname } } },
+  stylistic.configs.customize({ indent: 2, quotes: 'single', semi: false, braceStyle: '1tbs', arrowParens: false }),
+  {
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-non-null-assertion': 'off', // noUncheckedIndexedAccess makes them the way to say "this index is ours"
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/prefer-literal-enum-member': 'off',
+      '@stylistic/max-len': ['error', { code: 160, ignoreUrls: true, ignoreRegExpLiterals: true }],
+      '@stylistic/key-spacing': ['error', { mode: 'minimum' }],
+      '@stylistic/no-multi-spaces': ['error', { ignoreEOLComments: true, exceptions: { Property: true, ArrayExpression: true, VariableDeclarator: true, TSTypeAnnotation: true, TSPropertySignature: true, CallExpression: true, ImportDeclaration: true } }],
+      '@stylistic/max-statements-per-line': 'off',
+      '@stylistic/multiline-ternary': 'off',
+      '@stylistic/operator-linebreak': 'off',
+      '@stylistic/quote-props': 'off',
+      '@stylistic/generator-star-spacing': ['error', 'after'],
+      '@stylistic/yield-star-spacing': ['error', 'after'],
+    },
+  },
+)
