@@ -1,0 +1,256 @@
+/**
+ * Commands: many in one datagram, one outcome for each.
+ *
+ * Whatever is asked in one turn of the event loop goes out together. Only the last message of a datagram
+ * asks for an acknowledgement: the kernel works through them in order, and answers one that failed whether
+ * asked to or not, so those not named when the acknowledgement is in were done.
+ *
+ * @module
+ */
+
+import { randomInt } from 'node:crypto'
+import createDebug from 'debug'
+import { Output, type Input } from './codec.js'
+import type { NetlinkError } from './errors.js'
+import { addFlags, eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message } from './message.js'
+import { Watchdog, type Pace } from './pace.js'
+import { refused, type Outcome, type Request } from './request.js'
+import type { KernelSocket, OpenSocket } from './socket.js'
+
+const debug = createDebug('ipvs-nl:netlink')
+
+/** An error reply charges the receive buffer this much and twice its request, which it echoes; an answer with content a page or two. */
+const ERROR_COST = 1024
+const ANSWER_COST = 9216
+/** So many error replies fit the default receive buffer whatever is in them. */
+const LARGEST_BATCH = 128
+
+const DONE: Outcome<undefined> = Object.freeze({ status: 'fulfilled', value: undefined })
+
+const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
+
+/** Requests that were asked together. */
+interface Batch {
+  readonly requests: readonly Request<unknown>[]
+  readonly outcomes: (Outcome<unknown> | undefined)[]
+  /** The next to be sent. */
+  next: number
+  /** How many have no outcome yet. */
+  open: number
+  readonly signal: AbortSignal | undefined
+  settled(): void
+}
+
+/** A request on the wire. */
+interface Slot { readonly batch: Batch; readonly index: number }
+
+/** The socket that carries commands. */
+export class Commands {
+  readonly #socket: KernelSocket
+  readonly #pace: Pace
+  readonly #watchdog: Watchdog
+  readonly #out = new Output(32768)
+  readonly #queue: Batch[] = []
+  /** The most bytes of one datagram: the send buffer less the kernel's own margin. */
+  readonly #largest: number
+  /** What is on the wire: the first's sequence number, and all in order. */
+  #first = 0
+  #sent: Slot[] = []
+  #scheduled = false
+  #pumping = false
+  #closed: NetlinkError | undefined
+
+  constructor(open: OpenSocket, protocol: number, pace: Pace, timeLimit: number) {
+    this.#pace = pace
+    this.#watchdog = new Watchdog(timeLimit, () => this.#lost(ETIMEDOUT))
+    this.#socket = open(protocol, {
+      datagram: (from, length) => this.#datagram(from, length),
+      failed: (error, fatal) => {
+        this.#lost(error.errno)
+        if (fatal) this.close(error)
+      },
+    })
+    this.#largest = this.#socket.sendBuffer - 32
+  }
+
+  /** Asks all of them, in order. Resolves when each has its outcome; never rejects. */
+  batch(requests: readonly Request<unknown>[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+    return new Promise(resolve => {
+      const outcomes = new Array<Outcome<unknown> | undefined>(requests.length).fill(undefined)
+      const batch: Batch = {
+        requests, outcomes, next: 0, open: requests.length, signal,
+        settled: () => {
+          signal?.removeEventListener('abort', giveUp)
+          resolve(outcomes as Outcome<unknown>[])
+        },
+      }
+      const giveUp = (): void => this.#giveUp(batch, () => signal?.reason)
+      if (requests.length === 0) resolve([])
+      else if (this.#closed) this.#giveUp(batch, request => refused(request, this.#closed!.errno, { why: this.#closed!.message }))
+      else if (signal?.aborted) giveUp()
+      else {
+        signal?.addEventListener('abort', giveUp, { once: true })
+        this.#queue.push(batch)
+        this.#schedule()
+      }
+    })
+  }
+
+  /** Settles everything with the reason and closes the socket. */
+  close(reason: NetlinkError): void {
+    if (this.#closed) return
+    this.#closed = reason
+    this.#watchdog.stop()
+    for (const { batch, index } of this.#sent.splice(0)) this.#settle(batch, index, rejection(batch.requests[index]!, reason.errno, reason.message))
+    for (const batch of this.#queue.splice(0)) this.#giveUp(batch, request => refused(request, reason.errno, { why: reason.message }))
+    this.#socket.close()
+  }
+
+  /** Everything asked in this turn of the loop shares datagrams, as it starts when the caller's code is done. */
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#pumping || this.#sent.length > 0 || this.#closed) return
+    this.#pumping = true
+    this.#socket.ref()
+    try {
+      while (this.#queue.length > 0) {
+        if (!this.#pace.spend(this.#out.length, () => this.#pump())) return
+        if (!this.#fill()) continue
+        try {
+          this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
+        } catch (error) {
+          this.#lost((error as NetlinkError).errno)
+          continue
+        }
+        // The kernel has answered by now; where its answer can be read, the loop need not turn for it.
+        while (this.#sent.length > 0 && this.#socket.receive());
+        if (this.#sent.length > 0) { this.#watchdog.start(); return }
+      }
+    } finally {
+      this.#pumping = false
+      if (this.#sent.length === 0 && this.#queue.length === 0) this.#socket.unref()
+    }
+  }
+
+  /** Writes as many of the queued requests as one datagram may carry; false where there were none to send. */
+  #fill(): boolean {
+    this.#out.length = 0
+    this.#first = randomInt(0x1_0000_0000) // nobody can answer for the kernel without guessing it
+    let cost = 0
+    let lastAt = 0
+    for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
+      for (; batch.next < batch.requests.length; batch.next++) {
+        const request = batch.requests[batch.next]!
+        const at = this.#write(request)
+        if (typeof at !== 'number') {
+          this.#settle(batch, batch.next, { status: 'rejected', reason: at })
+          continue
+        }
+        cost += ERROR_COST + 2 * (this.#out.length - at) + (request.read ? ANSWER_COST : 0)
+        const full = cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent.length === LARGEST_BATCH
+        if (full && this.#sent.length > 0) {
+          this.#out.length = at
+          return this.#closeDatagram(lastAt)
+        }
+        lastAt = at
+        this.#sent.push({ batch, index: batch.next })
+      }
+      this.#queue.shift()
+    }
+    return this.#sent.length > 0 && this.#closeDatagram(lastAt)
+  }
+
+  /** Appends a request and says where it begins; where it cannot be sent, appends nothing and says why. */
+  #write(request: Request<unknown>): number | Error {
+    const before = this.#out.length
+    try {
+      writeMessage(this.#out, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent.length >>> 0, to => request.write(to))
+      const size = this.#out.length - before
+      if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `${size} bytes are more than one message can be` })
+      return before
+    } catch (error) {
+      this.#out.length = before
+      return error as Error
+    }
+  }
+
+  /** The last message's outcome, asked for if need be, tells that all before it were worked through. */
+  #closeDatagram(lastAt: number): true {
+    const { batch, index } = this.#sent.at(-1)!
+    if (!batch.requests[index]!.read) addFlags(this.#out, lastAt, NLM_F_ACK)
+    debug('-> %d requests, %d bytes, from #%d: %s', this.#sent.length, this.#out.length, this.#first, batch.requests[index]!.name)
+    return true
+  }
+
+  #datagram(from: Input, length: number): void {
+    try {
+      eachMessage(from, length, message => this.#message(from, message))
+    } catch (error) {
+      debug('unreadable datagram: %o', error)
+      this.#lost(ENOBUFS)
+    }
+    if (this.#sent.length === 0) { this.#watchdog.stop(); this.#pump() } // brought by an event: what waits may go now
+  }
+
+  #message(from: Input, message: Message): void {
+    const position = message.seq - this.#first >>> 0
+    const slot = this.#sent[position]
+    if (!slot) return // late, or forged
+    const { batch, index } = slot
+    const request = batch.requests[index]!
+    if (message.type === NLMSG_ERROR) {
+      const { errno, extack } = readVerdict(from, message)
+      if (errno === 0) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel acknowledged it and answered nothing') : DONE)
+      else this.#settle(batch, index, { status: 'rejected', reason: refused(request, errno, { extack }) })
+    } else if (message.type >= NLMSG_MIN_TYPE && request.read) {
+      this.#settle(batch, index, attempt(() => request.read!(from, message.at, message.length)))
+    } else return
+    if (position === this.#sent.length - 1) this.#finish()
+  }
+
+  /** The last one's outcome is in: those before it that the kernel did not name were done. */
+  #finish(): void {
+    for (const { batch, index } of this.#sent) {
+      const request = batch.requests[index]!
+      if (batch.outcomes[index] === undefined) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel answered nothing') : DONE)
+    }
+    this.#sent = []
+  }
+
+  /** The answers will not come: nobody can say what became of what was sent. */
+  #lost(errno: number): void {
+    for (const { batch, index } of this.#sent.splice(0)) {
+      this.#settle(batch, index, rejection(batch.requests[index]!, errno, 'its outcome is unknown, read the state again'))
+    }
+    this.#watchdog.stop()
+    if (this.#queue.length > 0) this.#schedule()
+    else if (!this.#closed) this.#socket.unref()
+  }
+
+  #giveUp(batch: Batch, reason: (request: Request<unknown>) => unknown): void {
+    while (batch.next < batch.requests.length) {
+      const index = batch.next++
+      this.#settle(batch, index, { status: 'rejected', reason: reason(batch.requests[index]!) })
+    }
+  }
+
+  #settle(batch: Batch, index: number, outcome: Outcome<unknown>): void {
+    if (batch.outcomes[index] !== undefined) return
+    batch.outcomes[index] = outcome
+    if (--batch.open === 0) batch.settled()
+  }
+}
+
+const rejection = (request: Request<unknown>, errno: number, why: string): Outcome<never> => ({ status: 'rejected', reason: refused(request, errno, { why }) })
+
+function attempt<T>(run: () => T): Outcome<T> {
+  try { return { status: 'fulfilled', value: run() } } catch (reason) { return { status: 'rejected', reason } }
+}

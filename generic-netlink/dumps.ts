@@ -1,0 +1,197 @@
+/**
+ * Dumps: the kernel lists a whole table, part by part.
+ *
+ * A socket carries one dump at a time and refuses others meanwhile, so dumps have a socket of their own
+ * and stand in a queue. A dump that failed half way must not look like a short table: the errno of DONE
+ * is read, a part that was cut is an error, and one that the kernel calls inconsistent is asked for again.
+ *
+ * @module
+ */
+
+import { randomInt } from 'node:crypto'
+import createDebug from 'debug'
+import { Output, type Input } from './codec.js'
+import { NetlinkError } from './errors.js'
+import {
+  eachMessage, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message, type Verdict,
+} from './message.js'
+import { Watchdog, type Pace } from './pace.js'
+import { refused, type Request } from './request.js'
+import type { KernelSocket, OpenSocket } from './socket.js'
+
+const debug = createDebug('ipvs-nl:netlink')
+
+/** A dump that the kernel says was disturbed is asked for again this often. */
+const RETRIES = 3
+
+const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
+
+interface Dump {
+  readonly request: Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
+  rows: unknown[]
+  attempts: number
+  interrupted: boolean
+  /** The first error while reading; the rest of the dump is drained all the same. */
+  error: unknown
+  settled: boolean
+  finish(error: unknown): void
+}
+
+/** The socket that carries dumps. */
+export class Dumps {
+  readonly #open: () => KernelSocket
+  readonly #pace: Pace
+  readonly #watchdog: Watchdog
+  readonly #out = new Output()
+  readonly #queue: Dump[] = []
+  /** Opened for the first dump, and anew after one that broke off: the kernel may still be at it. */
+  #socket: KernelSocket | undefined
+  /** The dump on the wire; its parts carry this sequence number. */
+  #running: Dump | undefined
+  #seq = 0
+  /** Bytes of the last part. */
+  #heard = 0
+  #scheduled = false
+  #pumping = false
+  #closed: NetlinkError | undefined
+
+  constructor(open: OpenSocket, protocol: number, pace: Pace, timeLimit: number) {
+    this.#pace = pace
+    this.#watchdog = new Watchdog(timeLimit, () => this.#broken(ETIMEDOUT, 'the kernel stopped answering'))
+    this.#open = () => open(protocol, {
+      datagram: (from, length) => this.#datagram(from, length),
+      failed: ({ errno, message }) => this.#broken(errno, `answers were lost (${message})`),
+    })
+  }
+
+  /** Asks for a dump and resolves with all its rows. */
+  dump<T>(request: Request<T>, signal?: AbortSignal): Promise<T[]> {
+    return new Promise((resolve, reject) => {
+      const dump: Dump = {
+        request: request as Dump['request'], rows: [], attempts: 0, interrupted: false, error: undefined, settled: false,
+        finish(error) {
+          if (dump.settled) return
+          dump.settled = true
+          signal?.removeEventListener('abort', giveUp)
+          if (error === undefined) resolve(dump.rows as T[])
+          else reject(error)
+        },
+      }
+      // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
+      const giveUp = (): void => dump.finish(signal?.reason ?? new Error('aborted'))
+      if (this.#closed) dump.finish(refused(request, this.#closed.errno, { why: this.#closed.message }))
+      else if (signal?.aborted) giveUp()
+      else {
+        signal?.addEventListener('abort', giveUp, { once: true })
+        this.#queue.push(dump)
+        this.#schedule()
+      }
+    })
+  }
+
+  /** Settles everything with the reason and closes the socket. */
+  close(reason: NetlinkError): void {
+    if (this.#closed) return
+    this.#closed = reason
+    this.#watchdog.stop()
+    if (this.#running) this.#queue.unshift(this.#running)
+    this.#running = undefined
+    for (const dump of this.#queue.splice(0)) dump.finish(refused(dump.request, reason.errno, { why: reason.message }))
+    this.#socket?.close()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (!this.#closed && (this.#running ?? this.#start())) {
+        if (!this.#pace.spend(this.#heard, () => this.#pump())) return
+        this.#heard = 0
+        // The kernel makes the next part while this one is read, so each is there by now.
+        if (!this.#socket!.receive() && this.#running) { this.#watchdog.start(); return }
+      }
+    } finally {
+      this.#pumping = false
+      if (!this.#running && this.#queue.length === 0) this.#socket?.unref()
+    }
+  }
+
+  /** Puts the next dump on the wire; false where none waits. */
+  #start(): boolean {
+    for (let dump = this.#queue.shift(); dump; dump = this.#queue.shift()) {
+      if (dump.settled) continue
+      this.#out.length = 0
+      this.#seq = randomInt(0x1_0000_0000) // nobody can answer for the kernel without guessing it
+      try {
+        const { type, flags = 0 } = dump.request
+        writeMessage(this.#out, type, NLM_F_REQUEST | NLM_F_DUMP | flags, this.#seq, to => dump.request.write(to))
+        this.#socket ??= this.#open()
+        this.#socket.ref()
+        debug('-> dump #%d: %s', this.#seq, dump.request.name)
+        this.#running = dump
+        this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
+        return true
+      } catch (error) {
+        this.#running = undefined
+        dump.finish(error instanceof NetlinkError ? refused(dump.request, error.errno, { why: error.message }) : error)
+      }
+    }
+    return false
+  }
+
+  #datagram(from: Input, length: number): void {
+    this.#heard += length
+    try {
+      eachMessage(from, length, message => this.#message(from, message))
+    } catch (error) {
+      this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`)
+    }
+    this.#watchdog.stop()
+    this.#pump() // where an event brought it; otherwise the pump is at work
+  }
+
+  #message(from: Input, message: Message): void {
+    const dump = this.#running
+    if (!dump || message.seq !== this.#seq) return // of a dump that broke off, or forged
+    if (message.flags & NLM_F_DUMP_INTR) dump.interrupted = true
+    if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) this.#done(dump, readVerdict(from, message))
+    else if (message.type >= NLMSG_MIN_TYPE && dump.error === undefined && !dump.settled) {
+      try { dump.rows.push(dump.request.read(from, message.at, message.length)) } catch (error) { dump.error = error }
+    }
+  }
+
+  #done(dump: Dump, { errno, extack }: Verdict): void {
+    const how = dump.interrupted ? ', interrupted' : ''
+    debug('<- dump #%d: %s, %d rows, errno %d%s', this.#seq, dump.request.name, dump.rows.length, errno, how)
+    this.#running = undefined
+    if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
+    else if (!dump.interrupted) dump.finish(dump.error)
+    else if (++dump.attempts > RETRIES) dump.finish(refused(dump.request, EINTR, { why: `the table changed during each of ${dump.attempts} attempts to list it` }))
+    else {
+      dump.rows = []
+      dump.interrupted = false
+      dump.error = undefined
+      this.#queue.unshift(dump)
+    }
+  }
+
+  /** What runs cannot be finished, and nobody knows what else is on that socket. */
+  #broken(errno: number, why: string): void {
+    const dump = this.#running
+    this.#running = undefined
+    this.#watchdog.stop()
+    this.#socket?.close()
+    this.#socket = undefined
+    dump?.finish(refused(dump.request, errno, { why }))
+    if (this.#queue.length > 0) this.#schedule()
+  }
+}

@@ -1,0 +1,163 @@
+/** Generic netlink families: commands declared once, as a table, and called by name. */
+
+import createDebug from 'debug'
+import type { AttributeSet, Table } from './attributes.js'
+import type { Infer, Input, Output } from './codec.js'
+import type { Connection } from './connection.js'
+import { controller, GENL_ID_CTRL, genlmsghdr, type FamilyAttributes } from './controller.js'
+import { DecodeError, NetlinkError } from './errors.js'
+import { unwrap, type CallOptions, type Outcome, type Request } from './request.js'
+
+const debug = createDebug('ipvs-nl:netlink')
+
+/** One line of a family: the command's number, what it takes, and what it answers. */
+export type CommandRow = readonly [number: number, request: AttributeSet<Table>, reply?: AttributeSet<Table>]
+
+/** Commands by name. The names are the kernel's, in camelCase. */
+export type CommandTable = Readonly<Record<string, CommandRow>>
+
+/** A declared family. */
+export interface Family<C extends CommandTable> {
+  readonly name: string
+  readonly version: number
+  readonly commands: C
+}
+
+/** Declares a family. */
+export function family<const C extends CommandTable>(name: string, version: number, commands: C): Family<C> {
+  return { name, version, commands }
+}
+
+/** What a command takes. */
+export type Attributes<R extends CommandRow> = Infer<R[1]>
+
+/** What a command answers; nothing, where its row names no reply. */
+export type Reply<R extends CommandRow> = R extends readonly [number, AttributeSet<Table>, infer S] ? Infer<S> : undefined
+
+/** A command of a batch: its name, its attributes, and what it is about, for errors. */
+export type Command<C extends CommandTable> = { [K in keyof C & string]: readonly [name: K, attributes: Attributes<C[K]>, object?: string] }[keyof C & string]
+
+/** Options of one command. */
+export interface CommandOptions extends CallOptions {
+  /** The object it is about, for errors and logs: `udp 192.168.50.100:53`. */
+  readonly object?: string
+}
+
+/** A command that is answered by "done". */
+class CommandRequest implements Request<unknown> {
+  readonly name: string
+  declare readonly object?: string
+  readonly type: number
+  readonly #header: Infer<typeof genlmsghdr>
+  readonly #set: AttributeSet<Table>
+  readonly #attributes: object
+  protected readonly reply: AttributeSet<Table> | undefined
+
+  constructor(id: number, { name, version }: Family<CommandTable>, command: string, [cmd, request, reply]: CommandRow, attributes: object, object?: string) {
+    this.name = `${name} ${command}`
+    if (object !== undefined) this.object = object
+    this.type = id
+    this.#header = { cmd, version, reserved: 0 }
+    this.#set = request
+    this.#attributes = attributes
+    this.reply = reply
+  }
+
+  write(to: Output): void {
+    genlmsghdr.write(to, this.#header, {})
+    this.#set.write(to, this.#attributes, {})
+  }
+}
+
+/** A command that is answered by a message, or by many. */
+class QueryRequest extends CommandRequest {
+  read(from: Input, at: number, length: number): unknown {
+    if (length < genlmsghdr.size) throw new DecodeError(`${this.name}: an answer of ${length} bytes`)
+    return this.reply!.read(from, at + genlmsghdr.size, length - genlmsghdr.size, {})
+  }
+}
+
+const ENOENT = -2
+
+const isUnknown = (outcome: Outcome<unknown>): boolean =>
+  outcome.status === 'rejected' && outcome.reason instanceof NetlinkError && outcome.reason.errno === ENOENT
+
+/**
+ * A family, found in the running kernel.
+ *
+ * Its id holds until its module is unloaded; then every command answers ENOENT, the same as for a missing
+ * object. So after an ENOENT the id is looked up again, and if it is another one the command is repeated.
+ */
+export class FamilyClient<C extends CommandTable> {
+  readonly #connection: Connection
+  readonly #family: Family<C>
+  #id: number
+
+  private constructor(connection: Connection, family: Family<C>, id: number) {
+    this.#connection = connection
+    this.#family = family
+    this.#id = id
+  }
+
+  /** Looks a family up by name. The kernel loads the family's module if it must. Rejects with `ENOENT` where there is none. */
+  static async find<C extends CommandTable>(connection: Connection, family: Family<C>, options?: CallOptions): Promise<FamilyClient<C>> {
+    const { familyId } = await describeFamily(connection, family.name, options)
+    return new FamilyClient(connection, family, familyId!)
+  }
+
+  /** Runs one command. Rejects with NetlinkError. */
+  async call<K extends keyof C & string>(command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {}): Promise<Reply<C[K]>> {
+    return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
+  }
+
+  /** Runs many commands, in order, in as few datagrams as possible. Resolves with the outcome of each; never rejects. */
+  async batch(commands: readonly Command<C>[], { signal }: CallOptions = {}): Promise<Outcome<Reply<C[keyof C]>>[]> {
+    return await this.#batch(commands, signal) as Outcome<Reply<C[keyof C]>>[]
+  }
+
+  /** Lists all that the command knows. Rejects with NetlinkError. */
+  async dump<K extends keyof C & string>(command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {}): Promise<Reply<C[K]>[]> {
+    const run = (): Promise<unknown[]> => this.#connection.dump(this.#request(command, attributes, object), { signal })
+    try {
+      return await run() as Reply<C[K]>[]
+    } catch (error) {
+      if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#moved(signal))) throw error
+      return await run() as Reply<C[K]>[]
+    }
+  }
+
+  async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+    const run = (which: typeof commands): Promise<Outcome<unknown>[]> =>
+      this.#connection.batch(which.map(([command, attributes, object]) => this.#request(command, attributes, object)), { signal })
+    const outcomes = await run(commands)
+    if (!outcomes.some(isUnknown) || !await this.#moved(signal)) return outcomes
+    const again = await run(commands.filter((_, i) => isUnknown(outcomes[i]!)))
+    return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
+  }
+
+  #request(command: string, attributes: object, object?: string): Request<unknown> {
+    const row = this.#family.commands[command]
+    if (!row) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
+    return new (row[2] ? QueryRequest : CommandRequest)(this.#id, this.#family, command, row, attributes, object)
+  }
+
+  /** Whether the family has another id than it had: its module was loaded anew, and its state is gone. */
+  async #moved(signal?: AbortSignal): Promise<boolean> {
+    const { familyId } = await describeFamily(this.#connection, this.#family.name, { signal })
+    if (familyId === this.#id) return false
+    debug('the module of %s was loaded anew: id %d became %d', this.#family.name, this.#id, familyId)
+    this.#id = familyId!
+    return true
+  }
+}
+
+/** The family of families; its id is the same on every kernel. `CTRL_CMD_*` */
+const controllerFamily = family('nlctrl', 2, { getFamily: [3, controller, controller] })
+
+/** What the controller knows of a family: its id, version, commands and multicast groups. Rejects with `ENOENT` where there is no such family. */
+export async function describeFamily(connection: Connection, name: string, { signal }: CallOptions = {}): Promise<FamilyAttributes> {
+  const request = new QueryRequest(GENL_ID_CTRL, controllerFamily, 'getFamily', controllerFamily.commands.getFamily, { familyName: name }, name)
+  const description = await connection.ask(request, { signal }) as FamilyAttributes
+  if (description.familyId === undefined) throw new DecodeError(`the family ${name} has no id`)
+  return description
+}

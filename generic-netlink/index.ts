@@ -1,0 +1,31 @@
+/**
+ * The wire: typed generic netlink for Node, and the IPVS family as tables.
+ *
+ * @example
+ * ```ts
+ * import { Connection, FamilyClient, ipvs, NETLINK_GENERIC } from 'ipvs-nl/generic-netlink'
+ *
+ * await using connection = new Connection(NETLINK_GENERIC)
+ * const client = await FamilyClient.find(connection, ipvs)
+ * const { version } = await client.call('getInfo', {})
+ * for (const { service } of await client.dump('getService', {})) console.log(service)
+ * ```
+ *
+ * @module
+ */
+
+export { attributeSet, kernelName, list, type AttributeSet, type Row, type Table } from './attributes.js'
+export {
+  be16, be32, bits, by, bytes, enumeration, flag, Input, ip, ipv4, ipv6, Output, s32, string, struct, u8, u16, u32, u64,
+  type Bits, type Codec, type Fixed, type Infer, type Siblings,
+} from './codec.js'
+export { Connection, NETLINK_GENERIC, NETLINK_ROUTE, type ConnectionOptions } from './connection.js'
+export { controller, multicastGroup, operation, type FamilyAttributes } from './controller.js'
+export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
+export {
+  describeFamily, family, FamilyClient,
+  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type Family, type Reply,
+} from './family.js'
+export * from './ipvs.js'
+export type { CallOptions, Outcome, Request } from './request.js'
+export type { KernelSocket, OpenSocket, SocketListener } from './socket.js'

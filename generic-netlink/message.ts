@@ -1,0 +1,107 @@
+/** Netlink's own envelope: `struct nlmsghdr`, and the messages in which the kernel answers (`linux/netlink.h`). */
+
+import { attributeSet } from './attributes.js'
+import { HOST, string, u32, type Input, type Output } from './codec.js'
+import { DecodeError, type ExtendedAck } from './errors.js'
+
+export const NLMSG_NOOP = 1
+export const NLMSG_ERROR = 2
+export const NLMSG_DONE = 3
+/** Lower message types are netlink's own. */
+export const NLMSG_MIN_TYPE = 0x10
+
+export const NLM_F_REQUEST = 0x1
+export const NLM_F_ACK = 0x4
+/** In answers to a dump: the table changed underneath, and objects may be missing or doubled. */
+export const NLM_F_DUMP_INTR = 0x10
+/** In error messages: the request that follows was cut to its header. */
+export const NLM_F_CAPPED = 0x100
+/** In error messages: attributes follow. */
+export const NLM_F_ACK_TLVS = 0x200
+export const NLM_F_DUMP = 0x300
+
+export const HEADER_SIZE = 16
+const ERRNO_SIZE = 4
+const FLAGS_OFFSET = 6
+
+/** Appends a message around what `body` appends, and says where it begins. */
+export function writeMessage(to: Output, type: number, flags: number, seq: number, body: (to: Output) => void): number {
+  const at = to.take(HEADER_SIZE)
+  body(to)
+  to.align() // so that the next message of the same datagram begins where the kernel looks for it
+  to.view.setUint32(at, to.length - at, HOST)
+  to.view.setUint16(at + 4, type, HOST)
+  to.view.setUint16(at + FLAGS_OFFSET, flags, HOST)
+  to.view.setUint32(at + 8, seq, HOST)
+  to.view.setUint32(at + 12, 0, HOST)
+  return at
+}
+
+/** Adds flags to the message that begins at `at`. */
+export function addFlags({ view }: Output, at: number, flags: number): void {
+  view.setUint16(at + FLAGS_OFFSET, view.getUint16(at + FLAGS_OFFSET, HOST) | flags, HOST)
+}
+
+/** A message's header, and where its body lies. */
+export interface Message {
+  readonly type: number
+  readonly flags: number
+  readonly seq: number
+  /** The port id of the socket that it answers. */
+  readonly port: number
+  readonly at: number
+  readonly length: number
+}
+
+/** Calls `visit` for each message of a datagram. @throws DecodeError where a message claims more bytes than there are: the datagram was cut */
+export function eachMessage({ view }: Input, end: number, visit: (message: Message) => void): void {
+  for (let at = 0; at < end;) {
+    const size = at + HEADER_SIZE <= end ? view.getUint32(at, HOST) : 0
+    if (size < HEADER_SIZE || at + size > end) throw new DecodeError(`a netlink message of ${size} bytes in a datagram that has ${end - at} left`)
+    visit({
+      type: view.getUint16(at + 4, HOST), flags: view.getUint16(at + FLAGS_OFFSET, HOST), seq: view.getUint32(at + 8, HOST),
+      port: view.getUint32(at + 12, HOST), at: at + HEADER_SIZE, length: size - HEADER_SIZE,
+    })
+    at += size + 3 & ~3
+  }
+}
+
+/** `NLMSGERR_ATTR_*` */
+const extended = attributeSet('NLMSGERR_ATTR', {
+  msg:      [1, string(1024)],
+  offs:     [2, u32],
+  missType: [5, u32],
+})
+
+/** What an NLMSG_ERROR or NLMSG_DONE says. */
+export interface Verdict {
+  /** 0, or negative. */
+  readonly errno: number
+  readonly extack?: ExtendedAck
+}
+
+/** Reads the verdict in an NLMSG_ERROR or NLMSG_DONE. @throws DecodeError */
+export function readVerdict(from: Input, { type, flags, at, length }: Message): Verdict {
+  if (length < ERRNO_SIZE) {
+    if (type === NLMSG_DONE) return { errno: 0 }
+    throw new DecodeError(`an error message of ${length} bytes`)
+  }
+  const errno = from.view.getInt32(at, HOST)
+  if (!(flags & NLM_F_ACK_TLVS)) return { errno }
+  let skipped = ERRNO_SIZE
+  if (type === NLMSG_ERROR) {
+    if (length < ERRNO_SIZE + HEADER_SIZE) throw new DecodeError(`an error message of ${length} bytes`)
+    skipped += flags & NLM_F_CAPPED ? HEADER_SIZE : from.view.getUint32(at + ERRNO_SIZE, HOST) + 3 & ~3
+    if (skipped > length) throw new DecodeError('an error message echoes more than it holds')
+  }
+  const { msg, offs, missType } = extended.read(from, at + skipped, length - skipped, {})
+  if (msg === undefined && offs === undefined && missType === undefined) return { errno }
+  return {
+    errno,
+    extack: {
+      ...msg !== undefined && { message: msg },
+      ...offs !== undefined && { offset: offs },
+      ...missType !== undefined && { missing: missType },
+    },
+  }
+}
