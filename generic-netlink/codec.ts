@@ -9,7 +9,7 @@
 
 import { endianness } from 'node:os'
 import { integer } from 'bitwise'
-import { Address6 } from 'ip-address'
+import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from './address.js'
 import { DecodeError, EncodeError } from './errors.js'
 
 /** Bytes to read from, and the same bytes as numbers. */
@@ -163,46 +163,12 @@ export function string(max: number): Codec<string> {
 
 // ── addresses ──
 
-/** A map that forgets everything when full: addresses repeat, and text for each anew is most of what a listing would cost. */
-class Memo<K, V> {
-  readonly #known = new Map<K, V>()
-  get(key: K, make: () => V): V {
-    let value = this.#known.get(key)
-    if (value === undefined) {
-      if (this.#known.size >= 65536) this.#known.clear()
-      this.#known.set(key, value = make())
-    }
-    return value
-  }
-}
-
-const v4Text = new Memo<number, string>()
-const v6Text = new Memo<string, string>()
-const v6Bytes = new Memo<string, Uint8Array>()
-
-/** An IPv4 address as a number, or -1 where the text is not one in dotted decimal without leading zeros. */
-export function parseIPv4(text: string): number {
-  let address = 0, octet = -1, dots = 0
-  for (let i = 0; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 48
-    if (digit === -2 && octet >= 0 && dots < 3) { address = address * 256 + octet; octet = -1; dots++ } else if (digit >= 0 && digit <= 9 && octet !== 0) {
-      octet = (octet < 0 ? 0 : octet) * 10 + digit
-      if (octet > 255) return -1
-    } else return -1
-  }
-  return dots === 3 && octet >= 0 ? address * 256 + octet : -1
-}
-
-/** The text of an IPv4 address that is a number. */
-export const formatIPv4 = (n: number): string => `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`
-
 /** An IPv4 address as text. The kernel may pad it to the size of a `union nf_inet_addr`. */
 export const ipv4: Fixed<string> = {
   size: 4,
   read({ view }, at, length) {
     if (length < 4) throw new DecodeError(`expected 4 bytes, got ${length}`)
-    const n = view.getUint32(at)
-    return v4Text.get(n, () => formatIPv4(n))
+    return formatIPv4(view.getUint32(at))
   },
   write(to, value) {
     const n = typeof value === 'string' ? parseIPv4(value) : -1
@@ -217,16 +183,11 @@ export const ipv6: Fixed<string> = {
   size: 16,
   read({ bytes }, at, length) {
     if (length < 16) throw new DecodeError(`expected 16 bytes, got ${length}`)
-    const key = Buffer.from(bytes.buffer, bytes.byteOffset + at, 16).toString('latin1')
-    return v6Text.get(key, () => Address6.fromByteArray([...bytes.subarray(at, at + 16)]).correctForm())
+    return formatIPv6(bytes.subarray(at, at + 16))
   },
   write(to, value) {
-    const address = v6Bytes.get(value, () => {
-      // ip-address also reads zones and prefixes, which have no place on this wire.
-      if (typeof value !== 'string' || /[^0-9a-fA-F:.]/.test(value) || !Address6.isValid(value)) throw new EncodeError(`${show(value)} is not an IPv6 address`)
-      const tail = new Address6(value).toUnsignedByteArray()
-      return Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0)
-    })
+    const address = typeof value === 'string' ? parseIPv6(value) : null
+    if (!address) throw new EncodeError(`${show(value)} is not an IPv6 address`)
     const at = to.take(16)
     to.bytes.set(address, at)
   },

@@ -163,5 +163,9 @@ export interface DaemonAttributes extends Infer<typeof daemon> {}
 export interface CommandAttributes extends Infer<typeof command> {}
 /** What `getInfo` answers. */
 export interface InfoAttributes extends Infer<typeof info> {}
+/** Counters of 32 bits. */
+export interface StatsAttributes extends Infer<typeof stats> {}
 /** Counters of 64 bits. */
 export interface Stats64Attributes extends Infer<typeof stats64> {}
+/** Flags of a tunnel. */
+export type TunnelFlags = Infer<typeof tunnelFlags>

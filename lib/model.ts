@@ -161,7 +161,7 @@ export type ServiceKey =
   | { fwmark: number; family: Family; vip?: never; port?: never; protocol?: never }
 
 /** A tunnel that no spec can say, but the kernel can hold: an unknown type is a number, unknown flags are. */
-export interface OtherTunnel { tunnel: 'ipip' | 'gue' | 'gre' | number; port: number; checksum: 'csum' | 'remcsum' | number | undefined }
+export interface OtherTunnel { tunnel: 'ipip' | 'gue' | 'gre' | number; port?: number; checksum?: 'csum' | 'remcsum' | number }
 
 /** How packets reach a real server, with what a foreign program may have set. Plain IPIP is `'tunnel'`. */
 export type ActualForwarding = Forwarding | 'bypass' | number | OtherTunnel

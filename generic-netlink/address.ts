@@ -1,0 +1,55 @@
+/** IP addresses: text to bytes and back, with a memory, since the same ones come again and again. */
+
+import { Address6 } from 'ip-address'
+
+/** A map that forgets everything when it is full. */
+class Memo<K, V> {
+  readonly #known = new Map<K, V>()
+  get(key: K, make: () => V): V {
+    let value = this.#known.get(key)
+    if (value === undefined) {
+      if (this.#known.size >= 65536) this.#known.clear()
+      this.#known.set(key, value = make())
+    }
+    return value
+  }
+}
+
+const v4Text = new Memo<number, string>()
+const v6Text = new Memo<string, string>()
+const v6Bytes = new Memo<string, Uint8Array | null>()
+
+/** An IPv4 address as a number, or -1 where the text is not one in dotted decimal without leading zeros. */
+export function parseIPv4(text: string): number {
+  let address = 0, octet = -1, dots = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit === -2 && octet >= 0 && dots < 3) {
+      address = address * 256 + octet
+      octet = -1
+      dots++
+    } else if (digit >= 0 && digit <= 9 && octet !== 0) {
+      octet = octet < 0 ? digit : octet * 10 + digit
+      if (octet > 255) return -1
+    } else {
+      return -1
+    }
+  }
+  return dots === 3 && octet >= 0 ? address * 256 + octet : -1
+}
+
+/** The text of an IPv4 address that is a number. */
+export const formatIPv4 = (n: number): string => v4Text.get(n, () => `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`)
+
+/** The 16 bytes of an IPv6 address, or null where the text is not one. A zone or a prefix makes it none. */
+export const parseIPv6 = (text: string): Uint8Array | null => v6Bytes.get(text, () => {
+  if (!/^[0-9a-fA-F:.]+$/.test(text) || !Address6.isValid(text)) return null
+  const tail = new Address6(text).toUnsignedByteArray()
+  return Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0)
+})
+
+/** The text of an IPv6 address in its correct form (RFC 5952). */
+export const formatIPv6 = (bytes: Uint8Array): string => v6Text.get(
+  Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('latin1'),
+  () => Address6.fromByteArray([...bytes]).correctForm(),
+)

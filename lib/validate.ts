@@ -1,0 +1,272 @@
+/**
+ * Specs to their normal form, refusing what cannot work.
+ *
+ * The kernel takes a firewall mark of 0 for a service on 0.0.0.0:0, forwards by methods that do not exist, and
+ * balances to ports that nobody hears. What is refused here never reaches it; every refusal names its field.
+ *
+ * @module
+ */
+
+import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
+import {
+  familyOf, schedulerBits, serviceFamily, singleClient,
+  type Family, type Forwarding, type Persistence, type Protocol, type RealServerId, type RealServerSettings, type RealServerSpec, type SchedulerFlag,
+  type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type VirtualServiceSpec,
+} from './model.js'
+
+const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'sctp']
+const FORWARDING = ['masq', 'route', 'local', 'tunnel']
+const CHECKSUMS = { ipip: [], gue: ['csum', 'remcsum'], gre: ['csum'] } as const
+
+/** What a module of the kernel may be called: the name goes to modprobe as it is. */
+const MODULE_NAME = /^[a-z0-9_]+$/
+const INT_MAX = 0x7fffffff
+/** 31 days, ipvsadm's limit. The kernel multiplies seconds by its tick rate in 32 bits, and wraps. */
+export const LONGEST_TIMEOUT = 2678400
+const DEFAULT_TIMEOUT = 360
+
+const show = (value: unknown): string => typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
+
+const wrong = (path: string, value: unknown, wanted: string): RangeError => new RangeError(`${path}: ${show(value)} is not ${wanted}`)
+
+// ── fields ──
+
+/** An integer of a range. @throws RangeError naming the path */
+export function integer(path: string, value: unknown, min: number, max: number): number {
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) throw wrong(path, value, `an integer from ${min} to ${max}`)
+  return value as number
+}
+
+function oneOf<T extends string>(path: string, value: unknown, words: readonly T[]): T {
+  if (!words.includes(value as T)) throw wrong(path, value, `one of ${words.join(', ')}`)
+  return value as T
+}
+
+function record(path: string, value: unknown, fields: readonly string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${show(value)} is not an object`)
+  const stranger = Object.keys(value).find(key => !fields.includes(key))
+  if (stranger !== undefined) throw new TypeError(`${path}: there is no field ${JSON.stringify(stranger)}; there are ${fields.join(', ')}`)
+}
+
+function moduleName(path: string, value: unknown, longest: number): string {
+  if (typeof value !== 'string' || !MODULE_NAME.test(value) || value.length > longest) {
+    throw wrong(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
+  }
+  return value
+}
+
+/** An address in its correct form. @throws RangeError naming the path */
+export function address(path: string, value: unknown): string {
+  if (typeof value === 'string') {
+    if (parseIPv4(value) >= 0) return value
+    const bytes = parseIPv6(value)
+    if (bytes) return formatIPv6(bytes)
+  }
+  throw wrong(path, value, 'an IPv4 or IPv6 address')
+}
+
+/** Why an address can be no end of a connection through a director. */
+function unusable(text: string): string | undefined {
+  if (familyOf(text) === 'inet') {
+    const n = parseIPv4(text)
+    const first = n >>> 24
+    return n === 0 ? 'the unspecified address'
+      : n === 0xffffffff ? 'the broadcast address'
+        : first >= 224 && first <= 239 ? 'a multicast address'
+          : first === 127 ? 'a loopback address'
+            : undefined
+  }
+  return text === '::' ? 'the unspecified address'
+    : text === '::1' ? 'the loopback address'
+      : /^ff..:/.test(text) ? 'a multicast address'
+        : text.startsWith('::ffff:') ? 'an IPv4 address in IPv6 form, which the kernel refuses'
+          : undefined
+}
+
+function usable(path: string, value: unknown): string {
+  const text = address(path, value)
+  const why = unusable(text)
+  if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)
+  return text
+}
+
+function netmask(path: string, value: unknown, family: Family): string | number {
+  if (family === 'inet6') return integer(path, value, 1, 128)
+  const mask = typeof value === 'string' ? parseIPv4(value) : -1
+  const hosts = ~mask >>> 0
+  // Where a mask's ones stand together, its zeros are one less than a power of two.
+  if (mask < 0 || (hosts & hosts + 1) !== 0) throw wrong(path, value, 'a mask such as 255.255.255.0')
+  return value as string
+}
+
+// ── identity ──
+
+/** The kernel's services that an id stands for. @throws TypeError, RangeError naming the field */
+export function serviceKeys(id: ServiceId): ServiceKey[] {
+  if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`a service is an object, not ${show(id)}`)
+  if (id.fwmark !== undefined) {
+    for (const field of ['vip', 'port', 'protocol', 'protocols'] as const) {
+      if ((id as Record<string, unknown>)[field] !== undefined) throw new TypeError(`${field}: a firewall mark has none; the kernel would ignore one of the two`)
+    }
+    return [{ fwmark: integer('fwmark', id.fwmark, 1, 0xffffffff), family: oneOf('family', id.family ?? 'inet', ['inet', 'inet6']) }]
+  }
+  if ((id as { family?: unknown }).family !== undefined) throw new TypeError('family: goes with fwmark; the VIP names its own')
+  if ((id as { vip?: unknown }).vip === undefined) throw new TypeError('vip: a service has a VIP or a fwmark')
+  const { protocol, protocols } = id as { protocol?: unknown; protocols?: unknown }
+  if ((protocol === undefined) === (protocols === undefined)) throw new TypeError('protocols: a service with a VIP says protocols, or one protocol')
+  if (protocols !== undefined && !(Array.isArray(protocols) && protocols.length > 0)) {
+    throw wrong('protocols', protocols, `a list of ${PROTOCOLS.join(', ')}`)
+  }
+  const vip = usable('vip', id.vip)
+  const port = integer('port', id.port, 0, 65535)
+  const named = protocols === undefined
+    ? [oneOf('protocol', protocol, PROTOCOLS)]
+    : (protocols as unknown[]).map((p, i) => oneOf(`protocols[${i}]`, p, PROTOCOLS))
+  named.forEach((p, i) => { if (named.indexOf(p) < i) throw new RangeError(`protocols[${i}]: ${p} is there twice`) })
+  return named.map(protocol => ({ vip, port, protocol }))
+}
+
+/** The address and port of a real server of this service. @throws RangeError naming the field */
+export function realServerId(path: string, id: RealServerId, service: ServiceKey): { address: string; port: number } {
+  return { address: address(`${path}.address`, id.address), port: integer(`${path}.port`, id.port ?? service.port ?? 0, 0, 65535) }
+}
+
+// ── services ──
+
+const ID_FIELDS = ['vip', 'port', 'protocol', 'protocols', 'fwmark', 'family']
+const OPTION_FIELDS = ['scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask']
+/** What a state has besides, so that one can be edited and given back. */
+const STATE_FIELDS = ['stats', 'engine']
+const SPEC_FIELDS = [...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'realServers', ...STATE_FIELDS]
+
+function persistence(value: Persistence, family: Family): { timeout: number; netmask: string | number; engine?: string } {
+  record('persistence', value, ['timeout', 'netmask', 'engine'])
+  return {
+    timeout: integer('persistence.timeout', value.timeout ?? DEFAULT_TIMEOUT, 1, LONGEST_TIMEOUT),
+    netmask: netmask('persistence.netmask', value.netmask ?? singleClient(family), family),
+    ...value.engine !== undefined && { engine: moduleName('persistence.engine', value.engine, 16) },
+  }
+}
+
+function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): SchedulerFlag[] {
+  if (!Array.isArray(value)) throw wrong('schedulerFlags', value, 'a list')
+  const bits = new Map<string, string>()
+  return value.map((flag, i) => {
+    const path = `schedulerFlags[${i}]`
+    oneOf(path, flag, Object.keys(schedulerBits))
+    const owner = flag.split('-')[0]!
+    if (owner !== 'flag' && owner !== scheduler) throw new RangeError(`${path}: ${flag} is for the scheduler ${owner}, and this service has ${scheduler}`)
+    const twin = bits.get(schedulerBits[flag])
+    if (twin !== undefined) throw new RangeError(`${path}: ${flag} is the same bit as ${twin}`)
+    bits.set(schedulerBits[flag], flag)
+    return flag
+  })
+}
+
+/** The options of one of a spec's services. `udp` says whether any of them can have what only datagrams can. */
+function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceSettings {
+  const family = serviceFamily(key)
+  const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
+  const scheduler = moduleName('scheduler', spec.scheduler ?? 'wlc', 15)
+  const onePacket = spec.onePacket ?? false
+  if (typeof (onePacket as unknown) !== 'boolean') throw wrong('onePacket', onePacket, 'true or false')
+  if (onePacket && !udp) throw new RangeError('onePacket: only UDP and firewall marks can be scheduled packet by packet')
+  const persistent = spec.persistence === undefined ? undefined : persistence(spec.persistence, family)
+  if (persistent?.engine !== undefined) {
+    if (!udp) throw new RangeError(`persistence.engine: ${persistent.engine} reads UDP, which this service does not carry`)
+    if (!datagrams) delete persistent.engine
+  }
+  if (persistent && spec.netmask !== undefined) throw new TypeError('netmask: of a persistent service it is persistence.netmask')
+  if (!persistent && key.port === 0) throw new RangeError('port: 0 is every port, and needs persistence')
+  const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
+  return {
+    scheduler,
+    schedulerFlags: schedulerFlags(spec.schedulerFlags ?? [], scheduler),
+    onePacket: onePacket && datagrams,
+    ...persistent && { persistence: persistent },
+    ...idle !== undefined && idle !== singleClient(family) && { netmask: idle },
+  }
+}
+
+/** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */
+export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettings)[] {
+  record('service', spec, SPEC_FIELDS)
+  if ((spec as { engine?: unknown }).engine !== undefined) {
+    throw new TypeError('engine: a persistence engine without persistence does nothing; say persistence.engine')
+  }
+  const keys = serviceKeys(spec)
+  const udp = keys.some(key => key.fwmark !== undefined || key.protocol === 'udp')
+  return keys.map(key => ({ ...key, ...settings(spec, key, udp) }))
+}
+
+/** A spec to the kernel's services it stands for, with their real servers. @throws TypeError, RangeError naming the field */
+export function normalize(spec: VirtualServiceSpec): Service[] {
+  const services = normalizeService(spec)
+  if (!Array.isArray(spec.realServers)) throw wrong('realServers', spec.realServers, 'a list')
+  return services.map(service => {
+    const seen = new Map<string, number>()
+    const realServers = spec.realServers.map((server, i) => {
+      const path = `realServers[${i}]`
+      const normal = normalizeRealServer(path, server, service, spec.forward)
+      const key = `${normal.address} ${normal.port}`
+      if (seen.has(key)) throw new RangeError(`${path}: ${normal.address} port ${normal.port} is realServers[${seen.get(key)!}] already`)
+      seen.set(key, i)
+      return normal
+    })
+    return { ...service, realServers }
+  })
+}
+
+// ── real servers ──
+
+const SERVER_FIELDS = ['address', 'port', 'weight', 'forward', 'thresholds', 'activeConnections', 'inactiveConnections', 'persistentConnections', 'stats']
+
+/** A real server of this service in its normal form. @throws TypeError, RangeError naming the field below `path` */
+export function normalizeRealServer(path: string, spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
+  const given = typeof spec === 'string' ? { address: spec } : spec
+  record(path, given, SERVER_FIELDS)
+  const forward = forwarding(given.forward === undefined ? 'forward' : `${path}.forward`, given.forward ?? byDefault)
+  const id = realServerId(path, given, service)
+  if (forward !== 'local') {
+    usable(`${path}.address`, id.address)
+    if (id.address === service.vip) throw new RangeError(`${path}.address: ${id.address} is the VIP itself`)
+  }
+  if (familyOf(id.address) === 'inet6' && /^fe[89ab]/.test(id.address)) {
+    throw new RangeError(`${path}.address: ${id.address} is link-local, and the kernel has no place for its link`)
+  }
+  const tunnel = forward === 'tunnel' || typeof forward === 'object'
+  if (familyOf(id.address) !== serviceFamily(service) && !tunnel) {
+    throw new RangeError(`${path}.address: ${id.address} is of another family than the service, which only a tunnel can bridge`)
+  }
+  if (service.fwmark === undefined && id.port !== service.port && (tunnel || forward === 'route')) {
+    const way = tunnel ? 'tunnel' : 'route'
+    throw new RangeError(`${path}.port: ${id.port} is not the service's port ${service.port}, at which packets arrive when forwarded by ${way}`)
+  }
+  return {
+    ...id,
+    forward,
+    weight: integer(`${path}.weight`, given.weight ?? 1, 0, INT_MAX),
+    thresholds: thresholds(`${path}.thresholds`, given.thresholds ?? { upper: 0 }),
+  }
+}
+
+function forwarding(path: string, value: Forwarding): Forwarding {
+  if (typeof value !== 'object') return oneOf(path, value, FORWARDING) as Forwarding
+  record(path, value, ['tunnel', 'port', 'checksum'])
+  const tunnel = oneOf(`${path}.tunnel`, value.tunnel, ['ipip', 'gue', 'gre'])
+  const { port, checksum } = value as { port?: unknown; checksum?: unknown }
+  if (tunnel === 'gue') integer(`${path}.port`, port, 1, 65535)
+  else if (port !== undefined) throw new TypeError(`${path}.port: only gue has one`)
+  if (checksum !== undefined && !CHECKSUMS[tunnel].some(c => c === checksum)) {
+    throw wrong(`${path}.checksum`, checksum, tunnel === 'ipip' ? 'for ipip, which has none' : `one of ${CHECKSUMS[tunnel].join(', ')}`)
+  }
+  return tunnel === 'ipip' ? 'tunnel' : { tunnel, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Forwarding
+}
+
+function thresholds(path: string, value: { upper: number; lower?: number }): { upper: number; lower: number } {
+  record(path, value, ['upper', 'lower'])
+  const upper = integer(`${path}.upper`, value.upper, 0, INT_MAX)
+  const lower = integer(`${path}.lower`, value.lower ?? 0, 0, INT_MAX)
+  if (lower > upper) throw new RangeError(`${path}.lower: ${lower} is more than the upper threshold, ${upper}`)
+  return { upper, lower }
+}

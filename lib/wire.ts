@@ -1,0 +1,145 @@
+/** Meaning to wire and back: services and real servers as IPVS's netlink attributes. Total both ways. */
+
+import type { DestinationAttributes, ServiceAttributes, Stats64Attributes, StatsAttributes, TunnelFlags } from '../generic-netlink/index.js'
+import {
+  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient,
+  type ActualForwarding, type Family, type RealServerSettings, type RealServerState, type ServiceKey, type ServiceSettings, type Stats,
+} from './model.js'
+
+// ── to the kernel ──
+
+/** What names a service. */
+export function keyAttributes(key: ServiceKey): ServiceAttributes {
+  if (key.fwmark !== undefined) return { af: key.family, fwmark: key.fwmark }
+  return { af: familyOf(key.vip), protocol: key.protocol, addr: key.vip, port: key.port }
+}
+
+/** The bits that are ours to change; HASHED is the kernel's own, and unknown ones are somebody else's. */
+const OUR_BITS = { persistent: true, onePacket: true, sched1: true, sched2: true, sched3: true }
+
+/** All of a service: what `newService` and `setService` require, whether it is persistent or not. */
+export function serviceAttributes(service: ServiceKey & ServiceSettings): ServiceAttributes {
+  const { persistence, scheduler, schedulerFlags, onePacket } = service
+  const engine = persistence?.engine ?? service.engine
+  return {
+    ...keyAttributes(service),
+    schedName: scheduler,
+    flags: {
+      flags: { persistent: persistence !== undefined, onePacket, ...Object.fromEntries(schedulerFlags.map(flag => [schedulerBits[flag], true])) },
+      mask: OUR_BITS,
+    },
+    timeout: persistence?.timeout ?? 0,
+    netmask: persistence?.netmask ?? service.netmask ?? singleClient(serviceFamily(service)),
+    ...engine !== undefined && { peName: engine },
+  }
+}
+
+/** What names a real server of a service. */
+export function destinationKey({ address, port }: { address: string; port: number }): DestinationAttributes {
+  return { addrFamily: familyOf(address), addr: address, port }
+}
+
+const CHECKSUM_BITS = { csum: { csum: true }, remcsum: { remcsum: true } }
+
+/** All of a real server. The tunnel's attributes go along always: a `setDest` without them makes any tunnel IPIP. */
+export function destinationAttributes(server: RealServerSettings): DestinationAttributes {
+  const { forward } = server
+  const tunnel = typeof forward === 'object' ? forward : undefined
+  const checksum = tunnel && 'checksum' in tunnel ? tunnel.checksum : undefined
+  return {
+    ...destinationKey(server),
+    fwdMethod: typeof forward === 'object' ? 'tunnel' : forward,
+    weight: server.weight,
+    uThresh: server.thresholds.upper,
+    lThresh: server.thresholds.lower,
+    tunType: tunnel?.tunnel ?? 'ipip',
+    tunPort: tunnel && 'port' in tunnel ? tunnel.port : 0,
+    tunFlags: checksum === undefined ? {} : typeof checksum === 'number' ? bitsOf(checksum) : CHECKSUM_BITS[checksum],
+  }
+}
+
+/** Flags that no name covers, as a foreign program may have set them. */
+const bitsOf = (word: number): TunnelFlags => ({
+  csum: (word & 1) !== 0,
+  remcsum: (word & 2) !== 0,
+  ...Object.fromEntries(Array.from({ length: 14 }, (_, i) => [i + 2, (word >>> i + 2 & 1) !== 0])),
+})
+
+// ── from the kernel ──
+
+/** A service as `getService` answers it, without its real servers. */
+export function readService(attributes: ServiceAttributes): ServiceKey & ServiceSettings & { stats: Stats } {
+  const { af, protocol = 0, addr = '', port = 0, fwmark, schedName = '', flags, timeout = 0, netmask, peName } = attributes
+  const family: Family = af === 'inet6' ? 'inet6' : 'inet'
+  const bits = flags?.flags ?? {}
+  const named = netmask ?? singleClient(family)
+  const engine = peName ? { engine: peName } : {}
+  return {
+    ...fwmark === undefined ? { vip: addr, port, protocol } : { fwmark, family },
+    scheduler: schedName,
+    schedulerFlags: SCHEDULER_BITS.filter(bit => bits[bit]).map(bit => schedulerFlagName(schedName, bit)),
+    onePacket: bits.onePacket ?? false,
+    ...bits.persistent ? { persistence: { timeout, netmask: named, ...engine } } : { ...named !== singleClient(family) && { netmask: named }, ...engine },
+    stats: readStats(attributes),
+  }
+}
+
+/** A real server as `getDest` answers it. */
+export function readRealServer(attributes: DestinationAttributes): RealServerState {
+  const { addr, port, weight, uThresh, lThresh, activeConns, inactConns, persistConns } = attributes
+  return {
+    address: addr ?? '',
+    port: port ?? 0,
+    forward: readForwarding(attributes),
+    weight: weight ?? 0,
+    thresholds: uThresh === 0 && lThresh === 0 ? NO_THRESHOLDS : { upper: uThresh ?? 0, lower: lThresh ?? 0 },
+    activeConnections: activeConns ?? 0,
+    inactiveConnections: inactConns ?? 0,
+    persistentConnections: persistConns ?? 0,
+    stats: readStats(attributes),
+  }
+}
+
+const SCHEDULER_BITS = ['sched1', 'sched2', 'sched3'] as const
+const NO_THRESHOLDS = Object.freeze({ upper: 0, lower: 0 })
+
+function readForwarding({ fwdMethod = 'masq', tunType = 'ipip', tunPort = 0, tunFlags = {} }: DestinationAttributes): ActualForwarding {
+  if (fwdMethod !== 'tunnel') return fwdMethod
+  const checksum = readChecksum(tunFlags)
+  if (tunType === 'ipip' && tunPort === 0 && checksum === undefined) return 'tunnel'
+  return { tunnel: tunType, ...(tunPort !== 0 || tunType === 'gue') && { port: tunPort }, ...checksum !== undefined && { checksum } }
+}
+
+function readChecksum(flags: TunnelFlags): 'csum' | 'remcsum' | number | undefined {
+  const set = Object.keys(flags)
+  if (set.length === 0) return undefined
+  if (set.length === 1 && (flags.csum ?? flags.remcsum)) return flags.csum ? 'csum' : 'remcsum'
+  return set.reduce((word, name) => word | 1 << (name === 'csum' ? 0 : name === 'remcsum' ? 1 : Number(name)), 0)
+}
+
+/** Most counters of most tables are idle; they share one object. */
+const IDLE: Stats = Object.freeze({
+  connections: 0n, packetsIn: 0n, packetsOut: 0n, bytesIn: 0n, bytesOut: 0n,
+  rates: Object.freeze({ connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }),
+})
+
+/** The counters of 64 bits; those of 32 where the kernel, before 4.1, has no others. */
+function readStats({ stats64, stats }: { stats64?: Stats64Attributes | undefined; stats?: StatsAttributes | undefined }): Stats {
+  const { conns, inpkts, outpkts, inbytes, outbytes, cps, inpps, outpps, inbps, outbps } = stats64 ?? stats ?? {}
+  // Nothing counts packets or bytes without packets from clients or to them.
+  if (!conns && !inpkts && !outpkts && !inbps && !outbps && !cps) return IDLE
+  return {
+    connections: BigInt(conns ?? 0),
+    packetsIn: BigInt(inpkts ?? 0),
+    packetsOut: BigInt(outpkts ?? 0),
+    bytesIn: inbytes ?? 0n,
+    bytesOut: outbytes ?? 0n,
+    rates: {
+      connections: Number(cps ?? 0),
+      packetsIn: Number(inpps ?? 0),
+      packetsOut: Number(outpps ?? 0),
+      bytesIn: Number(inbps ?? 0),
+      bytesOut: Number(outbps ?? 0),
+    },
+  }
+}
