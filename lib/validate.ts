@@ -48,6 +48,10 @@ function record(path: string, value: unknown, fields: readonly string[]): void {
   if (stranger !== undefined) throw new TypeError(`${path}: there is no field ${JSON.stringify(stranger)}; there are ${fields.join(', ')}`)
 }
 
+function list(path: string, value: unknown): void {
+  if (!Array.isArray(value)) throw wrong(path, value, 'a list')
+}
+
 function moduleName(path: string, value: unknown, longest: number): string {
   if (typeof value !== 'string' || !MODULE_NAME.test(value) || value.length > longest) {
     throw wrong(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
@@ -114,14 +118,13 @@ export function serviceKeys(id: ServiceId): ServiceKey[] {
   if ((id as { vip?: unknown }).vip === undefined) throw new TypeError('vip: a service has a VIP or a fwmark')
   const { protocol, protocols } = id as { protocol?: unknown; protocols?: unknown }
   if ((protocol === undefined) === (protocols === undefined)) throw new TypeError('protocols: a service with a VIP says protocols, or one protocol')
-  if (protocols !== undefined && !(Array.isArray(protocols) && protocols.length > 0)) {
-    throw wrong('protocols', protocols, `a list of ${PROTOCOLS.join(', ')}`)
-  }
+  if (protocols !== undefined) list('protocols', protocols)
   const vip = usable('vip', id.vip)
   const port = integer('port', id.port, 0, 65535)
   const named = protocols === undefined
     ? [oneOf('protocol', protocol, PROTOCOLS)]
     : (protocols as unknown[]).map((p, i) => oneOf(`protocols[${i}]`, p, PROTOCOLS))
+  if (named.length === 0) throw new RangeError('protocols: the list is empty')
   named.forEach((p, i) => { if (named.indexOf(p) < i) throw new RangeError(`protocols[${i}]: ${p} is there twice`) })
   return named.map(protocol => ({ vip, port, protocol }))
 }
@@ -149,7 +152,7 @@ function persistence(value: Persistence, family: Family): { timeout: number; net
 }
 
 function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): SchedulerFlag[] {
-  if (!Array.isArray(value)) throw wrong('schedulerFlags', value, 'a list')
+  list('schedulerFlags', value)
   const bits = new Map<string, string>()
   return value.map((flag, i) => {
     const path = `schedulerFlags[${i}]`
@@ -202,7 +205,7 @@ export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettin
 /** A spec to the kernel's services it stands for, with their real servers. @throws TypeError, RangeError naming the field */
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
-  if (!Array.isArray(spec.realServers)) throw wrong('realServers', spec.realServers, 'a list')
+  list('realServers', spec.realServers)
   return services.map(service => {
     const seen = new Map<string, number>()
     const realServers = spec.realServers.map((server, i) => {
