@@ -1,0 +1,134 @@
+/**
+ * The benchmark: this library, ipvsadm and a floor in C, over the same kernel in one run.
+ *
+ * Contestants are long-lived processes that take turns, round by round, so that a noisy machine is noisy
+ * for all. Each programs a network namespace of its own, adding services on a new port each round: what
+ * is flushed stays in a list that every later add scans. All list one table, in one namespace.
+ * The first round is reported apart; the rest is told by its median. Believe ratios, not times.
+ */
+
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { digits, median, print, verdict } from './measure.js'
+import type { Answer } from './worker.js'
+
+const FLOOR_SOURCE = fileURLToPath(new URL('../../../test/bench/floor.c', import.meta.url))
+const FLOOR = fileURLToPath(new URL('floor', import.meta.url))
+const WORKER = fileURLToPath(new URL('worker.js', import.meta.url))
+
+const run = (command: string, ...args: string[]): void => void execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+
+function namespace(name: string): string {
+  run('ip', 'netns', 'add', name)
+  run('ip', '-n', name, 'link', 'set', 'lo', 'up')
+  // Virtual and real servers are all here, so that traffic needs no other machine.
+  for (const net of ['10.0.0.0/8', '192.168.0.0/16']) run('ip', '-n', name, 'route', 'add', 'local', net, 'dev', 'lo')
+  return name
+}
+
+type Name = 'ipvs-nl' | 'ipvsadm' | 'C'
+
+/** A process that answers each line with one. */
+class Contestant {
+  readonly name: Name
+  readonly #child
+  readonly #lines
+  constructor(name: Name, space: string) {
+    this.name = name
+    const argv = name === 'C' ? [FLOOR] : [process.execPath, WORKER, name]
+    this.#child = spawn('ip', ['netns', 'exec', space, ...argv], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
+  }
+
+  async ask(line: string): Promise<Answer> {
+    this.#child.stdin.write(`${line}\n`)
+    const { value, done } = await this.#lines.next() as IteratorResult<string, undefined>
+    if (done) throw new Error(`${this.name} ended at "${line}"`)
+    return JSON.parse(value) as Answer
+  }
+
+  async close(): Promise<void> {
+    this.#child.stdin.end()
+    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+  }
+}
+
+interface Result { readonly first: number; readonly median: number }
+
+/** Rounds in which each contestant takes its turn; `every` names those that sit out all but each n-th. */
+async function compete(
+  contestants: readonly Contestant[], rounds: number, line: (round: number) => string, seldom: Partial<Record<Name, number>> = {},
+): Promise<Record<Name, Result>> {
+  const times: Record<Name, number[]> = { 'ipvs-nl': [], ipvsadm: [], C: [] }
+  for (let round = 0; round <= rounds; round++) {
+    for (const contestant of contestants) {
+      if (round % (seldom[contestant.name] ?? 1) !== 0) continue
+      times[contestant.name].push((await contestant.ask(line(round))).ms)
+      await setTimeout(100) // its collector and compiler may still be at work
+    }
+  }
+  const result = ([first = NaN, ...rest]: number[]): Result => ({ first, median: rest.length ? median(rest) : first })
+  return { 'ipvs-nl': result(times['ipvs-nl']), ipvsadm: result(times.ipvsadm), C: result(times.C) }
+}
+
+const HEADING = ['', 'first', 'median', 'against C', 'against ipvsadm']
+
+function report(title: string, unit: 'ms' | 'µs', { 'ipvs-nl': ours, ipvsadm, C }: Record<Name, Result>, slowest: number, fastest?: number): void {
+  const scale = unit === 'ms' ? 1 : 1000
+  const cell = (ms: number): string => Number.isNaN(ms) ? '-' : `${digits(ms * scale)} ${unit}`
+  const line = (name: string, { first, median }: Result, ...more: string[]): string[] => [name, cell(first), cell(median), ...more]
+  const toC = ours.median / C.median
+  const toAdm = ipvsadm.median / ours.median
+  const goalC = `${digits(toC)}x (goal ${verdict(toC <= slowest, `≤ ${slowest}`)})`
+  const goalAdm = fastest === undefined ? '-' : `${digits(toAdm)}x faster (goal ${verdict(toAdm >= fastest, `≥ ${fastest}`)})`
+  print(title, [
+    HEADING,
+    line('ipvs-nl', ours, goalC, goalAdm),
+    ...fastest === undefined ? [] : [line('ipvsadm', ipvsadm, `${digits(ipvsadm.median / C.median)}x`, '1')],
+    line('C floor', C, '1', fastest === undefined ? '-' : `${digits(ipvsadm.median / C.median)}x faster`),
+  ])
+}
+
+run('gcc', '-O2', '-Wall', '-o', FLOOR, FLOOR_SOURCE)
+const cpu = /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'))?.[1] ?? 'unknown processor'
+console.log(`Linux ${release()}, ${cpu}, Node ${process.version}`)
+console.log('1,000 services × 20 destinations; medians, the first round apart. Believe ratios, not times.')
+
+// ── programming ──
+{
+  const contestants = [new Contestant('ipvs-nl', namespace('ours')), new Contestant('C', namespace('floor')), new Contestant('ipvsadm', namespace('adm'))]
+  const [ours] = contestants
+  const results = await compete(contestants, 8, round => `program ${8000 + round} tunnel`, { ipvsadm: 4 })
+  const { peak } = await ours!.ask('peak')
+  const stalls: number[] = []
+  for (let round = 0; round < 3; round++) stalls.push((await ours!.ask(`stall ${9000 + round} tunnel`)).stall!)
+  report('Programming, encoding included (against ipvsadm -R)', 'ms', results, 1.8, 60)
+  console.log(`  event loop held up for at most ${digits(median(stalls))} ms (goal ${verdict(median(stalls) <= 20, '≤ 20')}); peak RSS ${digits(peak!)} MB`)
+
+  const pings = await compete(contestants.slice(0, 2), 8, () => 'ping 300')
+  report('One command’s round trip (getInfo, median of 300)', 'µs', pings, 2)
+  for (const contestant of contestants) await contestant.close()
+}
+
+// ── listing ──
+{
+  const space = namespace('table')
+  const contestants = [new Contestant('ipvs-nl', space), new Contestant('C', space), new Contestant('ipvsadm', space)]
+  const [ours, floor] = contestants
+  await floor!.ask('program 80 masq')
+  const idle = await compete(contestants, 8, () => 'list', { ipvsadm: 2 })
+  const { peak } = await ours!.ask('peak')
+  report('Listing with 64-bit stats, all counters zero (against ipvsadm -Ln --stats --exact, parsed)', 'ms', idle, 2.2, 4)
+  console.log(`  peak RSS ${digits(peak!)} MB`)
+
+  for (let pass = 0; pass < 3; pass++) await floor!.ask('traffic 80')
+  const { nonzero } = await ours!.ask('nonzero')
+  const used = await compete(contestants, 8, () => 'list', { ipvsadm: 2 })
+  report(`Listing after traffic through every destination (${digits(nonzero!)} of 10 counters non-zero)`, 'ms', used, 2.2, 3)
+  for (const contestant of contestants) await contestant.close()
+}

@@ -1,0 +1,35 @@
+/** The table that everybody programs and lists: 1,000 services × 20 destinations. floor.c has the same. */
+
+import type { Command } from '../../generic-netlink/index.js'
+import type { ipvs } from '../../generic-netlink/index.js'
+
+export const SERVICES = 1000
+export const DESTINATIONS = 20
+
+export type Forwarding = 'masq' | 'tunnel'
+
+export const vip = (i: number): string => `10.0.${i >> 8}.${i & 255}`
+export const rip = (i: number, j: number): string => `192.168.${i * DESTINATIONS + j >> 8}.${i * DESTINATIONS + j & 255}`
+
+/** As commands of the family. */
+export function commands(port: number, fwdMethod: Forwarding): Command<typeof ipvs.commands>[] {
+  return Array.from({ length: SERVICES }, (_, i): Command<typeof ipvs.commands>[] => {
+    const service = { af: 'inet', protocol: 'udp', addr: vip(i), port } as const
+    return [
+      ['newService', { service: { ...service, schedName: 'rr', flags: { flags: {}, mask: {} }, timeout: 0, netmask: '255.255.255.255' } }],
+      ...Array.from({ length: DESTINATIONS }, (_, j): Command<typeof ipvs.commands> => ['newDest', {
+        service,
+        dest: { addr: rip(i, j), port: 1000, fwdMethod, weight: 1, uThresh: 0, lThresh: 0, addrFamily: 'inet', tunType: 'ipip', tunPort: 0, tunFlags: {} },
+      }]),
+    ]
+  }).flat()
+}
+
+/** As ipvsadm's rules. */
+export function rules(port: number, fwdMethod: Forwarding): string {
+  const how = fwdMethod === 'masq' ? '-m' : '-i'
+  return Array.from({ length: SERVICES }, (_, i) => {
+    const service = `-u ${vip(i)}:${port}`
+    return [`-A ${service} -s rr`, ...Array.from({ length: DESTINATIONS }, (_, j) => `-a ${service} -r ${rip(i, j)}:1000 ${how} -w 1`), ''].join('\n')
+  }).join('')
+}
