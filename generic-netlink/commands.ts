@@ -9,15 +9,15 @@
  */
 
 import { randomInt } from 'node:crypto'
-import createDebug from 'debug'
 import { Output, type Input } from './codec.js'
 import type { NetlinkError } from './errors.js'
+import { logger } from './log.js'
 import { addFlags, eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message } from './message.js'
 import { Watchdog, type Pace } from './pace.js'
 import { refused, type Outcome, type Request } from './request.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
 
-const debug = createDebug('ipvs-nl:netlink')
+const debug = logger('ipvs-nl:netlink')
 
 /** An error reply charges the receive buffer this much and twice its request, which it echoes; an answer with content a page or two. */
 const ERROR_COST = 1024

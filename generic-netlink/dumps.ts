@@ -9,9 +9,9 @@
  */
 
 import { randomInt } from 'node:crypto'
-import createDebug from 'debug'
 import { Output, type Input } from './codec.js'
 import { NetlinkError } from './errors.js'
+import { logger } from './log.js'
 import {
   eachMessage, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message, type Verdict,
 } from './message.js'
@@ -19,7 +19,7 @@ import { Watchdog, type Pace } from './pace.js'
 import { refused, type Request } from './request.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
 
-const debug = createDebug('ipvs-nl:netlink')
+const debug = logger('ipvs-nl:netlink')
 
 /** A dump that the kernel says was disturbed is asked for again this often. */
 const RETRIES = 3

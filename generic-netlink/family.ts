@@ -1,14 +1,14 @@
 /** Generic netlink families: commands declared once, as a table, and called by name. */
 
-import createDebug from 'debug'
 import type { AttributeSet, Table } from './attributes.js'
 import type { Infer, Input, Output } from './codec.js'
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, genlmsghdr, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
+import { logger } from './log.js'
 import { unwrap, type CallOptions, type Outcome, type Request } from './request.js'
 
-const debug = createDebug('ipvs-nl:netlink')
+const debug = logger('ipvs-nl:netlink')
 
 /** One line of a family: the command's number, what it takes, and what it answers. */
 export type CommandRow = readonly [number: number, request: AttributeSet<Table>, reply?: AttributeSet<Table>]
@@ -118,10 +118,11 @@ export class FamilyClient<C extends CommandTable> {
   /** Lists all that the command knows. Rejects with NetlinkError. */
   async dump<K extends keyof C & string>(command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {}): Promise<Reply<C[K]>[]> {
     const run = (): Promise<unknown[]> => this.#connection.dump(this.#request(command, attributes, object), { signal })
+    const id = this.#id
     try {
       return await run() as Reply<C[K]>[]
     } catch (error) {
-      if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#moved(signal))) throw error
+      if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#moved(id, signal))) throw error
       return await run() as Reply<C[K]>[]
     }
   }
@@ -129,8 +130,9 @@ export class FamilyClient<C extends CommandTable> {
   async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
     const run = (which: typeof commands): Promise<Outcome<unknown>[]> =>
       this.#connection.batch(which.map(([command, attributes, object]) => this.#request(command, attributes, object)), { signal })
+    const id = this.#id
     const outcomes = await run(commands)
-    if (!outcomes.some(isUnknown) || !await this.#moved(signal)) return outcomes
+    if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
     const again = await run(commands.filter((_, i) => isUnknown(outcomes[i]!)))
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
@@ -141,13 +143,19 @@ export class FamilyClient<C extends CommandTable> {
     return new (row[2] ? QueryRequest : CommandRequest)(this.#id, this.#family, command, row, attributes, object)
   }
 
-  /** Whether the family has another id than it had: its module was loaded anew, and its state is gone. */
-  async #moved(signal?: AbortSignal): Promise<boolean> {
-    const { familyId } = await describeFamily(this.#connection, this.#family.name, { signal })
-    if (familyId === this.#id) return false
-    debug('the module of %s was loaded anew: id %d became %d', this.#family.name, this.#id, familyId)
-    this.#id = familyId!
-    return true
+  /** Whether the family has another id than the one asked under: its module was loaded anew, and its state is gone. */
+  async #moved(from: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.#id !== from) return true // somebody else has learnt of it meanwhile
+    try {
+      const { familyId } = await describeFamily(this.#connection, this.#family.name, { signal })
+      if (familyId === from) return false
+      debug('the module of %s was loaded anew: id %d became %d', this.#family.name, from, familyId)
+      this.#id = familyId!
+      return true
+    } catch (error) {
+      debug('whether the module of %s was loaded anew, nobody can say: %o', this.#family.name, error)
+      return false
+    }
   }
 }
 

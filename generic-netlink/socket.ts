@@ -11,14 +11,14 @@
 
 import { randomInt } from 'node:crypto'
 import fs from 'node:fs'
-import createDebug from 'debug'
 import { RawNetlinkSocket } from 'netlink/dist/raw.js' // the package's index loads every protocol's tables, 20 ms
 import { Input, Output } from './codec.js'
 import { NetlinkError } from './errors.js'
+import { logger } from './log.js'
 import { eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message } from './message.js'
 
-const debug = createDebug('ipvs-nl:netlink')
-const wire = createDebug('ipvs-nl:wire') // every byte
+const debug = logger('ipvs-nl:netlink')
+const wire = logger('ipvs-nl:wire') // every byte
 const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs // as they are now: nobody's later patch stands on the wire
 
 /** Who hears what comes in. Neither may throw: a throw in the addon's callbacks would abort the process. */
