@@ -10,7 +10,7 @@
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import {
   familyOf, schedulerBits, serviceFamily, singleClient,
-  type Family, type Forwarding, type Persistence, type Protocol, type RealServerId, type RealServerSettings, type RealServerSpec, type SchedulerFlag,
+  type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerFlag,
   type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type VirtualServiceSpec,
 } from './model.js'
 
@@ -37,7 +37,8 @@ export function integer(path: string, value: unknown, min: number, max: number):
   return value as number
 }
 
-function oneOf<T extends string>(path: string, value: unknown, words: readonly T[]): T {
+/** One of some words. @throws RangeError naming the path */
+export function oneOf<const T extends string>(path: string, value: unknown, words: readonly T[]): T {
   if (!words.includes(value as T)) throw wrong(path, value, `one of ${words.join(', ')}`)
   return value as T
 }
@@ -55,6 +56,14 @@ function list(path: string, value: unknown): void {
 function moduleName(path: string, value: unknown, longest: number): string {
   if (typeof value !== 'string' || !MODULE_NAME.test(value) || value.length > longest) {
     throw wrong(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
+  }
+  return value
+}
+
+/** A network interface's name, as the kernel can have them and a path can hold them. @throws RangeError naming the path */
+export function interfaceName(path: string, value: unknown): string {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || value === '.' || value === '..') {
+    throw wrong(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
   }
   return value
 }
@@ -105,32 +114,34 @@ function netmask(path: string, value: unknown, family: Family): string | number 
 
 // ── identity ──
 
-/** The kernel's services that an id stands for. @throws TypeError, RangeError naming the field */
-export function serviceKeys(id: ServiceId): ServiceKey[] {
+/** The kernel's services that an id stands for; also one that nobody should have made. @throws TypeError, RangeError naming the field */
+export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
   if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`a service is an object, not ${show(id)}`)
-  if (id.fwmark !== undefined) {
-    for (const field of ['vip', 'port', 'protocol', 'protocols'] as const) {
-      if ((id as Record<string, unknown>)[field] !== undefined) throw new TypeError(`${field}: a firewall mark has none; the kernel would ignore one of the two`)
+  const { vip, port, protocol, protocols, fwmark, family } = id as Record<string, unknown>
+  if (fwmark !== undefined) {
+    if ((vip ?? port ?? protocol ?? protocols) !== undefined) {
+      throw new TypeError('fwmark: goes without vip, port and protocols; the kernel would ignore them')
     }
-    return [{ fwmark: integer('fwmark', id.fwmark, 1, 0xffffffff), family: oneOf('family', id.family ?? 'inet', ['inet', 'inet6']) }]
+    return [{ fwmark: integer('fwmark', fwmark, 1, 0xffffffff), family: oneOf('family', family ?? 'inet', ['inet', 'inet6']) }]
   }
-  if ((id as { family?: unknown }).family !== undefined) throw new TypeError('family: goes with fwmark; the VIP names its own')
-  if ((id as { vip?: unknown }).vip === undefined) throw new TypeError('vip: a service has a VIP or a fwmark')
-  const { protocol, protocols } = id as { protocol?: unknown; protocols?: unknown }
+  if (vip === undefined) throw new TypeError('vip: a service has a VIP or a fwmark')
+  if (family !== undefined) throw new TypeError('family: goes with fwmark; the VIP shows its own')
   if ((protocol === undefined) === (protocols === undefined)) throw new TypeError('protocols: a service with a VIP says protocols, or one protocol')
   if (protocols !== undefined) list('protocols', protocols)
-  const vip = usable('vip', id.vip)
-  const port = integer('port', id.port, 0, 65535)
   const named = protocols === undefined
-    ? [oneOf('protocol', protocol, PROTOCOLS)]
-    : (protocols as unknown[]).map((p, i) => oneOf(`protocols[${i}]`, p, PROTOCOLS))
+    ? [protocolOf('protocol', protocol)]
+    : (protocols as unknown[]).map((each, i) => protocolOf(`protocols[${i}]`, each))
   if (named.length === 0) throw new RangeError('protocols: the list is empty')
-  named.forEach((p, i) => { if (named.indexOf(p) < i) throw new RangeError(`protocols[${i}]: ${p} is there twice`) })
-  return named.map(protocol => ({ vip, port, protocol }))
+  named.forEach((each, i) => { if (named.indexOf(each) < i) throw new RangeError(`protocols[${i}]: ${each} is there twice`) })
+  const key = { vip: address('vip', vip), port: integer('port', port, 0, 65535) }
+  return named.map(protocol => ({ ...key, protocol }))
 }
 
+const protocolOf = (path: string, value: unknown): Protocol | number =>
+  typeof value === 'number' ? integer(path, value, 0, 65535) : oneOf(path, value, PROTOCOLS)
+
 /** The address and port of a real server of this service. @throws RangeError naming the field */
-export function realServerId(path: string, id: RealServerId, service: ServiceKey): { address: string; port: number } {
+export function realServerId(path: string, id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey): { address: string; port: number } {
   return { address: address(`${path}.address`, id.address), port: integer(`${path}.port`, id.port ?? service.port ?? 0, 0, 65535) }
 }
 
@@ -198,6 +209,10 @@ export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettin
     throw new TypeError('engine: a persistence engine without persistence does nothing; say persistence.engine')
   }
   const keys = serviceKeys(spec)
+  for (const { vip, protocol } of keys) {
+    if (vip !== undefined) usable('vip', vip)
+    if (typeof protocol === 'number') throw wrong('protocol', protocol, `one of ${PROTOCOLS.join(', ')}`)
+  }
   const udp = keys.some(key => key.fwmark !== undefined || key.protocol === 'udp')
   return keys.map(key => ({ ...key, ...settings(spec, key, udp) }))
 }
