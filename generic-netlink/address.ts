@@ -3,7 +3,7 @@
 import { Address6 } from 'ip-address'
 
 /** A map that forgets everything when it is full. */
-class Memo<K, V> {
+export class Memo<K, V> {
   readonly #known = new Map<K, V>()
   get(key: K, make: () => V): V {
     let value = this.#known.get(key)

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { HOST, Input, Output, type Codec, type Infer, type Siblings } from './codec.js'
+import { fieldsOf, HOST, Input, Output, type Codec, type Infer } from './codec.js'
 import { DecodeError, EncodeError } from './errors.js'
 import { logger } from './log.js'
 
@@ -105,6 +105,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
       const { view } = from
       const end = at + length
       const out = blank()
+      const logging = debug.enabled
       let key = ''
       try {
         while (at + HEADER <= end) {
@@ -113,7 +114,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
           const type = view.getUint16(at + 2, HOST) & NLA_TYPE_MASK
           const row = type < byNumber.length ? byNumber[type] : undefined
           if (row === undefined) {
-            if (debug.enabled) skip(type)
+            if (logging) skip(type)
           } else if (row.depth > 0) {
             out[row.key] = at // where it lies, until all that it depends on is read
           } else {
@@ -135,14 +136,15 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
       return out as Infer<AttributeSet<T>>
     },
     write(to, value) {
+      const values = fieldsOf(value)
       let key = ''
       try {
         for (const row of inWireOrder) {
           key = row.key
-          const v = (value as Siblings)[key]
+          const v = values[key]
           if (v === undefined) continue
           const at = to.take(HEADER)
-          row.codec.write(to, v, value)
+          row.codec.write(to, v, values)
           to.view.setUint16(at, to.length - at, HOST)
           to.view.setUint16(at + 2, row.type, HOST)
           to.align()
@@ -179,6 +181,7 @@ export function list<T>(of: Codec<T>): Codec<T[]> & { readonly nested: true } {
       return values
     },
     write(to, values, siblings) {
+      if (!Array.isArray(values)) throw new EncodeError('what should be a list is not an array')
       values.forEach((value, i) => attribute(to, i + 1 | NLA_F_NESTED, () => of.write(to, value, siblings)))
     },
   }

@@ -8,8 +8,8 @@
  */
 
 import { endianness } from 'node:os'
-import { integer } from 'bitwise'
-import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from './address.js'
+import { getBit } from 'bitwise/integer/index.js' // the package's index loads all of it
+import { formatIPv4, formatIPv6, Memo, parseIPv4, parseIPv6 } from './address.js'
 import { DecodeError, EncodeError } from './errors.js'
 
 /** Bytes to read from, and the same bytes as numbers. */
@@ -49,9 +49,13 @@ export class Output {
   }
 
   /** Zeroes up to the next multiple of four, where netlink wants the next thing to begin. */
-  align(): void {
-    const gap = -this.length & 3
-    if (gap) { const at = this.take(gap); this.bytes.fill(0, at, at + gap) }
+  align(): void { this.pad(-this.length & 3) }
+
+  /** Appends so many zeros; they are few. */
+  pad(size: number): void {
+    if (size === 0) return
+    let at = this.take(size)
+    while (at < this.length) this.bytes[at++] = 0
   }
 
   /** A copy of what is written. */
@@ -74,6 +78,8 @@ export interface Codec<T> {
 /** A codec of constant size: the only kind a {@link struct} can hold. */
 export interface Fixed<T> extends Codec<T> {
   readonly size: number
+  /** Of what it begins at a multiple in a struct. @defaultValue its size */
+  readonly alignment?: number
 }
 
 /** The JavaScript type a codec stands for. */
@@ -81,35 +87,46 @@ export type Infer<C> = C extends { read(from: Input, at: number, length: number,
 
 /** What `DataView` calls little-endian: true where the host is. */
 export const HOST = endianness() === 'LE'
-const NETWORK = false
 
 // ── numbers ──
 
 const show = (value: unknown): string => typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value)
 
-function number(size: number, min: number, max: number, get: (view: DataView, at: number) => number, set: (view: DataView, at: number, n: number) => void): Fixed<number> {
+/** The fields of what should be an object. @throws EncodeError */
+export function fieldsOf(value: unknown): Siblings {
+  if (typeof value !== 'object' || value === null) throw new EncodeError(`${show(value)} is not an object`)
+  return value as Siblings
+}
+
+/** One function for all sizes: calling one of many through a variable would cost more than a number does. */
+function number(size: 1 | 2 | 4, { signed = false, littleEndian = HOST } = {}): Fixed<number> {
+  const max = 2 ** (size * 8 - (signed ? 1 : 0)) - 1
+  const min = signed ? -max - 1 : 0
   return {
     size,
-    read(from, at, length) {
+    read({ view }, at, length) {
       if (length !== size) throw new DecodeError(`expected ${size} ${size === 1 ? 'byte' : 'bytes'}, got ${length}`)
-      return get(from.view, at)
+      const n = size === 4 ? view.getUint32(at, littleEndian) : size === 2 ? view.getUint16(at, littleEndian) : view.getUint8(at)
+      return n > max ? n - 2 * (max + 1) : n
     },
     write(to, value) {
       // DataView would turn NaN, null and 1.5 into some number, and a missing weight drains a server.
       if (!Number.isInteger(value) || value < min || value > max) throw new EncodeError(`${show(value)} is not an integer from ${min} to ${max}`)
       const at = to.take(size)
-      set(to.view, at, value)
+      if (size === 4) to.view.setUint32(at, value, littleEndian)
+      else if (size === 2) to.view.setUint16(at, value, littleEndian)
+      else to.view.setUint8(at, value)
     },
   }
 }
 
-export const u8   = number(1, 0, 0xff,        (v, at) => v.getUint8(at),            (v, at, n) => v.setUint8(at, n))
-export const u16  = number(2, 0, 0xffff,      (v, at) => v.getUint16(at, HOST),     (v, at, n) => v.setUint16(at, n, HOST))
-export const u32  = number(4, 0, 0xffffffff,  (v, at) => v.getUint32(at, HOST),     (v, at, n) => v.setUint32(at, n, HOST))
-export const s32  = number(4, -0x80000000, 0x7fffffff, (v, at) => v.getInt32(at, HOST), (v, at, n) => v.setInt32(at, n, HOST))
+export const u8   = number(1)
+export const u16  = number(2)
+export const u32  = number(4)
+export const s32  = number(4, { signed: true })
 /** A port, or another 16-bit value in network byte order. */
-export const be16 = number(2, 0, 0xffff,      (v, at) => v.getUint16(at, NETWORK),  (v, at, n) => v.setUint16(at, n, NETWORK))
-export const be32 = number(4, 0, 0xffffffff,  (v, at) => v.getUint32(at, NETWORK),  (v, at, n) => v.setUint32(at, n, NETWORK))
+export const be16 = number(2, { littleEndian: false })
+export const be32 = number(4, { littleEndian: false })
 
 const LOW = HOST ? 0 : 4
 const HIGH = 4 - LOW
@@ -135,8 +152,12 @@ export const u64: Fixed<bigint> = {
 
 /** Bytes with no further meaning here. */
 export const bytes: Codec<Uint8Array> = {
-  read: (from, at, length) => from.bytes.slice(at, at + length),
-  write(to, value) { const at = to.take(value.length); to.bytes.set(value, at) },
+  read: (from, at, length) => new Uint8Array(from.bytes.subarray(at, at + length)), // a Buffer's slice would be no copy
+  write(to, value) {
+    if (!(value instanceof Uint8Array)) throw new EncodeError(`${show(value)} is not a Uint8Array`)
+    const at = to.take(value.length)
+    to.bytes.set(value, at)
+  },
 }
 
 /** An attribute whose presence is its value (`NLA_FLAG`). */
@@ -181,6 +202,7 @@ export const ipv4: Fixed<string> = {
 /** An IPv6 address as text in its correct form (RFC 5952), without a zone. */
 export const ipv6: Fixed<string> = {
   size: 16,
+  alignment: 4,
   read({ bytes }, at, length) {
     if (length < 16) throw new DecodeError(`expected 16 bytes, got ${length}`)
     return formatIPv6(bytes.subarray(at, at + 16))
@@ -196,7 +218,10 @@ export const ipv6: Fixed<string> = {
 /** An address of either family, told apart by its length. */
 export const ip: Codec<string> = {
   read: (from, at, length, siblings) => (length === 4 ? ipv4 : ipv6).read(from, at, length, siblings),
-  write: (to, value, siblings) => (value.includes(':') ? ipv6 : ipv4).write(to, value, siblings),
+  write(to, value, siblings) {
+    if (typeof value !== 'string') throw new EncodeError(`${show(value)} is not an address`)
+    ;(value.includes(':') ? ipv6 : ipv4).write(to, value, siblings)
+  },
 }
 
 // ── names for numbers ──
@@ -204,6 +229,7 @@ export const ip: Codec<string> = {
 /** A number with names. A value without a name stays a number, both ways. */
 export function enumeration<const T extends Readonly<Record<string, number>>>(of: Fixed<number>, names: T): Fixed<keyof T | number> {
   const nameOf = new Map(Object.entries(names).map(([name, value]) => [value, name as keyof T]))
+  const numberOf = new Map<unknown, number>(Object.entries(names))
   return {
     size: of.size,
     read(from, at, length, siblings) {
@@ -211,8 +237,9 @@ export function enumeration<const T extends Readonly<Record<string, number>>>(of
       return nameOf.get(n) ?? n
     },
     write(to, value, siblings) {
-      if (typeof value !== 'number' && !Object.hasOwn(names, value)) throw new EncodeError(`${show(value)} is not one of ${Object.keys(names).join(', ')}`)
-      of.write(to, typeof value === 'number' ? value : names[value]!, siblings)
+      const n = typeof value === 'number' ? value : numberOf.get(value)
+      if (n === undefined) throw new EncodeError(`${show(value)} is not one of ${Object.keys(names).join(', ')}`)
+      of.write(to, n, siblings)
     },
   }
 }
@@ -220,27 +247,24 @@ export function enumeration<const T extends Readonly<Record<string, number>>>(of
 /** The bits that are set, by name; a bit without a name goes by its number. */
 export type Bits<N extends string> = { readonly [K in N]?: boolean } & { readonly [bit: number]: boolean }
 
-const NO_BITS = Object.freeze({})
-
 /** A bit field; `names` lists its bits from bit 0 up. */
 export function bits<const N extends string>(of: Fixed<number>, names: readonly N[]): Fixed<Bits<N>> {
   const keys = Array.from({ length: of.size * 8 }, (_, bit) => names[bit] ?? String(bit))
   const bitOf = new Map(keys.map((key, bit) => [key, bit]))
+  const setIn = new Memo<number, Bits<N>>() // a listing has the same few in every row
   return {
     size: of.size,
     read(from, at, length, siblings) {
       const word = of.read(from, at, length, siblings)
-      if (word === 0) return NO_BITS
-      const set: Record<string, boolean> = {}
-      for (let bit = 0; bit < keys.length; bit++) if (integer.getBit(word, bit)) set[keys[bit]!] = true
-      return set as Bits<N>
+      return setIn.get(word, () => Object.freeze(Object.fromEntries(keys.filter((_, bit) => getBit(word, bit)).map(key => [key, true]))) as Bits<N>)
     },
     write(to, value, siblings) {
+      const fields = fieldsOf(value)
       let word = 0
-      for (const [key, set] of Object.entries(value)) {
+      for (const key of Object.keys(fields)) {
         const bit = bitOf.get(key)
         if (bit === undefined) throw new EncodeError(`${show(key)} is not one of ${names.join(', ')}`)
-        if (set) word |= 1 << bit
+        if (fields[key]) word |= 1 << bit
       }
       of.write(to, word >>> 0, siblings)
     },
@@ -249,13 +273,13 @@ export function bits<const N extends string>(of: Fixed<number>, names: readonly 
 
 // ── compositions ──
 
-/** A C struct: fields in order, each aligned to its own size, as the compiler lays them out. */
+/** A C struct: fields in order, each aligned as the compiler lays them out. */
 export function struct<const F extends Readonly<Record<string, Fixed<unknown>>>>(fields: F): Fixed<{ -readonly [K in keyof F]: Infer<F[K]> }> {
   type Value = { -readonly [K in keyof F]: Infer<F[K]> }
   let size = 0
   let widest = 1
   const layout = Object.entries(fields).map(([key, codec]) => {
-    const alignment = Math.min(codec.size, 8)
+    const alignment = codec.alignment ?? codec.size
     const start = Math.ceil(size / alignment) * alignment
     size = start + codec.size
     widest = Math.max(widest, alignment)
@@ -264,6 +288,7 @@ export function struct<const F extends Readonly<Record<string, Fixed<unknown>>>>
   size = Math.ceil(size / widest) * widest
   return {
     size,
+    alignment: widest,
     read(from, at, length, siblings) {
       if (length < size) throw new DecodeError(`expected a struct of ${size} bytes, got ${length}`)
       const value: Record<string, unknown> = {}
@@ -272,11 +297,12 @@ export function struct<const F extends Readonly<Record<string, Fixed<unknown>>>>
     },
     write(to, value, siblings) {
       const begin = to.length
+      const values = fieldsOf(value)
       for (const { key, codec, start } of layout) {
-        while (to.length < begin + start) { const at = to.take(1); to.bytes[at] = 0 }
-        codec.write(to, (value as Record<string, unknown>)[key], siblings)
+        to.pad(begin + start - to.length)
+        codec.write(to, values[key], siblings)
       }
-      while (to.length < begin + size) { const at = to.take(1); to.bytes[at] = 0 }
+      to.pad(begin + size - to.length)
     },
   }
 }
@@ -286,10 +312,8 @@ export function by<const C extends Readonly<Record<string, Codec<unknown>>>, con
   sibling: string, cases: C, otherwise?: O,
 ): Codec<Infer<C[keyof C]> | Infer<O>> {
   type Value = Infer<C[keyof C]> | Infer<O>
-  const pick = (siblings: Siblings): Codec<Value> | undefined => {
-    const value = siblings[sibling]
-    return (typeof value === 'string' && Object.hasOwn(cases, value) ? cases[value] : otherwise) as Codec<Value> | undefined
-  }
+  const codecOf = new Map<unknown, Codec<unknown>>(Object.entries(cases))
+  const pick = (siblings: Siblings): Codec<Value> | undefined => (codecOf.get(siblings[sibling]) ?? otherwise) as Codec<Value> | undefined
   const unreadable = (siblings: Siblings): string => `its meaning depends on ${sibling}, which is ${show(siblings[sibling])}`
   return {
     after: sibling,
@@ -303,5 +327,14 @@ export function by<const C extends Readonly<Record<string, Codec<unknown>>>, con
       if (!codec) throw new EncodeError(unreadable(siblings))
       codec.write(to, value, siblings)
     },
+  }
+}
+
+/** What is read only where the attribute `sibling` is absent: what older kernels say in its place, and newer ones besides. */
+export function unless<C extends Codec<unknown>>(sibling: string, codec: C): Omit<C, 'read'> & Codec<Infer<C> | undefined> {
+  return {
+    ...codec,
+    after: sibling,
+    read: (from, at, length, siblings) => siblings[sibling] === undefined ? codec.read(from, at, length, siblings) as Infer<C> : undefined,
   }
 }

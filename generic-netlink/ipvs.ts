@@ -1,7 +1,7 @@
 /** IPVS over generic netlink: `linux/ip_vs.h` and the policies of `ip_vs_ctl.c`, as tables. */
 
 import { attributeSet } from './attributes.js'
-import { be16, bits, by, enumeration, ipv4, ipv6, string, struct, u8, u16, u32, u64, type Infer } from './codec.js'
+import { be16, bits, by, enumeration, ipv4, ipv6, string, struct, u8, u16, u32, u64, unless, type Infer } from './codec.js'
 import { family } from './family.js'
 
 /** `AF_*` */
@@ -71,7 +71,7 @@ export const service = attributeSet('IPVS_SVC_ATTR', {
   timeout:   [8,  u32],
   /** Persistence granularity: a mask for IPv4, a prefix length for IPv6. */
   netmask:   [9,  by('af', { inet: ipv4, inet6: u32 })],
-  stats:     [10, stats],
+  stats:     [10, unless('stats64', stats)],
   /** Persistence engine. Left out of `setService`, it is cleared. */
   peName:    [11, string(16)],
   stats64:   [12, stats64],
@@ -90,7 +90,7 @@ export const destination = attributeSet('IPVS_DEST_ATTR', {
   activeConns:  [7,  u32],
   inactConns:   [8,  u32],
   persistConns: [9,  u32],
-  stats:        [10, stats],
+  stats:        [10, unless('stats64', stats)],
   addrFamily:   [11, addressFamily],
   stats64:      [12, stats64],
   /** Left out of `setDest`, the tunnel falls back to IPIP. */
