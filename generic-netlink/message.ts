@@ -91,8 +91,9 @@ export function readVerdict(from: Input, { type, flags, at, length }: Message): 
   let skipped = ERRNO_SIZE
   if (type === NLMSG_ERROR) {
     if (length < ERRNO_SIZE + HEADER_SIZE) throw new DecodeError(`an error message of ${length} bytes`)
-    skipped += flags & NLM_F_CAPPED ? HEADER_SIZE : from.view.getUint32(at + ERRNO_SIZE, HOST) + 3 & ~3
-    if (skipped > length) throw new DecodeError('an error message echoes more than it holds')
+    const echoed = flags & NLM_F_CAPPED ? HEADER_SIZE : from.view.getUint32(at + ERRNO_SIZE, HOST)
+    if (echoed < HEADER_SIZE || echoed > length - skipped) throw new DecodeError(`an error message of ${length} bytes echoes ${echoed}`)
+    skipped = Math.min(skipped + (echoed + 3 & ~3), length)
   }
   const { msg, offs, missType } = extended.read(from, at + skipped, length - skipped, {})
   if (msg === undefined && offs === undefined && missType === undefined) return { errno }

@@ -336,6 +336,7 @@ describe.each(modes)('answers through the %s', mode => {
     expect(await count(client)).toBe(50)
 
     // Where nothing is unknown but the object, ENOENT stays what it is.
-    await expect(client.call('delDest', { service: keyOf(1), dest: { addrFamily: 'inet', addr: '192.0.2.1', port: 1 } })).rejects.toMatchObject({ code: 'ENOENT' })
+    const missing = { addrFamily: 'inet', addr: '192.0.2.1', port: 1 } as const
+    await expect(client.call('delDest', { service: keyOf(1), dest: missing })).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
