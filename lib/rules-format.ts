@@ -69,8 +69,8 @@ export function serviceArguments(service: ServiceKey & ServiceSettings): string 
 export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string => `${serviceKeyArguments(key)} ${serverOptions(server)}`
 
 const PROTOCOLS = {
-  tcp:  { option: '-t',             number: 6 },
-  udp:  { option: '-u',             number: 17 },
+  tcp:  { option: '-t', number: 6 },
+  udp:  { option: '-u', number: 17 },
   sctp: { option: '--sctp-service', number: 132 },
 }
 const METHODS: Readonly<Record<string, string>> = { masq: '-m', route: '-g', local: '--local' }

@@ -11,7 +11,8 @@ import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import {
   familyOf, schedulerBits, serviceFamily, singleClient,
   type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerFlag,
-  type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type VirtualServiceSpec,
+  type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds,
+  type VirtualServiceSpec,
 } from './model.js'
 
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'sctp']
@@ -141,8 +142,11 @@ const protocolOf = (path: string, value: unknown): Protocol | number =>
   typeof value === 'number' ? integer(path, value, 0, 65535) : oneOf(path, value, PROTOCOLS)
 
 /** The address and port of a real server of this service. @throws RangeError naming the field */
-export function realServerId(path: string, id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey): { address: string; port: number } {
-  return { address: address(`${path}.address`, id.address), port: integer(`${path}.port`, id.port ?? service.port ?? 0, 0, 65535) }
+export function realServerId(
+  path: string, id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey,
+): { address: string; port: number } {
+  const { port = service.port ?? 0 } = id
+  return { address: address(`${path}.address`, id.address), port: integer(`${path}.port`, port, 0, 65535) }
 }
 
 // ── services ──
@@ -155,10 +159,11 @@ const SPEC_FIELDS = [...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'realServers', .
 
 function persistence(value: Persistence, family: Family): { timeout: number; netmask: string | number; engine?: string } {
   record('persistence', value, ['timeout', 'netmask', 'engine'])
+  const { timeout = DEFAULT_TIMEOUT, netmask: mask = singleClient(family), engine } = value
   return {
-    timeout: integer('persistence.timeout', value.timeout ?? DEFAULT_TIMEOUT, 1, LONGEST_TIMEOUT),
-    netmask: netmask('persistence.netmask', value.netmask ?? singleClient(family), family),
-    ...value.engine !== undefined && { engine: moduleName('persistence.engine', value.engine, 16) },
+    timeout: integer('persistence.timeout', timeout, 1, LONGEST_TIMEOUT),
+    netmask: netmask('persistence.netmask', mask, family),
+    ...engine !== undefined && { engine: moduleName('persistence.engine', engine, 16) },
   }
 }
 
@@ -181,8 +186,8 @@ function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): Sch
 function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceSettings {
   const family = serviceFamily(key)
   const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
-  const scheduler = moduleName('scheduler', spec.scheduler ?? 'wlc', 15)
-  const onePacket = spec.onePacket ?? false
+  const { onePacket = false, schedulerFlags: flags = [] } = spec
+  const scheduler = moduleName('scheduler', spec.scheduler === undefined ? 'wlc' : spec.scheduler, 15)
   if (typeof (onePacket as unknown) !== 'boolean') throw wrong('onePacket', onePacket, 'true or false')
   if (onePacket && !udp) throw new RangeError('onePacket: only UDP and firewall marks can be scheduled packet by packet')
   const persistent = spec.persistence === undefined ? undefined : persistence(spec.persistence, family)
@@ -195,7 +200,7 @@ function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceS
   const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
   return {
     scheduler,
-    schedulerFlags: schedulerFlags(spec.schedulerFlags ?? [], scheduler),
+    schedulerFlags: schedulerFlags(flags, scheduler),
     onePacket: onePacket && datagrams,
     ...persistent && { persistence: persistent },
     ...idle !== undefined && idle !== singleClient(family) && { netmask: idle },
@@ -243,7 +248,8 @@ const SERVER_FIELDS = ['address', 'port', 'weight', 'forward', 'thresholds', 'ac
 export function normalizeRealServer(path: string, spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
   const given = typeof spec === 'string' ? { address: spec } : spec
   record(path, given, SERVER_FIELDS)
-  const forward = forwarding(given.forward === undefined ? 'forward' : `${path}.forward`, given.forward ?? byDefault)
+  const { forward: method = byDefault, weight = 1, thresholds: limits = { upper: 0 } } = given // defaults stand for undefined alone: null is refused
+  const forward = forwarding(given.forward === undefined ? 'forward' : `${path}.forward`, method)
   const id = realServerId(path, given, service)
   if (forward !== 'local') {
     usable(`${path}.address`, id.address)
@@ -263,8 +269,8 @@ export function normalizeRealServer(path: string, spec: string | RealServerSpec,
   return {
     ...id,
     forward,
-    weight: integer(`${path}.weight`, given.weight ?? 1, 0, INT_MAX),
-    thresholds: thresholds(`${path}.thresholds`, given.thresholds ?? { upper: 0 }),
+    weight: integer(`${path}.weight`, weight, 0, INT_MAX),
+    thresholds: thresholds(`${path}.thresholds`, limits),
   }
 }
 
@@ -281,10 +287,11 @@ function forwarding(path: string, value: Forwarding): Forwarding {
   return tunnel === 'ipip' ? 'tunnel' : { tunnel, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Forwarding
 }
 
-function thresholds(path: string, value: { upper: number; lower?: number }): { upper: number; lower: number } {
+function thresholds(path: string, value: Thresholds): { upper: number; lower: number } {
   record(path, value, ['upper', 'lower'])
-  const upper = integer(`${path}.upper`, value.upper, 0, INT_MAX)
-  const lower = integer(`${path}.lower`, value.lower ?? 0, 0, INT_MAX)
+  const { upper, lower = 0 } = value
+  integer(`${path}.upper`, upper, 0, INT_MAX)
+  integer(`${path}.lower`, lower, 0, INT_MAX)
   if (lower > upper) throw new RangeError(`${path}.lower: ${lower} is more than the upper threshold, ${upper}`)
   return { upper, lower }
 }
