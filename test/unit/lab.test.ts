@@ -56,7 +56,7 @@ describe('a command in the lab', { timeout: 60_000 }, () => {
   })
 
   test('that does not exist ends as in a shell', () => {
-    expect(lab(['no-such-command'])).toMatchObject({ status: 127, stdout: '', stderr: expect.stringContaining('no-such-command') })
+    expect(lab(['no-such-command'])).toMatchObject({ status: 127, stdout: '', stderr: expect.stringContaining('no-such-command') as string })
   })
 
   test('is killed after LAB_TIMEOUT seconds, and nothing stays', () => {
