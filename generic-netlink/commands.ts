@@ -50,6 +50,7 @@ export class Commands {
   readonly #pace: Pace
   readonly #watchdog: Watchdog
   readonly #out = new Output(32768)
+  readonly #resume = (): void => this.#pump()
   readonly #queue: Batch[] = []
   /** The most bytes of one datagram: the send buffer less the kernel's own margin. */
   readonly #largest: number
@@ -122,8 +123,9 @@ export class Commands {
     this.#socket.ref()
     try {
       while (this.#queue.length > 0) {
-        if (!this.#pace.spend(this.#out.length, () => this.#pump())) return
+        if (!this.#pace.allows(this.#resume)) return
         if (!this.#fill()) continue
+        this.#pace.book(this.#out.length)
         try {
           this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
         } catch (error) {

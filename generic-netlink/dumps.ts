@@ -24,6 +24,9 @@ const debug = logger('ipvs-nl:netlink')
 /** A dump that the kernel says was disturbed is asked for again this often. */
 const RETRIES = 3
 
+/** So many parts of one dump are read without a turn of the loop: as many as the addon reads in one. */
+const LONGEST_STRETCH = 32
+
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
 
 interface Dump {
@@ -43,14 +46,15 @@ export class Dumps {
   readonly #pace: Pace
   readonly #watchdog: Watchdog
   readonly #out = new Output()
+  readonly #resume = (): void => this.#pump()
   readonly #queue: Dump[] = []
   /** Opened for the first dump, and anew after one that broke off: the kernel may still be at it. */
   #socket: KernelSocket | undefined
   /** The dump on the wire; its parts carry this sequence number. */
   #running: Dump | undefined
   #seq = 0
-  /** Bytes of the last part. */
-  #heard = 0
+  /** How many parts of it were read without a turn of the loop. */
+  #stretch = 0
   #scheduled = false
   #pumping = false
   #closed: NetlinkError | undefined
@@ -113,9 +117,13 @@ export class Dumps {
     if (this.#pumping) return
     this.#pumping = true
     try {
-      while (!this.#closed && (this.#running ?? this.#start())) {
-        if (!this.#pace.spend(this.#heard, () => this.#pump())) return
-        this.#heard = 0
+      while (!this.#closed) {
+        // While a dump runs, a turn of the loop lets the addon read what waits, and slower: so turns are between dumps, and rare in a long one.
+        if (!this.#running || this.#stretch >= LONGEST_STRETCH) {
+          if (!this.#pace.allows(this.#resume)) return
+          this.#stretch = 0
+        }
+        if (!this.#running && !this.#start()) return
         // The kernel makes the next part while this one is read, so each is there by now.
         if (!this.#socket!.receive() && this.#running) { this.#watchdog.start(); return }
       }
@@ -149,7 +157,8 @@ export class Dumps {
   }
 
   #datagram(from: Input, length: number): void {
-    this.#heard += length
+    this.#pace.book(length)
+    this.#stretch++
     try {
       eachMessage(from, length, message => this.#message(from, message))
     } catch (error) {

@@ -8,28 +8,35 @@
 export class Pace {
   #left = 0
   #armed = false
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
 
-  /** Books the cost of one exchange of `bytes`. False: go no further now; `resume` is called after a turn of the loop. */
-  spend(bytes: number, resume: () => void): boolean {
+  /** Books the cost of one exchange of `bytes`. */
+  book(bytes: number): void {
     if (!this.#armed) {
       this.#armed = true
       this.#left = BUDGET
       setImmediate(() => this.#turn())
     }
-    if (this.#left <= 0) { this.#waiting.push(resume); return false }
     this.#left -= bytes + EXCHANGE
-    return true
+  }
+
+  /** Whether work may go on now. Otherwise `resume` is called after a turn of the loop, once however often it was given. */
+  allows(resume: () => void): boolean {
+    if (!this.#armed || this.#left > 0) return true
+    this.#waiting.add(resume)
+    return false
   }
 
   #turn(): void {
     this.#armed = false
-    for (const resume of this.#waiting.splice(0)) resume()
+    const resumed = [...this.#waiting]
+    this.#waiting.clear()
+    for (const resume of resumed) resume()
   }
 }
 
-/** About a millisecond on a slow machine: 64 KB of a dump, or some 400 commands. */
-const BUDGET = 65536
+/** About a millisecond: 128 KB of a dump, or some 900 commands. */
+const BUDGET = 131_072
 /** What the system calls of an exchange cost, in the same coin. */
 const EXCHANGE = 2048
 

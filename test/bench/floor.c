@@ -256,6 +256,7 @@ static double ping(int times) {
 /*
  * One connection to every destination, and an answer through it, so that both directions count. As many
  * clients as a service has destinations send one packet each to every service: round robin does the rest.
+ * The packets differ in size, and so do the counters.
  * The addresses on both sides are local to this namespace.
  */
 static double traffic(uint16_t port) {
@@ -273,7 +274,8 @@ static double traffic(uint16_t port) {
       char payload[512] = { 0 }, control[64];
       struct iovec part = { payload, sizeof payload };
       struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
-      if (sendto(client, payload, sizeof payload, 0, (void *)&to, sizeof to) < 0) die("client sends");
+      part.iov_len = (i * DESTINATIONS + j) % 500;
+      if (sendto(client, payload, part.iov_len, 0, (void *)&to, sizeof to) < 0) die("client sends");
       if (recvmsg(server, &message, 0) < 0) die("server receives");
       struct in_pktinfo *info = (void *)CMSG_DATA(CMSG_FIRSTHDR(&message));
       info->ipi_ifindex = 0;

@@ -5,6 +5,7 @@
  * for all. Each programs a network namespace of its own, adding services on a new port each round: what
  * is flushed stays in a list that every later add scans. All list one table, in one namespace.
  * The first round is reported apart; the rest is told by its median. Believe ratios, not times.
+ * `npm run bench -- listing` or `programming` runs one part.
  */
 
 import { execFileSync, spawn } from 'node:child_process'
@@ -99,8 +100,9 @@ const cpu = /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin
 console.log(`Linux ${release()}, ${cpu}, Node ${process.version}`)
 console.log('1,000 services × 20 destinations; medians, the first round apart. Believe ratios, not times.')
 
-// ── programming ──
-{
+const wanted = (part: string): boolean => process.argv.length < 3 || process.argv.includes(part)
+
+if (wanted('programming')) {
   const contestants = [new Contestant('ipvs-nl', namespace('ours')), new Contestant('C', namespace('floor')), new Contestant('ipvsadm', namespace('adm'))]
   const [ours] = contestants
   const results = await compete(contestants, 8, round => `program ${8000 + round} tunnel`, { ipvsadm: 4 })
@@ -115,8 +117,7 @@ console.log('1,000 services × 20 destinations; medians, the first round apart. 
   for (const contestant of contestants) await contestant.close()
 }
 
-// ── listing ──
-{
+if (wanted('listing')) {
   const space = namespace('table')
   const contestants = [new Contestant('ipvs-nl', space), new Contestant('C', space), new Contestant('ipvsadm', space)]
   const [ours, floor] = contestants
