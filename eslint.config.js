@@ -15,6 +15,7 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'off', // noUncheckedIndexedAccess makes them the way to say "this index is ours"
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
       '@typescript-eslint/prefer-literal-enum-member': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
       '@typescript-eslint/no-empty-object-type': ['error', { allowInterfaces: 'with-single-extends' }], // an interface gives the inferred type its name in hovers
       '@stylistic/arrow-parens': ['error', 'as-needed'],
       '@stylistic/member-delimiter-style': ['error', { multiline: { delimiter: 'none' }, singleline: { delimiter: 'semi', requireLast: false } }],

@@ -56,7 +56,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   'newDaemon ENODEV':        'there is no such interface in this network namespace',
   'newDaemon EINVAL':        'the kernel takes no such multicast group, or some real server is of another family than its service, which cannot be told',
   'setConfig EINVAL':        'a timeout is too long for the kernel',
-  'getFamily ENOENT':        'this kernel has no IPVS: its module ip_vs is missing or could not be loaded (modprobe ip_vs says why)',
+  'getFamily ENOENT':        'the kernel has no module ip_vs, or could not load it (modprobe ip_vs says why)',
   '* ENOENT':                'the kernel\'s IPVS module is gone (modprobe ip_vs brings it back, empty)',
   '* EPERM':                 'this needs CAP_NET_ADMIN in the initial user namespace; root of a container\'s own user namespace has it not',
   '* EAFNOSUPPORT':          'the kernel has no such address family here; is IPv6 disabled?',
