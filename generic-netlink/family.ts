@@ -37,35 +37,58 @@ export type Reply<R extends CommandRow> = R extends readonly [number, AttributeS
 /** A command of a batch: its name, its attributes, and what it is about, for errors. */
 export type Command<C extends CommandTable> = { [K in keyof C & string]: readonly [name: K, attributes: Attributes<C[K]>, object?: string] }[keyof C & string]
 
+/** Options of a dump. */
+export interface DumpOptions<A, T> extends CommandOptions {
+  /**
+   * Makes of each answer, as it is read, what the dump resolves with. Dropping here what is not needed saves most of
+   * a long listing's memory and much of its time. A listing that was disturbed begins anew.
+   */
+  readonly map?: (answer: A) => T
+}
+
 /** Options of one command. */
 export interface CommandOptions extends CallOptions {
   /** The object it is about, for errors and logs: `udp 192.168.50.100:53`. */
   readonly object?: string
 }
 
+/** What all requests of one command have in common, so that a batch of many is little in memory. */
+interface Kind {
+  /** `IPVS newDest` */
+  readonly name: string
+  /** The family's id. */
+  readonly type: number
+  readonly header: Infer<typeof genlmsghdr>
+  readonly request: AttributeSet<Table>
+  readonly reply: AttributeSet<Table> | undefined
+}
+
+const kindOf = ({ name, version }: Family<CommandTable>, id: number, command: string, [cmd, request, reply]: CommandRow): Kind =>
+  ({ name: `${name} ${command}`, type: id, header: { cmd, version, reserved: 0 }, request, reply })
+
+const kindsOf = (family: Family<CommandTable>, id: number): ReadonlyMap<string, Kind> =>
+  new Map(Object.entries(family.commands).map(([command, row]) => [command, kindOf(family, id, command, row)]))
+
+const NO_SIBLINGS = Object.freeze({})
+
 /** A command that is answered by "done". */
 class CommandRequest implements Request<unknown> {
-  readonly name: string
-  declare readonly object?: string
-  readonly type: number
-  readonly #header: Infer<typeof genlmsghdr>
-  readonly #set: AttributeSet<Table>
+  protected readonly kind: Kind
   readonly #attributes: object
-  protected readonly reply: AttributeSet<Table> | undefined
+  readonly object: string | undefined
 
-  constructor(id: number, { name, version }: Family<CommandTable>, command: string, [cmd, request, reply]: CommandRow, attributes: object, object?: string) {
-    this.name = `${name} ${command}`
-    if (object !== undefined) this.object = object
-    this.type = id
-    this.#header = { cmd, version, reserved: 0 }
-    this.#set = request
+  constructor(kind: Kind, attributes: object, object?: string) {
+    this.kind = kind
     this.#attributes = attributes
-    this.reply = reply
+    this.object = object
   }
 
+  get name(): string { return this.kind.name }
+  get type(): number { return this.kind.type }
+
   write(to: Output): void {
-    genlmsghdr.write(to, this.#header, {})
-    this.#set.write(to, this.#attributes, {})
+    genlmsghdr.write(to, this.kind.header, NO_SIBLINGS)
+    this.kind.request.write(to, this.#attributes, NO_SIBLINGS)
   }
 }
 
@@ -73,8 +96,20 @@ class CommandRequest implements Request<unknown> {
 class QueryRequest extends CommandRequest {
   read(from: Input, at: number, length: number): unknown {
     if (length < genlmsghdr.size) throw new DecodeError(`${this.name}: an answer of ${length} bytes`)
-    return this.reply!.read(from, at + genlmsghdr.size, length - genlmsghdr.size, {})
+    return this.kind.reply!.read(from, at + genlmsghdr.size, length - genlmsghdr.size, NO_SIBLINGS)
   }
+}
+
+/** A command whose answers become something else as they are read. */
+class MappedRequest extends QueryRequest {
+  readonly #map: (answer: never) => unknown
+
+  constructor(kind: Kind, attributes: object, object: string | undefined, map: (answer: never) => unknown) {
+    super(kind, attributes, object)
+    this.#map = map
+  }
+
+  override read(from: Input, at: number, length: number): unknown { return this.#map(super.read(from, at, length) as never) }
 }
 
 const ENOENT = -2
@@ -92,11 +127,13 @@ export class FamilyClient<C extends CommandTable> {
   readonly #connection: Connection
   readonly #family: Family<C>
   #id: number
+  #kinds: ReadonlyMap<string, Kind>
 
   private constructor(connection: Connection, family: Family<C>, id: number) {
     this.#connection = connection
     this.#family = family
     this.#id = id
+    this.#kinds = kindsOf(family, id)
   }
 
   /** Looks a family up by name. The kernel loads the family's module if it must. Rejects with `ENOENT` where there is none. */
@@ -116,14 +153,16 @@ export class FamilyClient<C extends CommandTable> {
   }
 
   /** Lists all that the command knows. Rejects with NetlinkError. */
-  async dump<K extends keyof C & string>(command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {}): Promise<Reply<C[K]>[]> {
-    const run = (): Promise<unknown[]> => this.#connection.dump(this.#request(command, attributes, object), { signal })
+  async dump<K extends keyof C & string, T = Reply<C[K]>>(
+    command: K, attributes: Attributes<C[K]>, { signal, object, map }: DumpOptions<Reply<C[K]>, T> = {},
+  ): Promise<T[]> {
+    const run = (): Promise<unknown[]> => this.#connection.dump(this.#request(command, attributes, object, map), { signal })
     const id = this.#id
     try {
-      return await run() as Reply<C[K]>[]
+      return await run() as T[]
     } catch (error) {
       if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#moved(id, signal))) throw error
-      return await run() as Reply<C[K]>[]
+      return await run() as T[]
     }
   }
 
@@ -137,10 +176,11 @@ export class FamilyClient<C extends CommandTable> {
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
-  #request(command: string, attributes: object, object?: string): Request<unknown> {
-    const row = this.#family.commands[command]
-    if (!row) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
-    return new (row[2] ? QueryRequest : CommandRequest)(this.#id, this.#family, command, row, attributes, object)
+  #request(command: string, attributes: object, object?: string, map?: (answer: never) => unknown): Request<unknown> {
+    const kind = this.#kinds.get(command)
+    if (!kind) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
+    if (map) return new MappedRequest(kind, attributes, object, map)
+    return new (kind.reply ? QueryRequest : CommandRequest)(kind, attributes, object)
   }
 
   /** Whether the family has another id than the one asked under: its module was loaded anew, and its state is gone. */
@@ -151,6 +191,7 @@ export class FamilyClient<C extends CommandTable> {
       if (familyId === from) return false
       debug('the module of %s was loaded anew: id %d became %d', this.#family.name, from, familyId)
       this.#id = familyId!
+      this.#kinds = kindsOf(this.#family, familyId!)
       return true
     } catch (error) {
       debug('whether the module of %s was loaded anew, nobody can say: %o', this.#family.name, error)
@@ -164,7 +205,8 @@ const controllerFamily = family('nlctrl', 2, { getFamily: [3, controller, contro
 
 /** What the controller knows of a family: its id, version, commands and multicast groups. Rejects with `ENOENT` where there is no such family. */
 export async function describeFamily(connection: Connection, name: string, { signal }: CallOptions = {}): Promise<FamilyAttributes> {
-  const request = new QueryRequest(GENL_ID_CTRL, controllerFamily, 'getFamily', controllerFamily.commands.getFamily, { familyName: name }, name)
+  const kind = kindOf(controllerFamily, GENL_ID_CTRL, 'getFamily', controllerFamily.commands.getFamily)
+  const request = new QueryRequest(kind, { familyName: name }, name)
   const description = await connection.ask(request, { signal }) as FamilyAttributes
   if (description.familyId === undefined) throw new DecodeError(`the family ${name} has no id`)
   return description

@@ -25,7 +25,7 @@ export { controller, multicastGroup, operation, type FamilyAttributes } from './
 export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
 export {
   describeFamily, family, FamilyClient,
-  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type Family, type Reply,
+  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type DumpOptions, type Family, type Reply,
 } from './family.js'
 export * from './ipvs.js'
 export type { CallOptions, Outcome, Request } from './request.js'

@@ -26,6 +26,7 @@ export interface Answer {
 type Contestant = Record<string, (...words: string[]) => Promise<Answer>>
 
 async function timed(run: () => Promise<number | undefined>): Promise<Answer> {
+  globalThis.gc?.() // of what was made before
   const start = performance.now()
   const rows = await run()
   return { ms: performance.now() - start, ...rows !== undefined && { rows } }
@@ -60,7 +61,7 @@ async function library(): Promise<Contestant> {
     const services = await client.dump('getService', {})
     const destinations = await Promise.all(services.map(({ service }) => {
       const { af, protocol, addr, port } = service!
-      return client.dump('getDest', { service: { af, protocol, addr, port } })
+      return client.dump('getDest', { service: { af, protocol, addr, port } }, { map: ({ dest }) => dest! })
     }))
     return { services, destinations }
   }
@@ -80,7 +81,7 @@ async function library(): Promise<Contestant> {
     }),
     async nonzero() {
       const rows = (await list()).destinations.flat()
-      const counters = rows.flatMap(({ dest }) => Object.values(dest!.stats64!))
+      const counters = rows.flatMap(({ stats64 }) => Object.values(stats64!))
       return { ms: 0, nonzero: 10 * counters.filter(n => n !== 0n).length / counters.length }
     },
     async ping(times) {
