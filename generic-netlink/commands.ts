@@ -1,9 +1,10 @@
 /**
  * Commands: many in one datagram, one outcome for each.
  *
- * Whatever is asked in one turn of the event loop goes out together. Only the last message of a datagram
- * asks for an acknowledgement: the kernel works through them in order, and answers one that failed whether
- * asked to or not, so those not named when the acknowledgement is in were done.
+ * Whatever is asked in one turn of the event loop goes out together. The kernel works through the messages of
+ * a datagram in order, and answers one that failed whether asked to or not. So none asks for an acknowledgement
+ * but a no-op behind the last: those not named when that one is in were done. The last itself could not be asked,
+ * as of a command that ended with EINTR the kernel says nothing at all: a sync daemon stopped before it ever ran.
  *
  * @module
  */
@@ -12,7 +13,9 @@ import { randomInt } from 'node:crypto'
 import { Output, type Input } from './codec.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
-import { addFlags, eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message } from './message.js'
+import {
+  eachMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict, writeMessage, type Message,
+} from './message.js'
 import { Watchdog, type Pace } from './pace.js'
 import { refused, type Outcome, type Request } from './request.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
@@ -57,6 +60,8 @@ export class Commands {
   /** What is on the wire: the first's sequence number, and all in order. */
   #first = 0
   #sent: Slot[] = []
+  /** Whether a no-op ends the datagram; one whose last request has an answer needs none. */
+  #fenced = false
   #scheduled = false
   #pumping = false
   #closed: NetlinkError | undefined
@@ -71,7 +76,7 @@ export class Commands {
         if (fatal) this.close(error)
       },
     })
-    this.#largest = this.#socket.sendBuffer - 32
+    this.#largest = this.#socket.sendBuffer - 32 - HEADER_SIZE
   }
 
   /** Asks all of them, in order. Resolves when each has its outcome; never rejects. */
@@ -146,8 +151,7 @@ export class Commands {
   #fill(): boolean {
     this.#out.length = 0
     this.#first = randomInt(0x1_0000_0000) // nobody can answer for the kernel without guessing it
-    let cost = 0
-    let lastAt = 0
+    let cost = ERROR_COST
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
       for (; batch.next < batch.requests.length; batch.next++) {
         const request = batch.requests[batch.next]!
@@ -160,14 +164,13 @@ export class Commands {
         const full = cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent.length === LARGEST_BATCH
         if (full && this.#sent.length > 0) {
           this.#out.length = at
-          return this.#closeDatagram(lastAt)
+          return this.#closeDatagram()
         }
-        lastAt = at
         this.#sent.push({ batch, index: batch.next })
       }
       this.#queue.shift()
     }
-    return this.#sent.length > 0 && this.#closeDatagram(lastAt)
+    return this.#sent.length > 0 && this.#closeDatagram()
   }
 
   /** Appends a request and says where it begins; where it cannot be sent, appends nothing and says why. */
@@ -184,10 +187,11 @@ export class Commands {
     }
   }
 
-  /** The last message's outcome, asked for if need be, tells that all before it were worked through. */
-  #closeDatagram(lastAt: number): true {
+  /** Sees to it that an answer tells that all were worked through. */
+  #closeDatagram(): true {
     const { batch, index } = this.#sent.at(-1)!
-    if (!batch.requests[index]!.read) addFlags(this.#out, lastAt, NLM_F_ACK)
+    this.#fenced = !batch.requests[index]!.read
+    if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent.length >>> 0, () => {})
     debug('-> %d requests, %d bytes, from #%d: %s', this.#sent.length, this.#out.length, this.#first, batch.requests[index]!.name)
     return true
   }
@@ -204,6 +208,7 @@ export class Commands {
 
   #message(from: Input, message: Message): void {
     const position = message.seq - this.#first >>> 0
+    if (this.#fenced && position === this.#sent.length && message.type === NLMSG_ERROR) { this.#finish(); return }
     const slot = this.#sent[position]
     if (!slot) return // late, or forged
     const { batch, index } = slot
@@ -215,10 +220,10 @@ export class Commands {
     } else if (message.type >= NLMSG_MIN_TYPE && request.read) {
       this.#settle(batch, index, attempt(() => request.read!(from, message.at, message.length)))
     } else return
-    if (position === this.#sent.length - 1) this.#finish()
+    if (!this.#fenced && position === this.#sent.length - 1) this.#finish()
   }
 
-  /** The last one's outcome is in: those before it that the kernel did not name were done. */
+  /** All were worked through: those before it that the kernel did not name were done. */
   #finish(): void {
     for (const { batch, index } of this.#sent) {
       const request = batch.requests[index]!

@@ -37,11 +37,6 @@ export function writeMessage(to: Output, type: number, flags: number, seq: numbe
   return at
 }
 
-/** Adds flags to the message that begins at `at`. */
-export function addFlags({ view }: Output, at: number, flags: number): void {
-  view.setUint16(at + FLAGS_OFFSET, view.getUint16(at + FLAGS_OFFSET, HOST) | flags, HOST)
-}
-
 /** A message's header, and where its body lies. */
 export interface Message {
   readonly type: number

@@ -160,7 +160,7 @@ describe.each(modes)('answers through the %s', mode => {
       await work()
       tick()
       clearInterval(ticking)
-      expect(ticks).toBeGreaterThan(4)
+      expect(ticks).toBeGreaterThan(2)
       expect(longest, 'the longest gap between ticks, in ms').toBeLessThan(400)
     }
   })
@@ -220,7 +220,7 @@ describe.each(modes)('answers through the %s', mode => {
         send(datagram) {
           const seq = new DataView(datagram.buffer, datagram.byteOffset).getUint32(8, true)
           if (port !== 0) {
-            forge(port, mode === 'events' ? [seq] : numbers(500).map(i => seq + 1 + i >>> 0))
+            forge(port, mode === 'events' ? [seq] : numbers(500).map(i => seq + 0x1000 * (i + 1) >>> 0))
             sent++
           }
           socket.send(datagram)
