@@ -125,7 +125,7 @@ export class Dumps {
         }
         if (!this.#running && !this.#start()) return
         // The kernel makes the next part while this one is read, so each is there by now.
-        if (!this.#socket!.receive() && this.#running) { this.#watchdog.start(); return }
+        if (!this.#socket?.receive() && this.#running) { this.#watchdog.start(); return }
       }
     } finally {
       this.#pumping = false
