@@ -1,0 +1,191 @@
+/**
+ * DNS behind one address, balanced over IPIP to two servers that answer the client directly: builds it, asks it twelve
+ * questions, shows what happened, and exits with 1 when anything is not as it should be. As root, in a kernel with IPVS:
+ *
+ *     npm run demo
+ *     test/lab/run node dist/examples/dns-over-ipip/demo.js tunnel-down     # a mistake, to see it found
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { failures, isResponse, openings, readAnswer, readCapture, type Answer, type Capture } from './checks.js'
+import { servers, Topology, vip, type Program } from './topology.js'
+
+const PICTURE = `
+        client                     director: the VIP 192.168.50.100
+     192.168.50.10           192.168.50.253   192.168.51.253
+           │                        │               │
+     ──────┴───────────┬────────────┘               │
+                       │ .50.254            .51.254 │
+                       └───────── router ───────────┘
+                                    │ .52.254
+                 ┌──────────────────┴──────────────────┐
+              server1                               server2
+     eth0 192.168.52.100                   eth0 192.168.52.101
+     tun0 192.168.50.100                   tun0 192.168.50.100
+
+     question  client ──> director ══ IP in IP ══> router ══> server
+     answer    client <────────────────────────── router <── server`
+
+/** Mistakes that people make, to see that they are found. */
+const mistakes: Readonly<Record<string, (topology: Topology) => Promise<unknown>>> = {
+  'tunnel-down': topology => topology.must('server2', ['ip', 'link', 'set', 'tun0', 'down']),
+  'weight-zero': topology => topology.must('director', ipvsNl('weight', servers[1], '0')),
+  /** The router sends the responses back by way of a director that forwards. */
+  async 'detour'(topology) {
+    await topology.must('director', ['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.eth1.accept_local=1'])
+    await topology.must('router', ['ip', 'route', 'add', '192.168.50.10', 'via', '192.168.51.253'])
+  },
+}
+
+async function demo(mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
+  print('TOPOLOGY', PICTURE)
+  await using topology = await step('five hosts on three LANs', () => Topology.up(signal))
+  await Promise.all(servers.map((address, i) => step(`unbound answers on server${i + 1}`, () => startUnbound(topology, `server${i + 1}`, address))))
+
+  const rules = await step('ipvs-nl configures the director', async () => (await topology.must('director', ipvsNl('director'))).stdout)
+  const witness = (await topology.must('director', ['ipvsadm', '-S', '-n'])).stdout
+  print('CONFIGURED, as ipvs-nl reads it back from the kernel', rules)
+  print('', rules === witness ? 'ipvsadm -S -n prints the same.' : `but ipvsadm -S -n prints:\n${witness}`)
+
+  if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => mistakes[mistake]!(topology))
+
+  const sniffers = await step('tcpdump listens on the director', () => Promise.all(['eth0', 'eth1'].map(link => sniff(topology, link))))
+  print('ANSWERS to dig @192.168.50.100 version.bind CH TXT')
+  const answers: Answer[] = []
+  for (const protocol of ['udp', 'tcp'] as const) {
+    for (let i = 1; i <= 6; i++) answers.push(await ask(topology, protocol, i))
+  }
+
+  // By the time that the counters show, the last packet has long been captured.
+  const counters = await topology.run('director', ipvsNl('counters', String(answers.length)))
+  print('COUNTERS, by VirtualService.list()', counters.stdout)
+
+  const captures = await Promise.all(sniffers.map(async ({ link, program }) => {
+    const { stdout, stderr } = await program.stop('SIGINT')
+    return readCapture(link, stdout, stderr)
+  }))
+  print('CAPTURED on the director')
+  captures.forEach(printCapture)
+
+  return [
+    ...rules === witness ? [] : ['ipvs-nl and ipvsadm print different rules'],
+    ...failures({ servers, answers, captures }),
+    ...counters.code === 0 ? [] : [counters.stderr.trim()],
+  ]
+}
+
+// ── what runs on the hosts ──
+
+/** A script beside this one, to be run on the director. */
+function ipvsNl(script: string, ...args: string[]): string[] {
+  return [process.execPath, fileURLToPath(new URL(`${script}.js`, import.meta.url)), ...args]
+}
+
+/** A name server that tells its name, knows one zone and asks nobody else. */
+const unboundConf = (address: string): string => `
+  server:
+    interface: ${vip}
+    access-control: 192.168.50.0/24 allow
+    identity: "server ${address}"
+    version: "server ${address}"
+    local-zone: "." refuse
+    local-zone: "example.test." static
+    local-data: "www.example.test. A 203.0.113.80"
+    module-config: "iterator"
+    chroot: ""
+    username: ""
+    directory: ""
+    pidfile: ""
+    use-syslog: no
+  remote-control:
+    control-enable: no
+`
+
+async function startUnbound(topology: Topology, host: string, address: string): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'dns-over-ipip-'))
+  try {
+    const file = join(directory, 'unbound.conf')
+    await writeFile(file, unboundConf(address))
+    await topology.start(host, ['unbound', '-d', '-c', file], async ({ output }) => {
+      if (!output.stderr.includes('start of service')) return false
+      const { stdout } = await topology.run(host, ['dig', `@${vip}`, 'www.example.test', '+short', '+time=1', '+tries=1'])
+      return stdout === '203.0.113.80\n'
+    })
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+async function sniff(topology: Topology, link: string): Promise<{ link: string; program: Program }> {
+  const filter = 'ip proto 4 or port 53' // 4 is IP in IP
+  const command = ['tcpdump', '-n', '-t', '-q', '-l', '--immediate-mode', '-i', link, filter]
+  return { link, program: await topology.start('director', command, ({ output }) => output.stderr.includes('listening on')) }
+}
+
+async function ask(topology: Topology, protocol: Answer['protocol'], number: number): Promise<Answer> {
+  const start = performance.now()
+  const question = ['dig', `@${vip}`, `+${protocol === 'tcp' ? '' : 'no'}tcp`, 'version.bind', 'CH', 'TXT', '+short', '+time=2', '+tries=1']
+  const answer = readAnswer(protocol, (await topology.run('client', question)).stdout)
+  print('', `${protocol} ${number}  ${answer.server ?? `no answer: ${answer.problem}`}  ${(performance.now() - start).toFixed(0)} ms`)
+  return answer
+}
+
+// ── what a person sees ──
+
+function print(title: string, text = ''): void {
+  if (title) console.log(`\n${title}`)
+  if (text) console.log(text.replace(/^\n/, '').trimEnd().replace(/^(?=.)/gm, '  '))
+}
+
+async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now()
+  const result = await work()
+  console.log(`* ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+  return result
+}
+
+function printCapture({ link, packets }: Capture): void {
+  const tunnelled = packets.filter(packet => packet.tunnel)
+  const first = openings(tunnelled)
+  const responses = packets.filter(isResponse)
+  print('', [
+    `${link}: ${packets.length} packets, ${tunnelled.length} of them IP in IP, ${responses.length} responses`,
+    ...first.map(({ text }) => `  ${text}`),
+    ...first.length > 0 ? [`  and ${tunnelled.length - first.length} more of these ${first.length} conversations`] : [],
+    ...responses.slice(0, 4).map(({ text }) => `  RESPONSE ${text}`),
+  ].join('\n'))
+}
+
+// ── start ──
+
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    process.exitCode = 130
+    interrupted.abort(new Error(`ended by ${signal}`))
+  })
+}
+
+const mistake = process.argv[2]
+if (mistake !== undefined && !(mistake in mistakes)) {
+  console.error(`There is no mistake ${mistake}; there are ${Object.keys(mistakes).join(', ')}.`)
+  process.exitCode = 2
+} else {
+  const start = performance.now()
+  try {
+    const reasons = await demo(mistake, interrupted.signal)
+    const seconds = ((performance.now() - start) / 1000).toFixed(0)
+    if (reasons.length === 0) {
+      print(`DONE in ${seconds} s`, 'Both servers answered, by UDP and by TCP; questions reached them in tunnels; no response came back through the director.')
+    } else {
+      print(`FAILED after ${seconds} s`, reasons.map(reason => `- ${reason}`).join('\n'))
+      process.exitCode = 1
+    }
+  } catch (error) {
+    print('FAILED', `- ${(error as Error).message}`)
+    process.exitCode ??= 1
+  }
+}

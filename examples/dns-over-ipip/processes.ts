@@ -1,0 +1,44 @@
+/** Running other programs: with a time limit, and an error that says which. */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+
+/** What a program has printed, and how it ended. */
+export interface Output { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+
+export interface RunOptions {
+  /** What it reads from stdin. */
+  readonly input?: string
+  /** Kills it. */
+  readonly signal?: AbortSignal
+}
+
+/** Starts a program. */
+export function launch(command: readonly string[], { input, signal }: RunOptions = {}): { child: ChildProcess; output: Output; ended: Promise<unknown> } {
+  const child = spawn(command[0]!, command.slice(1), { signal, killSignal: 'SIGKILL' })
+  const output = { stdout: '', stderr: '', get code() { return child.exitCode } }
+  for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text: string) => { output[stream] += text })
+  child.stdin.on('error', () => undefined) // one that ended early tells why by its exit
+  child.stdin.end(input)
+  return { child, output, ended: once(child, 'close') }
+}
+
+/** Runs a program to its end, however it ends. */
+export async function execute(command: readonly string[], { input, signal }: RunOptions = {}): Promise<Output> {
+  const limit = AbortSignal.timeout(30_000)
+  try {
+    const { output, ended } = launch(command, { ...input !== undefined && { input }, signal: signal ? AbortSignal.any([signal, limit]) : limit })
+    await ended
+    return output
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw new Error(limit.aborted ? `${command.join(' ')}: not done within 30 s` : `${command.join(' ')}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Runs a program that has to succeed. */
+export async function succeed(command: readonly string[], options: RunOptions): Promise<Output> {
+  const output = await execute(command, options)
+  if (output.code !== 0) throw new Error(`${command.join(' ')}: ${output.stderr.trim() || `exit status ${output.code}`}`)
+  return output
+}
