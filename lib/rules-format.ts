@@ -27,11 +27,11 @@ import { normalize } from './validate.js'
  */
 export function formatRules(services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {}): string {
   const lines: string[] = []
-  for (const service of sort(services.flatMap(asListed), serviceOrder)) {
+  for (const service of sort(services.flatMap(asListed), serviceOrder, compareServices)) {
     if (!strict) refuse(service, unknownProtocol(service))
     lines.push(`-A ${strict ? strictService(service) : serviceArguments(service)}\n`)
     const key = strict ? strictKey(service) : serviceKeyArguments(service)
-    for (const server of sort(service.realServers, serverOrder)) {
+    for (const server of sort(service.realServers, serverOrder, compareServers)) {
       refuse(service, (strict ? unprintable : unknownForwarding)(server.forward), server)
       lines.push(`-a ${key} ${strict ? strictServer(server) : serverOptions(server)}\n`)
     }
@@ -169,14 +169,31 @@ function unprintable(forward: ActualForwarding): string | undefined {
 
 // ── order ──
 
-const serviceOrder = (key: ServiceKey): number[] => key.fwmark !== undefined
+/** Numbers to compare one after another. */
+type Keys = readonly number[]
+
+const serviceOrder = (key: ServiceKey): Keys => key.fwmark !== undefined
   ? [key.fwmark, key.family === 'inet6' ? 10 : 2]
   : [
       0, key.vip.includes(':') ? 10 : 2, typeof key.protocol === 'number' ? key.protocol : PROTOCOLS[key.protocol].number,
       ...addressWords(key.vip), key.port,
     ]
 
-const serverOrder = ({ address, port }: RealServerSettings): number[] => [...addressWords(address), port]
+const compareServices = (a: Keys, b: Keys): number => subtract(a, b, 0, a.length)
+
+const serverOrder = ({ address, port }: RealServerSettings): Keys => [...addressWords(address), port, address.includes(':') ? 4 : 1]
+
+/** Looks at as many words of both addresses as the first has: an IPv4 address can equal an IPv6 one that does not equal it. */
+const compareServers = (a: Keys, b: Keys): number => subtract(a, b, 0, a[5]!) || subtract(a, b, 4, 5)
+
+/** It subtracts in 32 bits, so that 224.0.0.1 comes before 10.0.0.1. */
+function subtract(a: Keys, b: Keys, from: number, to: number): number {
+  for (let i = from; i < to; i++) {
+    const difference = a[i]! - b[i]! | 0
+    if (difference !== 0) return difference
+  }
+  return 0
+}
 
 function addressWords(address: string): [number, number, number, number] {
   if (!address.includes(':')) return [parseIPv4(address), 0, 0, 0]
@@ -185,19 +202,10 @@ function addressWords(address: string): [number, number, number, number] {
   return [view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)]
 }
 
-/**
- * Sorts as ipvsadm does: it subtracts in 32 bits, so that 224.0.0.1 comes before 10.0.0.1, and what comes out for
- * numbers that lie far apart is settled by merge sort, halving downwards.
- */
-function sort<T>(items: readonly T[], order: (item: T) => number[]): T[] {
-  const compare = (a: readonly number[], b: readonly number[]): number => {
-    for (let i = 0; i < a.length && i < b.length; i++) {
-      const difference = a[i]! - b[i]! | 0
-      if (difference !== 0) return difference
-    }
-    return 0
-  }
-  const halve = (from: { item: T; keys: number[] }[]): { item: T; keys: number[] }[] => {
+/** By merging sorted halves, as the C library does: what a comparison that is no order gives depends on it. */
+function sort<T>(items: readonly T[], order: (item: T) => Keys, compare: (a: Keys, b: Keys) => number): T[] {
+  const keyed = items.map(item => ({ item, keys: order(item) }))
+  const halve = (from: typeof keyed): typeof keyed => {
     if (from.length < 2) return from
     const left = halve(from.slice(0, from.length >> 1)), right = halve(from.slice(from.length >> 1))
     const merged = []
@@ -205,5 +213,5 @@ function sort<T>(items: readonly T[], order: (item: T) => number[]): T[] {
     while (l < left.length && r < right.length) merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
     return merged.concat(left.slice(l), right.slice(r))
   }
-  return halve(items.map(item => ({ item, keys: order(item) }))).map(({ item }) => item)
+  return halve(keyed).map(({ item }) => item)
 }

@@ -38,8 +38,9 @@ export class RulesError extends SyntaxError {
 export function parseRules(text: string): VirtualServiceSpec[] {
   const services = new Map<string, Added>()
   text.split('\n').forEach((line, i) => {
-    const rule = readRule(line, i + 1)
-    if (!rule) return
+    const words = wordsOf(line)
+    if (words.length === 0) return
+    const rule = new Rule(words, i + 1)
     if (rule.command.name === 'add-service') addService(rule, services)
     else addServer(rule, services)
   })
@@ -57,7 +58,7 @@ type Field =
   'server.address' | 'server.forward' | 'server.weight' | 'server.thresholds.upper' | 'server.thresholds.lower' |
   'server.forward.tunnel' | 'server.forward.port' | 'server.forward.checksum'
 
-interface Option { name: string; short: string; field: Field; takes: 'nothing' | 'value' | 'maybe'; commands: string }
+interface Option { name: string; short: string; field: Field; takes: 'nothing' | 'value' | 'maybe'; commands: readonly string[] }
 
 const OPTIONS: readonly Option[] = ([
   ['add-service',    'A', 'command',                 'nothing', 'Aa'],
@@ -86,7 +87,8 @@ const OPTIONS: readonly Option[] = ([
   ['tun-nocsum',     '',  'server.forward.checksum', 'nothing', 'a'],
   ['tun-csum',       '',  'server.forward.checksum', 'nothing', 'a'],
   ['tun-remcsum',    '',  'server.forward.checksum', 'nothing', 'a'],
-] as const).map(([name, short, field, takes, commands]) => ({ name, short, field, takes, commands }))
+] as const).map(([name, short, field, takes, on]) =>
+  ({ name, short, field, takes, commands: on === 'A' ? ['add-service'] : on === 'a' ? ['add-server'] : ['add-service', 'add-server'] }))
 
 const BY_WORD = new Map(OPTIONS.flatMap(option => [[`--${option.name}`, option], ...option.short ? [[`-${option.short}`, option] as const] : []]))
 
@@ -118,76 +120,94 @@ const PORTS: Readonly<Record<Protocol, Readonly<Record<string, number>>>> = {
 interface Word { word: string; column: number }
 
 /** An option on a line. The value is where it stands, be it a word of its own or the end of one. */
-interface Given extends Word { name: string; value?: Word }
+interface Given extends Word { name: string; value: Word | undefined }
 
-interface Rule {
-  line: number
-  command: Given
-  options: ReadonlyMap<Field, Given>
-  fail(at: Word, why: string): RulesError
-}
+/** A line, split as ipvsadm's library for options does. */
+class Rule {
+  readonly line: number
+  readonly options = new Map<Field, Given>()
+  #command: Given | undefined
+  readonly #words: readonly Word[]
+  #next = 0
 
-/** Splits a line as ipvsadm's library for options does. */
-function readRule(text: string, line: number): Rule | undefined {
-  const fail = (at: Word, why: string): RulesError => new RulesError(line, at, why)
-  const words = wordsOf(text)
-  const options = new Map<Field, Given>()
-  let next = 0, command: Given | undefined
-
-  const take = (at: Word, attached?: Word): void => {
-    const option = BY_WORD.get(at.word)
-    if (!option) throw fail(at, OTHER_COMMANDS.has(at.word) ? 'rules only add, by -A and -a' : 'there is no such option')
-    if (!command && option.field !== 'command') throw fail(at, 'the command comes first, -A or -a')
-    if (command && !option.commands.includes(BY_WORD.get(command.word)!.short)) throw fail(at, `${command.word} has no such option`)
-    const before = options.get(option.field)
-    if (before) throw fail(at, `the line has ${before.word} already`)
-    if (option.field === 'family' && options.get('service')?.name !== 'fwmark-service') throw fail(at, 'goes after -f; an address names its own family')
-
-    const given: Given = { ...at, name: option.name }
-    if (option.takes === 'nothing') {
-      if (attached) throw fail(at, 'takes no value')
-    } else {
-      const value = attached ?? (option.takes === 'value' || !(words[next]?.word.startsWith('-') ?? true) ? words[next++] : undefined)
-      if (value ? value.word === '' : option.takes === 'value') throw fail(at, 'the value is missing')
-      if (value) given.value = value
-    }
-    options.set(option.field, given)
-    command ??= given
+  constructor(words: readonly Word[], line: number) {
+    this.#words = words
+    this.line = line
+    while (this.#next < words.length) this.#read(words[this.#next++]!)
   }
 
-  while (next < words.length) {
-    const { word, column } = words[next++]!
+  get command(): Given { return this.#command! }
+
+  fail(at: Word, why: string): RulesError { return new RulesError(this.line, at, why) }
+
+  #read(at: Word): void {
+    const { word, column } = at
     if (word === '--') {
-      if (next < words.length) throw fail(words[next]!, 'is not an option')
+      if (this.#next < this.#words.length) throw this.fail(this.#words[this.#next]!, 'is not an option')
     } else if (word.startsWith('--')) {
       const equals = word.indexOf('=')
-      if (equals < 0) take({ word, column })
-      else take({ word: word.slice(0, equals), column }, { word: word.slice(equals + 1), column: column + equals + 1 })
-    } else if (word.length > 1 && word.startsWith('-')) {
-      for (let at = 1; at < word.length; at++) {
-        const letter = { word: `-${word[at]!}`, column: at === 1 ? column : column + at }
-        const from = word[at + 1] === '=' ? at + 2 : at + 1
-        if ((BY_WORD.get(letter.word)?.takes ?? 'nothing') === 'nothing') {
-          take(letter)
-        } else {
-          take(letter, at + 1 < word.length ? { word: word.slice(from), column: column + from } : undefined)
-          break
-        }
-      }
+      if (equals < 0) this.#take(at)
+      else this.#take({ word: word.slice(0, equals), column }, { word: word.slice(equals + 1), column: column + equals + 1 })
+    } else if (word.length === 2 && word.startsWith('-')) {
+      this.#take(at)
+    } else if (word.length > 2 && word.startsWith('-')) {
+      this.#bundle(at)
     } else {
-      throw fail({ word, column }, 'is not an option')
+      throw this.fail(at, 'is not an option')
     }
   }
-  return command && { line, command, options, fail }
+
+  /** Letters in one word, the last of them with its value attached or not. */
+  #bundle({ word, column }: Word): void {
+    for (let i = 1; i < word.length; i++) {
+      const letter = { word: `-${word[i]!}`, column: i === 1 ? column : column + i }
+      const from = word[i + 1] === '=' ? i + 2 : i + 1
+      if ((BY_WORD.get(letter.word)?.takes ?? 'nothing') === 'nothing') {
+        this.#take(letter)
+      } else {
+        this.#take(letter, i + 1 < word.length ? { word: word.slice(from), column: column + from } : undefined)
+        return
+      }
+    }
+  }
+
+  #take(at: Word, attached?: Word): void {
+    const option = BY_WORD.get(at.word)
+    const command = this.#command
+    if (!option) throw this.fail(at, OTHER_COMMANDS.has(at.word) ? 'rules only add, by -A and -a' : 'there is no such option')
+    const { name, field, takes, commands } = option
+    if (!command && field !== 'command') throw this.fail(at, 'the command comes first, -A or -a')
+    if (command && !commands.includes(command.name)) throw this.fail(at, `${command.word} has no such option`)
+    const before = this.options.get(field)
+    if (before) throw this.fail(at, `the line has ${before.word} already`)
+    if (field === 'family' && this.options.get('service')?.name !== 'fwmark-service') throw this.fail(at, 'goes after -f; an address names its own family')
+
+    const value = takes === 'nothing' ? attached : attached ?? this.#following(takes)
+    if (takes === 'nothing' && value) throw this.fail(at, 'takes no value')
+    if (value ? value.word === '' : takes === 'value') throw this.fail(at, 'the value is missing')
+    const given: Given = { word: at.word, column: at.column, name, value }
+    this.options.set(field, given)
+    this.#command ??= given
+  }
+
+  #following(takes: 'value' | 'maybe'): Word | undefined {
+    const next = this.#words[this.#next]
+    if (next === undefined || (takes === 'maybe' && next.word.startsWith('-'))) return undefined
+    this.#next++
+    return next
+  }
 }
+
+const BLANKS = ' \t\r'
 
 /** Blanks part words. ipvsadm leaves out its own name; a word that begins with `#` begins a comment. */
 function wordsOf(text: string): Word[] {
   const words: Word[] = []
-  for (const match of text.matchAll(/[^ \t\r]+/g)) {
-    const [word] = match
+  for (let end = 0, begin = 0; begin < text.length; begin = end + 1) {
+    for (end = begin; end < text.length && !BLANKS.includes(text[end]!);) end++
+    const word = text.slice(begin, end)
     if (word.startsWith('#')) break
-    if (word !== 'ipvsadm') words.push({ word, column: match.index + 1 })
+    if (word !== '' && word !== 'ipvsadm') words.push({ word, column: begin + 1 })
   }
   return words
 }
