@@ -5,12 +5,12 @@ import { Address6 } from 'ip-address'
 /** A map that forgets everything when it is full. */
 export class Memo<K, V> {
   readonly #known = new Map<K, V>()
-  get(key: K, make: () => V): V {
-    let value = this.#known.get(key)
-    if (value === undefined) {
-      if (this.#known.size >= 65536) this.#known.clear()
-      this.#known.set(key, value = make())
-    }
+  get(key: K): V | undefined { return this.#known.get(key) }
+
+  /** Remembers the value, and returns it. */
+  set(key: K, value: V): V {
+    if (this.#known.size >= 65536) this.#known.clear()
+    this.#known.set(key, value)
     return value
   }
 }
@@ -39,17 +39,19 @@ export function parseIPv4(text: string): number {
 }
 
 /** The text of an IPv4 address that is a number. */
-export const formatIPv4 = (n: number): string => v4Text.get(n, () => `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`)
+export const formatIPv4 = (n: number): string => v4Text.get(n | 0) ?? v4Text.set(n | 0, `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`)
 
 /** The 16 bytes of an IPv6 address, or null where the text is not one. A zone or a prefix makes it none. */
-export const parseIPv6 = (text: string): Uint8Array | null => v6Bytes.get(text, () => {
-  if (!/^[0-9a-fA-F:.]+$/.test(text) || !Address6.isValid(text)) return null
+export function parseIPv6(text: string): Uint8Array | null {
+  const known = v6Bytes.get(text)
+  if (known !== undefined) return known
+  if (!/^[0-9a-fA-F:.]+$/.test(text) || !Address6.isValid(text)) return v6Bytes.set(text, null)
   const tail = new Address6(text).toUnsignedByteArray()
-  return Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0)
-})
+  return v6Bytes.set(text, Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0))
+}
 
 /** The text of an IPv6 address in its correct form (RFC 5952). */
-export const formatIPv6 = (bytes: Uint8Array): string => v6Text.get(
-  Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('latin1'),
-  () => Address6.fromByteArray([...bytes]).correctForm(),
-)
+export function formatIPv6(bytes: Uint8Array): string {
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('latin1')
+  return v6Text.get(key) ?? v6Text.set(key, Address6.fromByteArray([...bytes]).correctForm())
+}

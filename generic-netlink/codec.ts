@@ -256,7 +256,7 @@ export function bits<const N extends string>(of: Fixed<number>, names: readonly 
     size: of.size,
     read(from, at, length, siblings) {
       const word = of.read(from, at, length, siblings)
-      return setIn.get(word, () => Object.freeze(Object.fromEntries(keys.filter((_, bit) => getBit(word, bit)).map(key => [key, true]))) as Bits<N>)
+      return setIn.get(word) ?? setIn.set(word, Object.freeze(Object.fromEntries(keys.filter((_, bit) => getBit(word, bit)).map(key => [key, true]))) as Bits<N>)
     },
     write(to, value, siblings) {
       const fields = fieldsOf(value)
