@@ -134,6 +134,7 @@ class Rule {
     this.#words = words
     this.line = line
     while (this.#next < words.length) this.#read(words[this.#next++]!)
+    if (!this.#command) throw this.fail(words[0]!, 'the command comes first, -A or -a')
   }
 
   get command(): Given { return this.#command! }
