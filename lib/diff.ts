@@ -1,7 +1,7 @@
 /** What must be sent for the kernel to hold what is wanted. Pure. */
 
 import type { Command, ipvs } from '../generic-netlink/index.js'
-import { schedulerBits, serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings, type ServiceState } from './model.js'
+import { serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings, type ServiceState } from './model.js'
 import { destinationAttributes, keyAttributes, serviceAttributes } from './wire.js'
 
 /** A command to IPVS, ready to be sent. */
@@ -34,13 +34,8 @@ function sameSettings(a: ServiceSettings, b: ServiceSettings): boolean {
   const { persistence: p } = a
   const { persistence: q } = b
   return a.scheduler === b.scheduler && a.onePacket === b.onePacket && a.netmask === b.netmask && a.engine === b.engine
-    && p?.timeout === q?.timeout && p?.netmask === q?.netmask && p?.engine === q?.engine && sameFlags(a, b)
-}
-
-/** The same bits may have two names: `flag-1` of sh is `sh-fallback`. */
-function sameFlags(a: ServiceSettings, b: ServiceSettings): boolean {
-  const bits = ({ schedulerFlags }: ServiceSettings): string => schedulerFlags.map(flag => schedulerBits[flag]).sort().join()
-  return bits(a) === bits(b)
+    && p?.timeout === q?.timeout && p?.netmask === q?.netmask && p?.engine === q?.engine
+    && a.schedulerFlags.join() === b.schedulerFlags.join()
 }
 
 function sameRealServer(a: RealServerSettings, b: RealServerSettings): boolean {

@@ -10,7 +10,7 @@ import {
   serviceName, type RealServerId, type RealServerSpec, type RealServerState, type ServiceId, type ServiceKey, type ServiceSpec, type ServiceState,
   type VirtualServiceSpec,
 } from './model.js'
-import { formatRules } from './rules.js'
+import { formatRules } from './rules-format.js'
 import { daemonAttributes, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
 import { integer, LONGEST_TIMEOUT, normalize, normalizeRealServer, normalizeService, oneOf, realServerId, serviceKeys } from './validate.js'
 import { destinationAttributes, destinationKey, keyAttributes, readRealServer, readService, serviceAttributes } from './wire.js'

@@ -10,6 +10,7 @@ export type {
   ActualForwarding, Family, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec, RealServerState, Scheduler,
   SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats, Thresholds, Tunnel, VirtualServiceSpec,
 } from './model.js'
-export { formatRules, parseRules, RulesError } from './rules.js'
+export { formatRules } from './rules-format.js'
+export { parseRules, RulesError } from './rules-parse.js'
 export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'

@@ -241,8 +241,11 @@ export function serviceName(key: ServiceKey): string {
 /** The netmask of a single client, which is what the kernel has where nobody said one. */
 export const singleClient = (family: Family): string | number => family === 'inet' ? '255.255.255.255' : 128
 
+/** The bits that a service has for its scheduler. */
+export type SchedulerBit = 'sched1' | 'sched2' | 'sched3'
+
 /** The scheduler's bits by the names that ipvsadm gives them. */
-export const schedulerBits: Readonly<Record<SchedulerFlag, 'sched1' | 'sched2' | 'sched3'>> = {
+export const schedulerBits: Readonly<Record<SchedulerFlag, SchedulerBit>> = {
   'flag-1':      'sched1',
   'flag-2':      'sched2',
   'flag-3':      'sched3',
@@ -253,7 +256,7 @@ export const schedulerBits: Readonly<Record<SchedulerFlag, 'sched1' | 'sched2' |
 }
 
 /** The name of a scheduler's bit: its own where it has one. */
-export function schedulerFlagName(scheduler: string, bit: 'sched1' | 'sched2' | 'sched3'): SchedulerFlag {
+export function schedulerFlagName(scheduler: string, bit: SchedulerBit): SchedulerFlag {
   const own = Object.entries(schedulerBits).find(([name, b]) => b === bit && name.startsWith(`${scheduler}-`))
   return (own?.[0] ?? `flag-${bit.slice(-1)}`) as SchedulerFlag
 }

@@ -9,8 +9,8 @@
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import {
-  familyOf, schedulerBits, serviceFamily, singleClient,
-  type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerFlag,
+  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient,
+  type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag,
   type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds,
   type VirtualServiceSpec,
 } from './model.js'
@@ -44,10 +44,11 @@ export function oneOf<const T extends string>(path: string, value: unknown, word
   return value as T
 }
 
-function record(path: string, value: unknown, fields: readonly string[]): void {
+function record(path: string, value: unknown, fields: ReadonlySet<string>): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${show(value)} is not an object`)
-  const stranger = Object.keys(value).find(key => !fields.includes(key))
-  if (stranger !== undefined) throw new TypeError(`${path}: there is no field ${JSON.stringify(stranger)}; there are ${fields.join(', ')}`)
+  for (const key in value) {
+    if (!fields.has(key)) throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
+  }
 }
 
 function list(path: string, value: unknown): void {
@@ -155,10 +156,11 @@ const ID_FIELDS = ['vip', 'port', 'protocol', 'protocols', 'fwmark', 'family']
 const OPTION_FIELDS = ['scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask']
 /** What a state has besides, so that one can be edited and given back. */
 const STATE_FIELDS = ['stats', 'engine']
-const SPEC_FIELDS = [...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'realServers', ...STATE_FIELDS]
+const SPEC_FIELDS = new Set([...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'realServers', ...STATE_FIELDS])
+const PERSISTENCE_FIELDS = new Set(['timeout', 'netmask', 'engine'])
 
 function persistence(value: Persistence, family: Family): { timeout: number; netmask: string | number; engine?: string } {
-  record('persistence', value, ['timeout', 'netmask', 'engine'])
+  record('persistence', value, PERSISTENCE_FIELDS)
   const { timeout = DEFAULT_TIMEOUT, netmask: mask = singleClient(family), engine } = value
   return {
     timeout: integer('persistence.timeout', timeout, 1, LONGEST_TIMEOUT),
@@ -167,19 +169,20 @@ function persistence(value: Persistence, family: Family): { timeout: number; net
   }
 }
 
+/** In the kernel's order, and by the names that it would be read back with. */
 function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): SchedulerFlag[] {
   list('schedulerFlags', value)
-  const bits = new Map<string, string>()
-  return value.map((flag, i) => {
+  const flags = new Map<SchedulerBit, SchedulerFlag>()
+  value.forEach((flag, i) => {
     const path = `schedulerFlags[${i}]`
     oneOf(path, flag, Object.keys(schedulerBits))
     const owner = flag.split('-')[0]!
     if (owner !== 'flag' && owner !== scheduler) throw new RangeError(`${path}: ${flag} is for the scheduler ${owner}, and this service has ${scheduler}`)
-    const twin = bits.get(schedulerBits[flag])
-    if (twin !== undefined) throw new RangeError(`${path}: ${flag} is the same bit as ${twin}`)
-    bits.set(schedulerBits[flag], flag)
-    return flag
+    const bit = schedulerBits[flag]
+    if (flags.has(bit)) throw new RangeError(`${path}: ${flag} is the same bit as ${flags.get(bit)!}`)
+    flags.set(bit, flag)
   })
+  return [...flags.keys()].sort().map(bit => schedulerFlagName(scheduler, bit))
 }
 
 /** The options of one of a spec's services. `udp` says whether any of them can have what only datagrams can. */
@@ -242,7 +245,11 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
 
 // ── real servers ──
 
-const SERVER_FIELDS = ['address', 'port', 'weight', 'forward', 'thresholds', 'activeConnections', 'inactiveConnections', 'persistentConnections', 'stats']
+const SERVER_FIELDS = new Set(
+  ['address', 'port', 'weight', 'forward', 'thresholds', 'activeConnections', 'inactiveConnections', 'persistentConnections', 'stats'],
+)
+const TUNNEL_FIELDS = new Set(['tunnel', 'port', 'checksum'])
+const THRESHOLD_FIELDS = new Set(['upper', 'lower'])
 
 /** A real server of this service in its normal form. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeRealServer(path: string, spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
@@ -276,7 +283,7 @@ export function normalizeRealServer(path: string, spec: string | RealServerSpec,
 
 function forwarding(path: string, value: Forwarding): Forwarding {
   if (typeof value !== 'object') return oneOf(path, value, FORWARDING) as Forwarding
-  record(path, value, ['tunnel', 'port', 'checksum'])
+  record(path, value, TUNNEL_FIELDS)
   const tunnel = oneOf(`${path}.tunnel`, value.tunnel, ['ipip', 'gue', 'gre'])
   const { port, checksum } = value as { port?: unknown; checksum?: unknown }
   if (tunnel === 'gue') integer(`${path}.port`, port, 1, 65535)
@@ -288,7 +295,7 @@ function forwarding(path: string, value: Forwarding): Forwarding {
 }
 
 function thresholds(path: string, value: Thresholds): { upper: number; lower: number } {
-  record(path, value, ['upper', 'lower'])
+  record(path, value, THRESHOLD_FIELDS)
   const { upper, lower = 0 } = value
   integer(`${path}.upper`, upper, 0, INT_MAX)
   integer(`${path}.lower`, lower, 0, INT_MAX)

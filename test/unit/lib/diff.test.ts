@@ -45,10 +45,4 @@ describe('additionsAndChanges', () => {
     const actual = states(normalize(spec))
     expect(additionsAndChanges(normalize({ ...spec, ...changed } as VirtualServiceSpec), actual).map(([command, { service, dest }]) => [command, dest?.addr ?? service?.protocol])).toEqual(commands)
   })
-
-  it('knows two names of one flag for the same', () => {
-    const [named] = normalize({ fwmark: 1, scheduler: 'sh', schedulerFlags: ['sh-port', 'sh-fallback'], realServers: [] })
-    const [numbered] = normalize({ fwmark: 1, scheduler: 'sh', schedulerFlags: ['flag-1', 'flag-2'], realServers: [] })
-    expect(additionsAndChanges([named!], states([numbered!]))).toEqual([])
-  })
 })

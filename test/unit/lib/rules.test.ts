@@ -3,7 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { serviceName, type RealServerState, type Service, type ServiceState, type Stats, type VirtualServiceSpec } from '../../../lib/model.js'
-import { formatRules, parseRules, realServerArguments, RulesError, serviceArguments, serviceKeyArguments } from '../../../lib/rules.js'
+import { formatRules, realServerArguments, serviceArguments, serviceKeyArguments } from '../../../lib/rules-format.js'
+import { parseRules, RulesError } from '../../../lib/rules-parse.js'
 import { normalize } from '../../../lib/validate.js'
 import { virtualServices } from '../../support/services.js'
 
@@ -423,19 +424,4 @@ describe('rules of any valid services', () => {
       expect(formatRules(specs).split('\n').slice(0, -1).sort()).toEqual(lines.sort())
     }))
   })
-
-  it('take time in proportion to their number', () => {
-    const table = (n: number): string => Array.from({ length: n }, (_, i) => {
-      const service = `-t 10.${i >> 8}.${i & 255}.1:80`
-      return `-A ${service} -s rr\n${Array.from({ length: 20 }, (_, j) => `-a ${service} -r 172.16.${j}.${i % 250 + 1}:80 -m -w ${j}\n`).join('')}`
-    }).join('')
-    const time = (text: string): number => {
-      const begin = performance.now()
-      expect(formatRules(parseRules(text))).toHaveLength(text.length)
-      return performance.now() - begin
-    }
-    time(table(1000))
-    const small = Math.min(...[1, 2, 3].map(() => time(table(1000))))
-    expect(time(table(10_000))).toBeLessThan(40 * small)
-  }, 60_000)
 })

@@ -29,6 +29,7 @@ describe('normalize', () => {
   it.each<[why: string, spec: object, is: object]>([
     ['persistence has ipvsadm\'s timeout',     { persistence: {} }, { persistence: { timeout: 360, netmask: '255.255.255.255' } }],
     ['a service forwards for its servers',     { forward: { tunnel: 'gue', port: 6080 } }, { realServers: [{ forward: { tunnel: 'gue', port: 6080 } }] }],
+    ['flags have the kernel\'s order, and its names', { scheduler: 'sh', schedulerFlags: ['flag-2', 'sh-fallback'] }, { schedulerFlags: ['sh-fallback', 'sh-port'] }],
     ['plain IPIP has one form',                { forward: { tunnel: 'ipip' } }, { realServers: [{ forward: 'tunnel' }] }],
     ['an idle netmask is kept',                { netmask: '255.0.0.0' }, { netmask: '255.0.0.0' }],
     ['all ports, with persistence',            { port: 0, persistence: {}, realServers: ['198.51.100.1'] }, { realServers: [{ port: 0 }] }],
