@@ -7,7 +7,7 @@
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { failures, isResponse, openings, readAnswer, readCapture, type Answer, type Capture } from './checks.js'
@@ -41,7 +41,7 @@ const mistakes: Readonly<Record<string, (topology: Topology) => Promise<unknown>
 }
 
 async function demo(mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
-  print('TOPOLOGY', PICTURE)
+  print(`TOPOLOGY, on Linux ${release()}`, PICTURE)
   await using topology = await step('five hosts on three LANs', () => Topology.up(signal))
   await Promise.all(servers.map((address, i) => step(`unbound answers on server${i + 1}`, () => startUnbound(topology, `server${i + 1}`, address))))
 
@@ -164,7 +164,7 @@ function printCapture({ link, packets }: Capture): void {
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    process.exitCode = 130
+    process.exitCode = 128 + constants.signals[signal]
     interrupted.abort(new Error(`ended by ${signal}`))
   })
 }

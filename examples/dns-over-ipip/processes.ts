@@ -6,6 +6,7 @@ import { once } from 'node:events'
 /** What a program has printed, and how it ended. */
 export interface Output { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 
+/** What a program is given. */
 export interface RunOptions {
   /** What it reads from stdin. */
   readonly input?: string
@@ -13,9 +14,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-/** Starts a program. */
+/** Starts a program, in a session of its own: a Ctrl-C is for this one, which then ends the others. */
 export function launch(command: readonly string[], { input, signal }: RunOptions = {}): { child: ChildProcess; output: Output; ended: Promise<unknown> } {
-  const child = spawn(command[0]!, command.slice(1), { signal, killSignal: 'SIGKILL' })
+  const child = spawn(command[0]!, command.slice(1), { signal, killSignal: 'SIGKILL', detached: true })
   const output = { stdout: '', stderr: '', get code() { return child.exitCode } }
   for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text: string) => { output[stream] += text })
   child.stdin.on('error', () => undefined) // one that ended early tells why by its exit
@@ -37,7 +38,7 @@ export async function execute(command: readonly string[], { input, signal }: Run
 }
 
 /** Runs a program that has to succeed. */
-export async function succeed(command: readonly string[], options: RunOptions): Promise<Output> {
+export async function succeed(command: readonly string[], options?: RunOptions): Promise<Output> {
   const output = await execute(command, options)
   if (output.code !== 0) throw new Error(`${command.join(' ')}: ${output.stderr.trim() || `exit status ${output.code}`}`)
   return output

@@ -98,7 +98,7 @@ export class Topology implements AsyncDisposable {
   }
 
   async #add(name: string, commands: readonly string[]): Promise<void> {
-    await succeed(['ip', 'netns', 'add', name], { signal: this.#signal })
+    await succeed(['ip', 'netns', 'add', name]) // not to be interrupted: what is made is to be remembered
     this.#made.push(name)
     await this.#ip(name, commands)
   }
@@ -120,12 +120,14 @@ export class Topology implements AsyncDisposable {
   /** Starts a program on a host, and resolves when it is ready. */
   async start(host: string, command: readonly string[], ready: (program: Program) => Promise<boolean> | boolean): Promise<Program> {
     const { child, output, ended } = launch(['ip', 'netns', 'exec', host, ...command])
+    const life = { over: false }
+    const end = ended.catch(() => undefined).finally(() => { life.over = true })
     const program: Program = {
       output,
       async stop(signal = 'SIGTERM') {
         child.kill(signal)
         const timer = setTimeout(() => child.kill('SIGKILL'), 3_000)
-        await ended.catch(() => undefined)
+        await end
         clearTimeout(timer)
         return output
       },
@@ -135,7 +137,7 @@ export class Topology implements AsyncDisposable {
     const deadline = performance.now() + 30_000
     while (!await ready(program)) {
       this.#signal.throwIfAborted()
-      const why = child.exitCode !== null ? 'ended' : performance.now() > deadline ? 'was not ready within 30 s' : undefined
+      const why = life.over ? 'ended' : performance.now() > deadline ? 'was not ready within 30 s' : undefined
       if (why) throw new Error(`${command[0]} on ${host} ${why}: ${output.stderr.trim() || 'it printed nothing'}`)
       await sleep(50)
     }
