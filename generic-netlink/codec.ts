@@ -251,17 +251,18 @@ export type Bits<N extends string> = { readonly [K in N]?: boolean } & { readonl
 export function bits<const N extends string>(of: Fixed<number>, names: readonly N[]): Fixed<Bits<N>> {
   const keys = Array.from({ length: of.size * 8 }, (_, bit) => names[bit] ?? String(bit))
   const bitOf = new Map(keys.map((key, bit) => [key, bit]))
+  const namesIn = (word: number): string[] => keys.filter((_, bit) => getBit(word, bit))
   const setIn = new Memo<number, Bits<N>>() // a listing has the same few in every row
   return {
     size: of.size,
     read(from, at, length, siblings) {
       const word = of.read(from, at, length, siblings)
-      return setIn.get(word) ?? setIn.set(word, Object.freeze(Object.fromEntries(keys.filter((_, bit) => getBit(word, bit)).map(key => [key, true]))) as Bits<N>)
+      return setIn.get(word) ?? setIn.set(word, Object.freeze(Object.fromEntries(namesIn(word).map(name => [name, true]))) as Bits<N>)
     },
     write(to, value, siblings) {
       const fields = fieldsOf(value)
       let word = 0
-      for (const key of Object.keys(fields)) {
+      for (const key in fields) {
         const bit = bitOf.get(key)
         if (bit === undefined) throw new EncodeError(`${show(key)} is not one of ${names.join(', ')}`)
         if (fields[key]) word |= 1 << bit

@@ -14,10 +14,10 @@ import { Output, type Input } from './codec.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict, writeMessage, type Message,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict, writeMessage, type Message,
 } from './message.js'
 import { Watchdog, type Pace } from './pace.js'
-import { refused, type Outcome, type Request } from './request.js'
+import { refused, type Outcome, type Request, type Requests } from './request.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
 
 const debug = logger('ipvs-nl:netlink')
@@ -34,7 +34,7 @@ const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
 /** Requests that were asked together. */
 interface Batch {
-  readonly requests: readonly Request<unknown>[]
+  readonly requests: Requests<unknown>
   readonly outcomes: (Outcome<unknown> | undefined)[]
   /** The next to be sent. */
   next: number
@@ -45,7 +45,7 @@ interface Batch {
 }
 
 /** A request on the wire. */
-interface Slot { readonly batch: Batch; readonly index: number }
+interface Slot { readonly batch: Batch; readonly index: number; readonly request: Request<unknown> }
 
 /** The socket that carries commands. */
 export class Commands {
@@ -80,7 +80,7 @@ export class Commands {
   }
 
   /** Asks all of them, in order. Resolves when each has its outcome; never rejects. */
-  batch(requests: readonly Request<unknown>[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+  batch(requests: Requests<unknown>, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
     return new Promise(resolve => {
       const outcomes = new Array<Outcome<unknown> | undefined>(requests.length).fill(undefined)
       const batch: Batch = {
@@ -107,7 +107,7 @@ export class Commands {
     if (this.#closed) return
     this.#closed = reason
     this.#watchdog.stop()
-    for (const { batch, index } of this.#sent.splice(0)) this.#settle(batch, index, rejection(batch.requests[index]!, reason.errno, reason.message))
+    for (const { batch, index, request } of this.#sent.splice(0)) this.#settle(batch, index, rejection(request, reason.errno, reason.message))
     for (const batch of this.#queue.splice(0)) this.#giveUp(batch, request => refused(request, reason.errno, { why: reason.message }))
     this.#socket.close()
   }
@@ -154,7 +154,7 @@ export class Commands {
     let cost = ERROR_COST
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
       for (; batch.next < batch.requests.length; batch.next++) {
-        const request = batch.requests[batch.next]!
+        const request = batch.requests.at(batch.next)!
         const at = this.#write(request)
         if (typeof at !== 'number') {
           this.#settle(batch, batch.next, { status: 'rejected', reason: at })
@@ -166,7 +166,7 @@ export class Commands {
           this.#out.length = at
           return this.#closeDatagram()
         }
-        this.#sent.push({ batch, index: batch.next })
+        this.#sent.push({ batch, index: batch.next, request })
       }
       this.#queue.shift()
     }
@@ -177,7 +177,9 @@ export class Commands {
   #write(request: Request<unknown>): number | Error {
     const before = this.#out.length
     try {
-      writeMessage(this.#out, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent.length >>> 0, to => request.write(to))
+      this.#out.take(HEADER_SIZE)
+      request.write(this.#out)
+      finishMessage(this.#out, before, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent.length >>> 0)
       const size = this.#out.length - before
       if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `${size} bytes are more than one message can be` })
       return before
@@ -189,10 +191,10 @@ export class Commands {
 
   /** Sees to it that an answer tells that all were worked through. */
   #closeDatagram(): true {
-    const { batch, index } = this.#sent.at(-1)!
-    this.#fenced = !batch.requests[index]!.read
+    const { request } = this.#sent.at(-1)!
+    this.#fenced = !request.read
     if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent.length >>> 0, () => {})
-    debug('-> %d requests, %d bytes, from #%d: %s', this.#sent.length, this.#out.length, this.#first, batch.requests[index]!.name)
+    debug('-> %d requests, %d bytes, from #%d: %s', this.#sent.length, this.#out.length, this.#first, request.name)
     return true
   }
 
@@ -211,8 +213,7 @@ export class Commands {
     if (this.#fenced && position === this.#sent.length && message.type === NLMSG_ERROR) { this.#finish(); return }
     const slot = this.#sent[position]
     if (!slot) return // late, or forged
-    const { batch, index } = slot
-    const request = batch.requests[index]!
+    const { batch, index, request } = slot
     if (message.type === NLMSG_ERROR) {
       const { errno, extack } = readVerdict(from, message)
       if (errno === 0) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel acknowledged it and answered nothing') : DONE)
@@ -225,8 +226,7 @@ export class Commands {
 
   /** All were worked through: those before it that the kernel did not name were done. */
   #finish(): void {
-    for (const { batch, index } of this.#sent) {
-      const request = batch.requests[index]!
+    for (const { batch, index, request } of this.#sent) {
       if (batch.outcomes[index] === undefined) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel answered nothing') : DONE)
     }
     this.#sent = []
@@ -234,8 +234,8 @@ export class Commands {
 
   /** The answers will not come: nobody can say what became of what was sent. */
   #lost(errno: number): void {
-    for (const { batch, index } of this.#sent.splice(0)) {
-      this.#settle(batch, index, rejection(batch.requests[index]!, errno, 'its outcome is unknown, read the state again'))
+    for (const { batch, index, request } of this.#sent.splice(0)) {
+      this.#settle(batch, index, rejection(request, errno, 'its outcome is unknown, read the state again'))
     }
     this.#watchdog.stop()
     if (this.#queue.length > 0) this.#schedule()
@@ -245,7 +245,7 @@ export class Commands {
   #giveUp(batch: Batch, reason: (request: Request<unknown>) => unknown): void {
     while (batch.next < batch.requests.length) {
       const index = batch.next++
-      this.#settle(batch, index, { status: 'rejected', reason: reason(batch.requests[index]!) })
+      this.#settle(batch, index, { status: 'rejected', reason: reason(batch.requests.at(index)!) })
     }
   }
 

@@ -4,7 +4,7 @@ import { Commands } from './commands.js'
 import { Dumps } from './dumps.js'
 import { NetlinkError } from './errors.js'
 import { Pace } from './pace.js'
-import { unwrap, type CallOptions, type Outcome, type Request } from './request.js'
+import { unwrap, type CallOptions, type Outcome, type Request, type Requests } from './request.js'
 import { openSocket, type OpenSocket } from './socket.js'
 
 /** Netlink protocols, `NETLINK_*` of `linux/netlink.h`. */
@@ -44,7 +44,7 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Sends many requests, as many as may be in one datagram, and resolves with the outcome of each, in order. Never rejects. */
-  batch<T>(requests: readonly Request<T>[], { signal }: CallOptions = {}): Promise<Outcome<T>[]> {
+  batch<T>(requests: Requests<T>, { signal }: CallOptions = {}): Promise<Outcome<T>[]> {
     return this.#commands.batch(requests, signal) as Promise<Outcome<T>[]>
   }
 

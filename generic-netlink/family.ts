@@ -168,7 +168,8 @@ export class FamilyClient<C extends CommandTable> {
 
   async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
     const run = (which: typeof commands): Promise<Outcome<unknown>[]> =>
-      this.#connection.batch(which.map(([command, attributes, object]) => this.#request(command, attributes, object)), { signal })
+      this.#connection.batch({ length: which.length, at: i => this.#request(...which[i]!) }, { signal })
+    for (const [command] of commands) this.#kind(command)
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
@@ -176,9 +177,14 @@ export class FamilyClient<C extends CommandTable> {
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
-  #request(command: string, attributes: object, object?: string, map?: (answer: never) => unknown): Request<unknown> {
+  #kind(command: string): Kind {
     const kind = this.#kinds.get(command)
     if (!kind) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
+    return kind
+  }
+
+  #request(command: string, attributes: object, object?: string, map?: (answer: never) => unknown): Request<unknown> {
+    const kind = this.#kind(command)
     if (map) return new MappedRequest(kind, attributes, object, map)
     return new (kind.reply ? QueryRequest : CommandRequest)(kind, attributes, object)
   }

@@ -28,5 +28,5 @@ export {
   type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type DumpOptions, type Family, type Reply,
 } from './family.js'
 export * from './ipvs.js'
-export type { CallOptions, Outcome, Request } from './request.js'
+export type { CallOptions, Outcome, Request, Requests } from './request.js'
 export type { KernelSocket, OpenSocket, SocketListener } from './socket.js'

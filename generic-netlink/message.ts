@@ -28,13 +28,18 @@ const FLAGS_OFFSET = 6
 export function writeMessage(to: Output, type: number, flags: number, seq: number, body: (to: Output) => void): number {
   const at = to.take(HEADER_SIZE)
   body(to)
+  finishMessage(to, at, type, flags, seq)
+  return at
+}
+
+/** Makes a message of what was appended from `at` on, the header's place first. */
+export function finishMessage(to: Output, at: number, type: number, flags: number, seq: number): void {
   to.align() // so that the next message of the same datagram begins where the kernel looks for it
   to.view.setUint32(at, to.length - at, HOST)
   to.view.setUint16(at + 4, type, HOST)
   to.view.setUint16(at + FLAGS_OFFSET, flags, HOST)
   to.view.setUint32(at + 8, seq, HOST)
   to.view.setUint32(at + 12, 0, HOST)
-  return at
 }
 
 /** A message's header, and where its body lies. */

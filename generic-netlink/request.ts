@@ -19,6 +19,12 @@ export interface Request<T> {
   read?(from: Input, at: number, length: number): T
 }
 
+/** Requests, in order: an array, or what makes each as it is asked for, so that a long batch is never in memory whole. */
+export interface Requests<T> {
+  readonly length: number
+  at(index: number): Request<T> | undefined
+}
+
 /** How one request of a batch came out, in the shape of `Promise.allSettled`. */
 export type Outcome<T> = PromiseSettledResult<T>
 

@@ -8,8 +8,11 @@ export const DESTINATIONS = 20
 
 export type Forwarding = 'masq' | 'tunnel'
 
-export const vip = (i: number): string => `10.0.${i >> 8}.${i & 255}`
-export const rip = (i: number, j: number): string => `192.168.${i * DESTINATIONS + j >> 8}.${i * DESTINATIONS + j & 255}`
+/** Text in one piece, as it comes out of a file; V8 puts the pieces of a template together at their first use. */
+const text = (n: readonly number[]): string => Buffer.from(n.join('.')).toString('latin1')
+
+export const vip = (i: number): string => text([10, 0, i >> 8, i & 255])
+export const rip = (i: number, j: number): string => text([192, 168, i * DESTINATIONS + j >> 8, i * DESTINATIONS + j & 255])
 
 /** As commands of the family. */
 export function commands(port: number, fwdMethod: Forwarding): Command<typeof ipvs.commands>[] {
