@@ -35,7 +35,7 @@ const layers: Record<string, readonly string[]> = {
   'lib/explain.ts':                [wire, './model.js', './wire.js'],
   'lib/diff.ts':                   [wire, './model.js', './wire.js'],
   'lib/sync-daemon.ts':            [wire, './model.js', './validate.js'],
-  'lib/director.ts':               [wire, './diff.js', './explain.js', './model.js', './rules.js', './sync-daemon.js', './validate.js', './wire.js'],
+  'lib/director.ts':               [wire, './diff.js', './explain.js', './model.js', './rules.js', './rules-format.js', './rules-parse.js', './sync-daemon.js', './validate.js', './wire.js'],
   'lib/virtual-service.ts':        [wire, './diff.js', './director.js', './model.js', './validate.js', './wire.js'],
 }
 
