@@ -169,7 +169,7 @@ export class FamilyClient<C extends CommandTable> {
   async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
     const run = (which: typeof commands): Promise<Outcome<unknown>[]> =>
       this.#connection.batch({ length: which.length, at: i => this.#request(...which[i]!) }, { signal })
-    for (const [command] of commands) this.#kind(command)
+    for (const command of commands) this.#kind(command[0])
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
