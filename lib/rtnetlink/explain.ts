@@ -38,6 +38,33 @@ const REASONS: Readonly<Record<string, Reason>> = {
   '* link ELOOP':           'a bridge cannot be a port of a bridge, nor of itself',
   '* link EADDRINUSE':      'its UDP port is in use by other software',
 
+  // ── addresses ──
+  'add address EEXIST':           'it is there already; change it instead (of IPv6 addresses a link has each but once, whatever the prefix)',
+  'add address EADDRNOTAVAIL':    'the kernel takes no such address on this link: a loopback address belongs to lo',
+  'remove address EADDRNOTAVAIL': 'it is not there',
+  '* address EINVAL':             'the kernel takes no such prefix, peer or lifetime; or another address of its network has another scope; or it is IPv6 on an MTU below 1280',
+  '* address EOPNOTSUPP':         'the kernel has no IPv6: its module is not loaded, or it was switched off when it started',
+  '* address EACCES':             'IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6), or this needs CAP_NET_ADMIN',
+
+  // ── routes ──
+  'add route EEXIST':             'there is one to this destination with this metric already; change it instead',
+  'remove route ESRCH':           'it is not there',
+  '* route ENETUNREACH':          'the gateway is not reachable over any link',
+  '* route EHOSTUNREACH':         'the gateway is not reachable over any link',
+  '* route ENETDOWN':             'the link is down; routes go when it goes down, and do not come back by themselves',
+  '* route EINVAL':               'the kernel takes no such combination: the source must be an address of this host, the gateway must not',
+  '* route ESRCH':                'it is not there',
+  '* route ENOENT':               'it is not there; add it first',
+  '* route EOPNOTSUPP':           'the kernel has no IPv6: its module is not loaded, or it was switched off when it started',
+
+  // ── neighbours and forwarding databases ──
+  'add neighbour EEXIST':         'it is there already, or the kernel is resolving the address by itself; change it instead',
+  'remove neighbour ENOENT':      'it is not there',
+  '* neighbour ENOENT':           'it is not there; add it first',
+  '* neighbour EINVAL':           'the kernel takes no such link-layer address, state or destination on this link',
+  '* neighbour EOPNOTSUPP':       'the link has no forwarding database: for "master" it must be a port of a bridge',
+  '* neighbour EAFNOSUPPORT':     'the kernel has no such address family here, or it is not the tunnel\'s',
+
   // ── all of them ──
   '* * EPERM':              'this needs CAP_NET_ADMIN in the user namespace that owns this network namespace',
   '* * EACCES':             'this needs CAP_NET_ADMIN in the user namespace that owns this network namespace',
