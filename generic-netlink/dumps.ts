@@ -78,7 +78,7 @@ export class Dumps {
           dump.settled = true
           signal?.removeEventListener('abort', giveUp)
           if (error === undefined) resolve(dump.rows as T[])
-          else reject(error)
+          else reject(error as Error)
         },
       }
       // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
@@ -184,8 +184,9 @@ export class Dumps {
     this.#running = undefined
     if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
     else if (!dump.interrupted) dump.finish(dump.error)
-    else if (++dump.attempts > RETRIES) dump.finish(refused(dump.request, EINTR, { why: `the table changed during each of ${dump.attempts} attempts to list it` }))
-    else {
+    else if (++dump.attempts > RETRIES) {
+      dump.finish(refused(dump.request, EINTR, { why: `the table changed during each of ${dump.attempts} attempts to list it` }))
+    } else {
       dump.rows = []
       dump.interrupted = false
       dump.error = undefined
