@@ -1,7 +1,7 @@
 /** One virtual service: a spec, and the director that it is for. */
 
 import type { CallOptions } from '../generic-netlink/index.js'
-import { additionsAndChanges } from './diff.js'
+import { additionsAndChanges, commandOf } from './diff.js'
 import { Director, type DirectorOptions } from './director.js'
 import type { RealServerId, RealServerState, Service, ServiceKey, ServiceState, VirtualServiceSpec } from './model.js'
 import { integer, normalize, realServerId } from './validate.js'
@@ -60,7 +60,7 @@ export class VirtualService implements AsyncDisposable {
    * nothing differs. Live connections stay. Real servers that the spec does not name stay as well.
    */
   async apply(options?: CallOptions): Promise<void> {
-    await this.#director.run(additionsAndChanges(this.#services, await this.state(options)), options)
+    await this.#director.run(additionsAndChanges(this.#services, await this.state(options)).map(commandOf), options)
   }
 
   /** What the kernel has of it: a state per protocol, none for those that are not there. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { additionsAndChanges } from '../../../lib/diff.js'
+import { additionsAndChanges, commandOf, inverseOf } from '../../../lib/diff.js'
 import type { RealServerState, Service, ServiceState, VirtualServiceSpec } from '../../../lib/index.js'
 import { normalize } from '../../../lib/validate.js'
 import { readRealServer, readService } from '../../../lib/wire.js'
@@ -26,7 +26,7 @@ describe('additionsAndChanges', () => {
   it('adds services before their real servers', () => {
     fc.assert(fc.property(virtualServices({ local: true }), specs => {
       const wanted = specs.flatMap(normalize)
-      expect(additionsAndChanges(wanted, []).map(([command]) => command)).toEqual(wanted.flatMap(({ realServers }) => ['newService', ...realServers.map(() => 'newDest')]))
+      expect(additionsAndChanges(wanted, []).map(change => commandOf(change)[0])).toEqual(wanted.flatMap(({ realServers }) => ['newService', ...realServers.map(() => 'newDest')]))
     }))
   })
 
@@ -43,6 +43,17 @@ describe('additionsAndChanges', () => {
     [{ realServers: [] },                              []],
   ])('%j', (changed, commands) => {
     const actual = states(normalize(spec))
-    expect(additionsAndChanges(normalize({ ...spec, ...changed } as VirtualServiceSpec), actual).map(([command, { service, dest }]) => [command, dest?.addr ?? service?.protocol])).toEqual(commands)
+    expect(additionsAndChanges(normalize({ ...spec, ...changed } as VirtualServiceSpec), actual).map(commandOf)
+      .map(([command, { service, dest }]) => [command, dest?.addr ?? service?.protocol])).toEqual(commands)
+  })
+
+  it('takes back what was added, and puts back what was changed', () => {
+    const [before] = states(normalize({ ...spec, protocols: ['tcp'], protocol: undefined, fwmark: undefined }))
+    const [wanted] = normalize({ ...spec, protocols: ['tcp'], scheduler: 'sh', realServers: [{ address: '198.51.100.1', weight: 9 }, '198.51.100.3'] } as VirtualServiceSpec)
+    const inverses = additionsAndChanges([wanted!], [before!]).map(inverseOf)
+    expect(inverses).toMatchObject([
+      ['setService', { service: { schedName: 'wlc' } }], ['setDest', { dest: { addr: '198.51.100.1', weight: 1 } }], ['delDest', { dest: { addr: '198.51.100.3' } }],
+    ])
+    expect(additionsAndChanges([wanted!], []).map(inverseOf)[0]).toEqual(['delService', { service: { af: 'inet', protocol: 'tcp', addr: '192.0.2.1', port: 80 } }])
   })
 })
