@@ -78,7 +78,8 @@ export class Dumps {
           dump.settled = true
           signal?.removeEventListener('abort', giveUp)
           if (error === undefined) resolve(dump.rows as T[])
-          else reject(error as Error)
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
+          else reject(error)
         },
       }
       // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
