@@ -44,24 +44,32 @@ export function finishMessage(to: Output, at: number, type: number, flags: numbe
 
 /** A message's header, and where its body lies. */
 export interface Message {
-  readonly type: number
-  readonly flags: number
-  readonly seq: number
+  type: number
+  flags: number
+  seq: number
   /** The port id of the socket that it answers. */
-  readonly port: number
-  readonly at: number
-  readonly length: number
+  port: number
+  at: number
+  length: number
 }
 
-/** Calls `visit` for each message of a datagram. @throws DecodeError where a message claims more bytes than there are: the datagram was cut */
-export function eachMessage({ view }: Input, end: number, visit: (message: Message) => void): void {
+/**
+ * Calls `visit` for each message of a datagram, with one object for all: it is the visitor's until it returns.
+ *
+ * @throws DecodeError where a message claims more bytes than there are: the datagram was cut
+ */
+export function eachMessage({ view }: Input, end: number, visit: (message: Readonly<Message>) => void): void {
+  const message = { type: 0, flags: 0, seq: 0, port: 0, at: 0, length: 0 }
   for (let at = 0; at < end;) {
     const size = at + HEADER_SIZE <= end ? view.getUint32(at, HOST) : 0
     if (size < HEADER_SIZE || at + size > end) throw new DecodeError(`a netlink message of ${size} bytes in a datagram that has ${end - at} left`)
-    visit({
-      type: view.getUint16(at + 4, HOST), flags: view.getUint16(at + FLAGS_OFFSET, HOST), seq: view.getUint32(at + 8, HOST),
-      port: view.getUint32(at + 12, HOST), at: at + HEADER_SIZE, length: size - HEADER_SIZE,
-    })
+    message.type = view.getUint16(at + 4, HOST)
+    message.flags = view.getUint16(at + FLAGS_OFFSET, HOST)
+    message.seq = view.getUint32(at + 8, HOST)
+    message.port = view.getUint32(at + 12, HOST)
+    message.at = at + HEADER_SIZE
+    message.length = size - HEADER_SIZE
+    visit(message)
     at += size + 3 & ~3
   }
 }

@@ -164,7 +164,7 @@ function findDescriptor(protocol: number, port: number): number {
   const answer = new Input(new Uint8Array(READ_SIZE))
   const length = readSync(fd, answer.bytes)
   const messages: Message[] = []
-  eachMessage(answer, length, message => messages.push(message))
+  eachMessage(answer, length, message => messages.push({ ...message }))
   if (!messages.some(m => m.type === NLMSG_ERROR && m.port === port && m.seq === seq && readVerdict(answer, m).errno === 0)) {
     throw new Error(`descriptor ${fd} did not answer for port ${port}`)
   }

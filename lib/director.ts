@@ -93,12 +93,7 @@ export class Director implements AsyncDisposable {
 
   /** All services with their real servers and counters, one after the other, without holding them all. */
   async* services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
-    // While others add and remove, a dump may repeat an entry; the last one is the freshest.
-    const services = new Map((await this.#dump('getService', {}, options)).map(({ service = {} }) => {
-      const state = readService(service)
-      return [serviceName(state), state]
-    }))
-    const all = [...services.values()]
+    const all = unique(await this.#dump('getService', {}, ({ service = {} }) => readService(service), options), serviceName)
     for (let i = 0; i < all.length; i += WINDOW) {
       yield* await Promise.all(all.slice(i, i + WINDOW).map(async service => ({ ...service, realServers: await this.#realServers(service, options) })))
     }
@@ -119,12 +114,8 @@ export class Director implements AsyncDisposable {
   }
 
   async #realServers(service: ServiceKey, options?: CallOptions): Promise<RealServerState[]> {
-    const rows = await this.#dump('getDest', { service: keyAttributes(service) }, options)
-    const servers = new Map(rows.map(({ dest = {} }) => {
-      const server = readRealServer(dest)
-      return [`${server.address} ${server.port}`, server]
-    }))
-    return [...servers.values()]
+    const servers = await this.#dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => readRealServer(dest), options)
+    return unique(servers, ({ address, port }) => `${address} ${port}`)
   }
 
   // ── services ──
@@ -194,7 +185,7 @@ export class Director implements AsyncDisposable {
 
   /** The synchronisation daemons that run: none, one, or a master and a backup. */
   async syncDaemons(options?: CallOptions): Promise<SyncDaemonState[]> {
-    return (await this.#dump('getDaemon', {}, options)).map(({ daemon = {} }) => readDaemon(daemon))
+    return await this.#dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
   }
 
   /** Starts a synchronisation daemon. */
@@ -255,13 +246,22 @@ export class Director implements AsyncDisposable {
     }
   }
 
-  async #dump(command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, options?: CallOptions): Promise<CommandAttributes[]> {
+  /** Lists, keeping of each answer only what `map` makes of it. */
+  async #dump<T>(
+    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
+  ): Promise<T[]> {
     try {
-      return await this.#client.dump(command, attributes, options)
+      return await this.#client.dump(command, attributes, { ...options, map })
     } catch (error) {
       throw explained(error, command, attributes)
     }
   }
+}
+
+/** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
+function unique<T>(rows: T[], key: (row: T) => string): T[] {
+  const byKey = new Map(rows.map(row => [key(row), row]))
+  return byKey.size === rows.length ? rows : [...byKey.values()]
 }
 
 /** Throws the first error; it tells of the others. */

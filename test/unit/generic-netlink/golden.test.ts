@@ -13,7 +13,7 @@ const messagesOf = (name: string): { from: Input; message: Message; attributes: 
   const bytes = Buffer.from(hex, 'hex')
   const from = new Input(bytes)
   let message: Message | undefined
-  eachMessage(from, bytes.length, m => { message = m })
+  eachMessage(from, bytes.length, m => { message = { ...m } })
   return { from, message: message!, attributes: bytes.subarray(20) }
 })
 const first = (name: string): Buffer => messagesOf(name)[0]!.attributes

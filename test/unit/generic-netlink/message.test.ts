@@ -6,7 +6,7 @@ import { eachMessage, readVerdict, writeMessage, type Message, type Verdict } fr
 const bytes = (...parts: string[]): Uint8Array => new Uint8Array(Buffer.from(parts.join('').replaceAll(' ', ''), 'hex'))
 const messages = (data: Uint8Array, end = data.length): Message[] => {
   const all: Message[] = []
-  eachMessage(new Input(data), end, message => all.push(message))
+  eachMessage(new Input(data), end, message => all.push({ ...message }))
   return all
 }
 const verdict = (...parts: string[]): Verdict => {
