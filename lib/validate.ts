@@ -62,9 +62,12 @@ function moduleName(path: string, value: unknown, longest: number): string {
   return value
 }
 
+/** What the kernel calls none or every interface, in paths of sysctls. */
+const NOT_INTERFACES = ['.', '..', 'all', 'default']
+
 /** A network interface's name, as the kernel can have them and a path can hold them. @throws RangeError naming the path */
 export function interfaceName(path: string, value: unknown): string {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || value === '.' || value === '..') {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
     throw wrong(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
   }
   return value

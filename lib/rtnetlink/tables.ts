@@ -2,9 +2,8 @@
 
 import {
   attributeSet, be16, be32, bits, by, bytes, enumeration, flag, ip, ipv4, ipv6, list, s32, string, struct, u8, u16, u32, u64,
-  type AttributeSet, type Codec, type Fixed, type Infer, type Table,
+  DecodeError, EncodeError, type AttributeSet, type Codec, type Fixed, type Infer, type Table,
 } from '../../generic-netlink/index.js'
-import { DecodeError, EncodeError } from '../../generic-netlink/errors.js'
 
 // ── scalars ──
 
@@ -44,7 +43,8 @@ export const iptun = attributeSet('IFLA_IPTUN', {
   remote:          [3,  ipv4],
   ttl:             [4,  u8],
   tos:             [5,  u8],
-  flags:           [8,  be16],
+  /** Of `sit` alone. Host byte order, though the kernel's policy calls it big-endian. */
+  flags:           [8,  bits(u16, ['isatap'])],
   /** What it carries: 4 is IPv4, 41 IPv6, 137 MPLS, 0 any of them. */
   proto:           [9,  u8],
   pmtudisc:        [10, u8],
@@ -61,6 +61,9 @@ export const iptun = attributeSet('IFLA_IPTUN', {
   fwmark:          [20, u32],
 })
 
+/** `IP6_TNL_F_*` */
+const ip6Flags = bits(u32, ['ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote'])
+
 /** `IFLA_IPTUN_*` of `ip6tnl` links. */
 export const iptun6 = attributeSet('IFLA_IPTUN', {
   link:            [1,  u32],
@@ -70,8 +73,7 @@ export const iptun6 = attributeSet('IFLA_IPTUN', {
   tos:             [5,  u8],
   encapLimit:      [6,  u8],
   flowinfo:        [7,  be32],
-  /** `IP6_TNL_F_*` */
-  flags:           [8,  bits(u32, ['ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote'])],
+  flags:           [8,  ip6Flags],
   /** What it carries: 4 is IPv4, 41 IPv6, 0 both. */
   proto:           [9,  u8],
   pmtudisc:        [10, u8],
@@ -101,7 +103,8 @@ export const gre = attributeSet('IFLA_GRE', {
   pmtudisc:        [10, u8],
   encapLimit:      [11, u8],
   flowinfo:        [12, be32],
-  flags:           [13, u32],
+  /** Of `ip6gre` and `ip6gretap`. */
+  flags:           [13, ip6Flags],
   encapType:       [14, encapType],
   encapFlags:      [15, encapFlags],
   encapSport:      [16, be16],
