@@ -17,7 +17,7 @@ export type Lifetime = number | 'forever'
 export interface Lifetimes {
   /** Until it is removed, in seconds from now; 1 to 4294967294. */
   readonly valid: Lifetime
-  /** Until no new connection uses it, in seconds from now; 0 is at once. @defaultValue `valid` */
+  /** Until no new connection uses it, in seconds from now; 0 is at once. Of IPv4 addresses valid for ever, 0 or for ever. @defaultValue `valid` */
   readonly preferred?: Lifetime
 }
 
@@ -109,12 +109,15 @@ export function normalizeAddressId(given: AddressId, path = ''): AddressId {
   return { address: `${own.address}/${mine ? own.length : there.length}`, link, ...there.address !== own.address && { peer: there.address } }
 }
 
-function lifetimes(path: string, value: Lifetimes): Required<Lifetimes> {
+function lifetimes(path: string, value: Lifetimes, family: Family): Required<Lifetimes> {
   if (typeof value !== 'object' || (value as unknown) === null) throw new TypeError(`${path}: ${JSON.stringify(value)} is not an object`)
   const { valid, preferred = valid } = value
   const time = (name: string, t: Lifetime, min: number): Lifetime => t === 'forever' ? t : integer(`${path}.${name}`, t, min, FOREVER - 1)
   const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
   if (seconds(normal.preferred) > seconds(normal.valid)) throw new RangeError(`${path}.preferred: ${preferred} is longer than the address is valid`)
+  if (family === 'inet' && normal.valid === 'forever' && normal.preferred !== 'forever' && normal.preferred > 0) {
+    throw new RangeError(`${path}.preferred: the kernel forgets it where an IPv4 address is valid for ever; it takes 0 and 'forever'`)
+  }
   return normal
 }
 
@@ -152,7 +155,7 @@ export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
     ...broadcast !== undefined && { broadcast },
     ...label !== undefined && { label },
     ...reach !== undefined && v4 && { scope: reach },
-    ...times !== undefined && { lifetimes: lifetimes(`${path}lifetimes`, times) },
+    ...times !== undefined && { lifetimes: lifetimes(`${path}lifetimes`, times, prefix.family) },
     ...metric !== undefined && { metric: integer(`${path}metric`, metric, 0, FOREVER) },
     ...protocol !== undefined && { protocol: integer(`${path}protocol`, protocol, 0, 255) },
     ...noprefixroute !== undefined && { noprefixroute: flag(`${path}noprefixroute`, noprefixroute) },
@@ -239,7 +242,8 @@ export function readAddress({ header, attributes }: Entry<'address'>, links: Rea
     ...broadcast !== undefined && { broadcast },
     ...label !== undefined && { label },
     scope: header.scope,
-    lifetimes: { valid: lifetime(cacheinfo?.valid ?? FOREVER), preferred: lifetime(cacheinfo?.preferred ?? FOREVER) },
+    // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even where it is not at all.
+    lifetimes: { valid: lifetime(cacheinfo?.valid ?? FOREVER), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred ?? FOREVER) },
     ...rtPriority && { metric: rtPriority },
     ...proto && { protocol: proto },
     noprefixroute: flags.noprefixroute ?? false,

@@ -10,7 +10,7 @@ import {
   addressCommand, keyOfAddress, nameOfAddress, networkOfAddress, normalizeAddress, normalizeAddressId, notationOfAddress, readAddress, settable,
   type AddressFilter, type AddressId, type AddressSpec, type AddressState, type Lifetime,
 } from './address-spec.js'
-import { RouteClient, type Deed } from './client.js'
+import { RouteClient, type Deed, type RouteCommand } from './client.js'
 import { refusal } from './explain.js'
 import { indexOf, readLinks } from './links-by-name.js'
 import { perform } from './perform.js'
@@ -39,23 +39,55 @@ function secondariesOf(primary: AddressState, actual: readonly AddressState[]): 
   return actual.filter(other => other.secondary && other.link === primary.link && networkOfAddress(other) === network)
 }
 
-/** Removes an address, and adds again the secondaries that the kernel removed with it. */
-async function removeAlone(route: RouteClient, spec: AddressSpec, options?: CallOptions): Promise<void> {
+/** Removes an address: adds again the secondaries that the kernel removed with it, and removes the routes that it left behind. */
+async function removeAlone(route: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> {
   const before = await readAddresses(route, options)
   await send(route, 'remove', spec, options)
-  const primary = before.find(state => keyOfAddress(state) === keyOfAddress(spec))
-  const secondaries = primary ? secondariesOf(primary, before) : []
-  if (secondaries.length === 0) return
-  const left = new Set((await readAddresses(route)).map(keyOfAddress))
-  for (const secondary of secondaries.filter(each => !left.has(keyOfAddress(each)))) await send(route, 'add', secondary) // not to be aborted half-way
+  const state = before.find(other => keyOfAddress(other) === keyOfAddress(spec))
+  if (!state) return
+  const secondaries = secondariesOf(state, before) // from here on not to be aborted
+  if (secondaries.length > 0) {
+    const left = new Set((await readAddresses(route)).map(keyOfAddress))
+    for (const secondary of secondaries.filter(each => !left.has(keyOfAddress(each)))) await send(route, 'add', settable(secondary))
+  }
+  if (leavesRoutes(state)) await removeRoutes(route, state, before)
 }
+
+/** Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the router's. */
+const ANNOUNCED = 2
+
+/** With an IPv6 address that does not live for ever the kernel leaves the route to its network behind, to expire. */
+const leavesRoutes = ({ family, lifetimes, noprefixroute, protocol, temporary }: AddressState): boolean =>
+  family === 'inet6' && lifetimes.valid !== 'forever' && !noprefixroute && !temporary && protocol !== ANNOUNCED
+
+/** Removes the kernel's own routes to an address's networks that no other address of its link is in. */
+async function removeRoutes(route: RouteClient, state: AddressState, all: readonly AddressState[]): Promise<void> {
+  const networks = (each: AddressState): string[] => [networkOfAddress(each), networkOfAddress({ ...each, peer: undefined })]
+  const used = new Set(all.filter(other => other !== state && other.link === state.link).flatMap(networks))
+  const oif = await indexOf(route, state.link, addressCommand('remove', state, 0))
+  const commands = [...new Set(networks(state))].filter(network => !used.has(network)).map((network): RouteCommand<'route'> => {
+    const [dst, length] = network.split('/')
+    return {
+      kind: 'route', deed: 'remove', object: `route ${network} dev ${state.link}`,
+      header: { family: 'inet6', dstLen: Number(length), srcLen: 0, tos: 0, table: MAIN, protocol: 'kernel', scope: 'nowhere', type: 'unspec', flags: {} },
+      attributes: { dst, oif, priority: state.metric ?? ADDRCONF_METRIC },
+    }
+  })
+  await route.run(commands) // where there is none, so much the better
+}
+
+/** `RT_TABLE_MAIN`, and the metric of the routes that come with IPv6 addresses (`IP6_RT_PRIO_ADDRCONF`). */
+const MAIN = 254, ADDRCONF_METRIC = 256
 
 // ── plans ──
 
-/** Attributes that a replacing command changes; of the others it says OK and leaves them as they are. */
+/**
+ * Attributes that a replacing command changes; of the others it says OK and leaves them as they are. With an IPv6 address that
+ * has a peer it makes routes that nothing removes later.
+ */
 const REPLACEABLE: Readonly<Record<Family, readonly (keyof AddressSpec)[]>> = {
   inet:  ['lifetimes', 'metric', 'protocol'],
-  inet6: ['lifetimes', 'metric', 'protocol', 'noprefixroute', 'nodad', 'peer'],
+  inet6: ['lifetimes', 'metric', 'protocol', 'noprefixroute', 'nodad'],
 }
 
 /** A lifetime passes. It is as wanted while at least half of it is left; then it is renewed. */
@@ -137,7 +169,8 @@ export function addressSteps(wanted: readonly AddressSpec[], actual: readonly Ad
     const changes = differences(spec, state)
     if (changes.length === 0) return []
     const better = merged(spec, state)
-    const stuck = changes.filter(field => !REPLACEABLE[state.family].includes(field) || spec[field] === 0)
+    const pair = state.family === 'inet6' && (state.peer ?? spec.peer) !== undefined
+    const stuck = changes.filter(field => pair || !REPLACEABLE[state.family].includes(field) || spec[field] === 0)
     if (stuck.length === 0) return [replacing(better, settable(state))]
     const why = [`the kernel cannot change its ${stuck.map(field => field === 'address' ? 'prefix length' : field).join(', ')}: it is removed and added again`]
     return [removing(state, [...why, ...tidings(state, actual)].join('; ')), adding(better)]
@@ -228,7 +261,7 @@ export class Addresses implements AsyncDisposable {
       throw new RangeError(`address: the kernel would remove ${secondaries.map(other => other.address).join(', ')} with ${nameOfAddress(normal)}; remove `
         + `${secondaries.length === 1 ? 'it' : 'them'} first, or set net.ipv4.conf.${normal.link}.promote_secondaries to 1`)
     }
-    await send(this.#route, 'remove', normal, options)
+    await removeAlone(this.#route, normal, options)
   }
 
   /** What must change for the links to have these addresses; empty where they do. Other addresses stay. */

@@ -9,16 +9,27 @@ const DEEDS: Readonly<Record<Deed, string>> = { add: 'add', replace: 'set', chan
 type Asked = Pick<RouteCommand, 'kind' | 'deed' | 'attributes'>
 type Reason = string | ((asked: Asked) => string | undefined)
 
-const kindOf = ({ attributes }: Asked): string =>
-  'linkinfo' in attributes ? (attributes as { linkinfo?: { kind?: string } }).linkinfo?.kind ?? 'this kind' : 'this kind'
+interface LinkInfo { kind?: string; data?: { encapType?: unknown } }
+const infoOf = ({ attributes }: Asked): LinkInfo => (attributes as { linkinfo?: LinkInfo }).linkinfo ?? {}
 
-/** The kernel's own word is better than a guess; without one, the usual suspects. */
-function badLink({ attributes }: Asked): string | undefined {
-  const data = (attributes as { linkinfo?: { data?: { encapType?: unknown } } }).linkinfo?.data
+/** Modules by the kinds of links that they bring, where the two have different names. */
+const MODULES: Readonly<Record<string, string>> = { ip6tnl: 'ip6_tunnel', gre: 'ip_gre', gretap: 'ip_gre', ip6gre: 'ip6_gre', ip6gretap: 'ip6_gre' }
+
+/** The module that brings links of a kind. */
+export const moduleOf = (kind: string): string => MODULES[kind] ?? kind
+
+function noKind(asked: Asked): string {
+  const { kind = '' } = infoOf(asked)
+  return `the kernel has no links of kind ${kind} (modprobe ${moduleOf(kind)} says why), or not all that was asked of one`
+}
+
+function badLink(asked: Asked): string {
+  const { data } = infoOf(asked)
   if (data?.encapType !== undefined && data.encapType !== 'none') {
-    return 'the kernel takes no such encapsulation: modprobe fou (for IPv6 also fou6), which it does not load by itself; or a value is out of its range'
+    return 'the kernel cannot put UDP around it: its module fou is not loaded (modprobe -a fou fou6; it does not load them by itself), or it was'
+      + ' built without CONFIG_NET_FOU_IP_TUNNELS, or a value is out of its range'
   }
-  return 'the kernel takes no such name, value or combination of them; a link that the kernel made by itself (tunl0) it does not change'
+  return 'the kernel takes no such name, value or combination of them'
 }
 
 /** Why, by deed, kind of object and error; `*` stands for every deed, and for every kind. */
@@ -26,7 +37,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   // ── links ──
   'add link EEXIST':        'it is there already, or another link has the same parameters',
   'change link EEXIST':     'another link has the same parameters or name',
-  'add link EOPNOTSUPP':    asked => `the kernel has no links of kind ${kindOf(asked)}, or no module for them (modprobe ${kindOf(asked)} says why), or not all of what was asked`,
+  'add link EOPNOTSUPP':    noKind,
   'change link EOPNOTSUPP': 'the link is of another kind, or this cannot be changed while it exists: remove it and add it anew',
   'remove link EOPNOTSUPP': 'the kernel does not let go of it: it is no link that was added',
   'add link ENODEV':        'a link that it is to use is not there',
@@ -42,9 +53,9 @@ const REASONS: Readonly<Record<string, Reason>> = {
   'add address EEXIST':           'it is there already; change it instead (of IPv6 addresses a link has each but once, whatever the prefix)',
   'add address EADDRNOTAVAIL':    'the kernel takes no such address on this link: a loopback address belongs to lo',
   'remove address EADDRNOTAVAIL': 'it is not there',
-  '* address EINVAL':             'the kernel takes no such prefix, peer or lifetime; or another address of its network has another scope; or it is IPv6 on an MTU below 1280',
+  '* address EINVAL':             'the kernel takes no such prefix or lifetime; or an address of its network has another scope; or the MTU is below IPv6\'s 1280',
   '* address EOPNOTSUPP':         'the kernel has no IPv6: its module is not loaded, or it was switched off when it started',
-  '* address EACCES':             'IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6), or this needs CAP_NET_ADMIN',
+  '* address EACCES':             'IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6)',
 
   // ── routes ──
   'add route EEXIST':             'there is one to this destination with this metric already; change it instead',
@@ -52,7 +63,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   '* route ENETUNREACH':          'the gateway is not reachable over any link',
   '* route EHOSTUNREACH':         'the gateway is not reachable over any link',
   '* route ENETDOWN':             'the link is down; routes go when it goes down, and do not come back by themselves',
-  '* route EINVAL':               'the kernel takes no such combination: the source must be an address of this host, the gateway must not',
+  '* route EINVAL':               'the kernel takes no such combination: the source is an address of this host, the gateway is none',
   '* route ESRCH':                'it is not there',
   '* route ENOENT':               'it is not there; add it first',
   '* route EOPNOTSUPP':           'the kernel has no IPv6: its module is not loaded, or it was switched off when it started',
