@@ -13,7 +13,7 @@ import { constants } from 'node:fs'
 import { lstat, open, readdir } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import type { CallOptions } from '../generic-netlink/index.js'
-import { sysctlRange, sysctlRow, sysctlText, type KnownSysctl, type SysctlRow, type SysctlSettingOf, type SysctlValueOf } from './ipvs-sysctls.js'
+import { sysctlWants, sysctlRow, sysctlText, type KnownSysctl, type SysctlRow, type SysctlSettingOf, type SysctlValueOf } from './ipvs-sysctls.js'
 import { Plan, type Step } from './plan.js'
 
 const debug = createDebug('ipvs-nl:sysctl')
@@ -39,7 +39,9 @@ export type SysctlValues = { readonly [K in KnownSysctl]?: SysctlSettingOf<K> } 
 
 /** A key with the value that it is to hold. */
 export interface SysctlSetting {
+  /** Which key. */
   readonly key: SysctlKey
+  /** What it is to hold. */
   readonly value: SysctlValue
   /** Why it is needed: shown in the plan. */
   readonly why?: string
@@ -102,7 +104,7 @@ const pathOf = (segments: readonly string[]): string => `/proc/sys/${segments.jo
 function textOf(name: string, row: SysctlRow | undefined, value: unknown): string {
   const text = row ? sysctlText(row, value) : anyText(value)
   if (text !== undefined) return text
-  const takes = row ? sysctlRange(row) : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
+  const takes = row ? sysctlWants(row) : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
   throw new RangeError(`sysctl ${name}: ${inspect(value)} is not what it takes: ${takes}`)
 }
 
@@ -156,6 +158,7 @@ export type SysctlErrorCode =
 /** A sysctl could not be read or set. */
 export class SysctlError extends Error {
   static { this.prototype.name = 'SysctlError' }
+  /** As on Node's own system errors, or `ERR_SYSCTL_MISMATCH`. */
   readonly code: SysctlErrorCode
   /** As `sysctl -a` prints it: `net.ipv4.vs.conntrack`. */
   readonly key: string
@@ -186,7 +189,7 @@ function reason(code: string, segments: readonly string[], writing: boolean, { m
     case 'EPERM': return [code, 'the process may not; this needs CAP_NET_ADMIN in this network namespace']
     case 'EROFS': return [code, '/proc/sys is mounted read-only, as container engines do it; set it outside, or let the engine set it (--sysctl)']
     case 'EINVAL':
-    case 'ERANGE': return [code, `the kernel refuses the value${row ? `; it takes ${sysctlRange(row)}` : ': not in its range, or not of its kind'}`]
+    case 'ERANGE': return [code, `the kernel refuses the value${row ? `; it takes ${sysctlWants(row)}` : ': not in its range, or not of its kind'}`]
     case 'EISDIR': return [code, 'it is a directory of keys']
     default: return [code, 'the kernel says no more']
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlRange, sysctlRow, sysctlText, type SysctlRow,
+  effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlWants, sysctlRow, sysctlText, type SysctlRow,
 } from '../../../lib/ipvs-sysctls.js'
 
 const rows: [string, SysctlRow][] = [ipvsSysctls, ipv4ConfSysctls, ipv6ConfSysctls, networkSysctls].flatMap(table => Object.entries<SysctlRow>(table))
@@ -11,7 +11,7 @@ describe('the tables', () => {
     if (row.default !== undefined) expect(sysctlText(row, row.default)).toBe([row.default].flat().join(' '))
     expect(row.meaning).toMatch(/^\S.{10,}[^.\s]$/)
     if (row.since !== undefined) expect(row.since).toMatch(/^\d+\.\d+(\.\d+)?$/)
-    expect(sysctlRange(row)).not.toBe('')
+    expect(sysctlWants(row)).not.toBe('')
   })
 
   it('are in the order of the alphabet, as a directory lists them', () => {
