@@ -281,7 +281,7 @@ const noExternal = (wanted: Parameters, _: Parameters, changed: readonly string[
 /** The kernel marks a link with a remote as point to point when it makes it, and never again. */
 const sameShape = (wanted: Parameters, actual: Parameters, changed: readonly string[]): string | undefined =>
   noExternal(wanted, actual, changed)
-  ?? ((wanted.remote === undefined) === (actual.remote === undefined) ? undefined : 'the kernel neither gives a remote to a tunnel without one nor takes it away')
+  ?? ((wanted.remote === undefined) === (actual.remote === undefined) ? undefined : 'the kernel neither gives a tunnel a remote nor takes it away')
 
 function verifyIPv4(path: string, { ttl, pmtudisc, ignoreDf, local, remote }: Parameters): void {
   if (pmtudisc === false && ttl !== 'inherit') throw new RangeError(`${path}ttl: a fixed one needs pmtudisc, or packets could circle for ever`)
@@ -299,7 +299,7 @@ function vxlanInPlace(wanted: Parameters, actual: Parameters, changed: readonly 
   const stuck = changed.filter(key => !VXLAN_CHANGES.has(key))
   if (stuck.length > 0) return `the kernel does not change ${stuck.join(', ')} of a VXLAN`
   if (changed.includes('ttl') && [wanted.ttl, actual.ttl].includes('inherit')) return 'the kernel does not change whether ttl is inherited'
-  const families = ({ remote, group, local }: Parameters): unknown[] => [remote ?? group, local].map(text => typeof text === 'string' ? familyOf(text) : undefined)
+  const families = ({ remote, group, local }: Parameters): unknown[] => [remote ?? group, local].map(text => text === undefined ? '' : familyOf(text as string))
   return isDeepStrictEqual(families(wanted), families(actual)) ? undefined : 'the kernel changes an end of a VXLAN only to another of the same family'
 }
 function verifyVxlan(path: string, wanted: Parameters): void {
