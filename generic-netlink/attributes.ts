@@ -87,8 +87,8 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
   const rows = Object.entries<Row>(table).map(([key, [number, codec]]) => ({
     key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key),
   }))
-  const inWireOrder = rows.toSorted((a, b) => a.number - b.number)
-  const byNumber: (typeof rows[number] | undefined)[] = Array.from({ length: (inWireOrder.at(-1)?.number ?? 0) + 1 }, () => undefined)
+  const byKey = new Map(rows.map(row => [row.key, row]))
+  const byNumber: (typeof rows[number] | undefined)[] = Array.from({ length: Math.max(0, ...rows.map(row => row.number)) + 1 }, () => undefined)
   for (const row of rows) byNumber[row.number] = row
   const dependent = rows.filter(row => row.depth > 0).toSorted((a, b) => a.depth - b.depth)
   const blank = blankOf(rows.map(row => row.key))
@@ -141,10 +141,12 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
       const values = fieldsOf(value)
       let key = ''
       try {
-        for (const row of inWireOrder) {
-          key = row.key
+        // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
+        for (key in values) {
           const v = values[key]
           if (v === undefined) continue
+          const row = byKey.get(key)
+          if (row === undefined) throw new EncodeError('there is no such attribute')
           const at = to.take(HEADER)
           row.codec.write(to, v, values)
           to.view.setUint16(at, to.length - at, HOST)

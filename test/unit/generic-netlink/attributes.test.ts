@@ -28,10 +28,13 @@ const outer = attributeSet('X_ATTR', {
 })
 
 describe('an attribute set', () => {
-  it('writes its rows by number, aligned, nests flagged as such; what is undefined is not written', () => {
-    expect(text(outer.encode({ family: 'inet', addr: '10.0.0.1', inner: { name: 'ab' }, there: true, small: 5, items: undefined }))).toBe(
+  it('writes what it is given, in that order, aligned, nests flagged as such; what is undefined is not written', () => {
+    expect(text(outer.encode({ addr: '10.0.0.1', inner: { name: 'ab' }, there: true, small: 5, items: undefined, family: 'inet' }))).toBe(
       '08000100' + '0a000001' + '0c000280' + '07000200' + '61620000' + '04000400' + '05000600' + '05000000' + '09000900' + '696e6574' + '00000000')
     expect(text(outer.encode({}))).toBe('')
+  })
+  it('refuses what is none of its attributes', () => {
+    expect(() => outer.encode({ smal: 5 } as object)).toThrow(expect.objectContaining({ name: 'EncodeError', message: expect.stringMatching(/_SMAL: there is no such attribute$/) as string }))
   })
   it('reads in any order, siblings first, and gives every key', () => {
     const value = outer.decode(hex(tlv(9, '696e6574') + tlv(1, '0a000001') + tlv(6, '05')))
@@ -132,7 +135,8 @@ describe('properties', () => {
       const decoded = set.decode(bytes)
       expect(decoded).toEqual(value)
       expect(Object.keys(decoded)).toEqual(Object.keys(set.table))
-      expect(text(set.encode(decoded))).toBe(text(bytes))
+      expect(set.encode(decoded)).toHaveLength(bytes.length)
+      expect(set.decode(set.encode(decoded))).toEqual(value)
     }), { numRuns: 300 })
   })
   it('any bytes decode or throw DecodeError, and so do damaged ones', () => {
