@@ -339,3 +339,28 @@ export function unless<C extends Codec<unknown>>(sibling: string, codec: C): Omi
     read: (from, at, length, siblings) => siblings[sibling] === undefined ? codec.read(from, at, length, siblings) as Infer<C> : undefined,
   }
 }
+
+/**
+ * A codec for what is mostly the same from one object to the next, such as the counters of an idle table: the same bytes
+ * give the same object, frozen.
+ */
+export function recurring<T extends object>(of: Codec<T>): Codec<T> & { readonly nested: true } {
+  let value: T | undefined
+  let words = new Uint32Array(0)
+  return {
+    nested: true,
+    read(from, at, length, siblings) {
+      const { view } = from
+      let same = value !== undefined && length === words.length * 4
+      for (let i = 0; same && i < words.length; i++) same = view.getUint32(at + i * 4) === words[i]
+      if (same) return value!
+      value = undefined
+      const read = Object.freeze(of.read(from, at, length, siblings))
+      if (length % 4 !== 0) return read
+      if (words.length * 4 !== length) words = new Uint32Array(length / 4)
+      for (let i = 0; i < words.length; i++) words[i] = view.getUint32(at + i * 4)
+      return value = read
+    },
+    write: (to, given, siblings) => of.write(to, given, siblings),
+  }
+}

@@ -93,7 +93,7 @@ describe('refuses before anything is sent, naming the field', () => {
     [{ persistence: {}, netmask: '255.0.0.0' },     'netmask: of a persistent service it is persistence.netmask'],
     [{ engine: 'sip' },                             'engine: a persistence engine without persistence does nothing; say persistence.engine'],
     [{ shceduler: 'rr' },                           'service: there is no field "shceduler"; there are vip, port, protocol, protocols, fwmark, family, scheduler, '
-    + 'schedulerFlags, onePacket, persistence, netmask, forward, realServers, stats, engine'],
+    + 'schedulerFlags, onePacket, persistence, netmask, forward, network, realServers, stats, engine'],
     [{ realServers: '198.51.100.1' },               'realServers: "198.51.100.1" is not a list'],
     [{ realServers: [null] },                       'realServers[0]: null is not an object'],
     [{ realServers: ['198.51.100.1', '198.51.100.1'] }, 'realServers[1]: 198.51.100.1 port 53 is realServers[0] already'],
