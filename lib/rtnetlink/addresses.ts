@@ -15,6 +15,8 @@ import { refusal } from './explain.js'
 import { indexOf, readLinks } from './links-by-name.js'
 import { perform } from './perform.js'
 
+export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './address-spec.js'
+
 const EADDRNOTAVAIL = -99
 
 const ANY = { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 } as const

@@ -53,13 +53,17 @@ const REASONS: Readonly<Record<string, Reason>> = {
   'add address EEXIST':           'it is there already; change it instead (of IPv6 addresses a link has each but once, whatever the prefix)',
   'add address EADDRNOTAVAIL':    'the kernel takes no such address on this link: a loopback address belongs to lo',
   'remove address EADDRNOTAVAIL': 'it is not there',
-  '* address EINVAL':             'the kernel takes no such prefix or lifetime; or an address of its network has another scope; or the MTU is below IPv6\'s 1280',
+  '* address EINVAL':             'the kernel takes no such prefix or lifetime; or one of its network has another scope; or the MTU is below 1280 (IPv6)',
   '* address EOPNOTSUPP':         'the kernel has no IPv6: its module is not loaded, or it was switched off when it started',
   '* address EACCES':             'IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6)',
 
   // ── routes ──
   'add route EEXIST':             'there is one to this destination with this metric already; change it instead',
   'remove route ESRCH':           'it is not there',
+  'get route ENETUNREACH':        'no route leads there',
+  'get route EHOSTUNREACH':       'a route says that it is unreachable',
+  'get route EACCES':             'a route prohibits it',
+  'get route EINVAL':             'a route swallows it (blackhole), or it is no address that packets can go to',
   '* route ENETUNREACH':          'the gateway is not reachable over any link',
   '* route EHOSTUNREACH':         'the gateway is not reachable over any link',
   '* route ENETDOWN':             'the link is down; routes go when it goes down, and do not come back by themselves',

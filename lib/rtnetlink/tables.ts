@@ -114,6 +114,9 @@ export const gre = attributeSet('IFLA_GRE', {
   fwmark:          [20, u32],
 })
 
+/** Sent as a flag, so that only true can be; answered as a byte. */
+const flagOrByte: Codec<boolean> = { read: (from, at, length) => length === 0 || from.bytes[at] !== 0, write: () => {} }
+
 /** `IFLA_VXLAN_*` */
 export const vxlan = attributeSet('IFLA_VXLAN', {
   /** The VNI. */
@@ -147,7 +150,7 @@ export const vxlan = attributeSet('IFLA_VXLAN', {
   collectMetadata:  [25, u8],
   label:            [26, be32],
   gpe:              [27, flag],
-  ttlInherit:       [28, u8],
+  ttlInherit:       [28, flagOrByte],
   df:               [29, enumeration(u8, { unset: 0, set: 1, inherit: 2 })],
   vnifilter:        [30, u8],
   localbypass:      [31, u8],
@@ -372,6 +375,8 @@ export const neighbour = attributeSet('NDA', {
   ifindex: [8, u32],
   master:  [9, u32],
   srcVni:  [11, u32],
+  /** Who has set it, as of routes. */
+  protocol: [12, u8],
 })
 
 export interface LinkAttributes extends Infer<typeof link> {}
