@@ -49,7 +49,8 @@ export interface RouteId {
   readonly from?: string
 }
 
-interface RouteSettings extends RouteId {
+/** What every route can be told. */
+export interface RouteSettings extends RouteId {
   /** IPv4 only. @defaultValue `link` where there is no gateway, `global` where there is */
   readonly scope?: Scope
   /** The address of this host that its own packets get. */
@@ -210,7 +211,7 @@ export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
     several: ways.length > 1,
     ...reach !== undefined && { scope: reach },
     ...source !== undefined && { source: address(`${path}source`, source) },
-    ...mtu !== undefined && { mtu: integer(`${path}mtu`, mtu, family === 'inet6' ? 1280 : 68, family === 'inet6' ? 65535 : 65520) },
+    ...mtu !== undefined && { mtu: integer(`${path}mtu`, mtu, family === 'inet6' ? 1280 : 68, 65520) },
     ...advmss !== undefined && { advmss: integer(`${path}advmss`, advmss, 1, 65495) },
     ...protocol !== undefined && { protocol: protocolOf(`${path}protocol`, protocol) },
   }
