@@ -83,7 +83,7 @@ export interface Fixed<T> extends Codec<T> {
 }
 
 /** The JavaScript type a codec stands for. */
-export type Infer<C> = C extends { read(from: Input, at: number, length: number, siblings: Siblings): infer T } ? T : never
+export type Infer<C> = C extends { read: (from: Input, at: number, length: number, siblings: Siblings) => infer T } ? T : never
 
 /** What `DataView` calls little-endian: true where the host is. */
 export const HOST = endianness() === 'LE'
@@ -120,12 +120,17 @@ function number(size: 1 | 2 | 4, { signed = false, littleEndian = HOST } = {}): 
   }
 }
 
+/** An unsigned number of 8 bits. */
 export const u8   = number(1)
+/** An unsigned number of 16 bits in host byte order. */
 export const u16  = number(2)
+/** An unsigned number of 32 bits in host byte order. */
 export const u32  = number(4)
+/** A signed number of 32 bits in host byte order. */
 export const s32  = number(4, { signed: true })
 /** A port, or another 16-bit value in network byte order. */
 export const be16 = number(2, { littleEndian: false })
+/** A 32-bit value in network byte order. */
 export const be32 = number(4, { littleEndian: false })
 
 const LOW = HOST ? 0 : 4

@@ -7,8 +7,9 @@ import { Pace } from './pace.js'
 import { unwrap, type CallOptions, type Outcome, type Request, type Requests } from './request.js'
 import { openSocket, type OpenSocket } from './socket.js'
 
-/** Netlink protocols, `NETLINK_*` of `linux/netlink.h`. */
+/** `NETLINK_ROUTE`: links, addresses, routes, neighbours. */
 export const NETLINK_ROUTE = 0
+/** `NETLINK_GENERIC`: families. */
 export const NETLINK_GENERIC = 16
 
 /** Options of a {@link Connection}. */

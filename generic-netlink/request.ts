@@ -21,7 +21,9 @@ export interface Request<T> {
 
 /** Requests, in order: an array, or what makes each as it is asked for, so that a long batch is never in memory whole. */
 export interface Requests<T> {
+  /** How many they are. */
   readonly length: number
+  /** The request of this index, from 0. */
   at(index: number): Request<T> | undefined
 }
 

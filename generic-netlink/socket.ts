@@ -38,9 +38,11 @@ export interface KernelSocket {
   send(datagram: Uint8Array): void
   /** Hands the next waiting datagram to the listener; false where none waits, or where only events can tell. */
   receive(): boolean
-  /** Whether the socket keeps the process alive. */
+  /** Lets the socket keep the process alive. */
   ref(): void
+  /** Lets the process end all the same, as it is at first. */
   unref(): void
+  /** Closes it; again does nothing. */
   close(): void
 }
 

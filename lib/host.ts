@@ -9,13 +9,22 @@ export class Host implements AsyncDisposable {
   #generic: Connection | undefined
   #ipvs: Promise<FamilyClient<typeof ipvs.commands>> | undefined
 
-  /** rtnetlink: links, addresses, routes, neighbours. */
+  /**
+   * rtnetlink: links, addresses, routes, neighbours.
+   * @internal
+   */
   get route(): RouteClient { return this.#route ??= new RouteClient() }
 
-  /** Generic netlink, for families. */
+  /**
+   * Generic netlink, for families.
+   * @internal
+   */
   get generic(): Connection { return this.#generic ??= new Connection(NETLINK_GENERIC) }
 
-  /** IPVS. Rejects with `ENOENT` where the kernel has none. */
+  /**
+   * IPVS. Rejects with `ENOENT` where the kernel has none.
+   * @internal
+   */
   ipvs(options?: CallOptions): Promise<FamilyClient<typeof ipvs.commands>> {
     return this.#ipvs ??= FamilyClient.find(this.generic, ipvs, options)
   }

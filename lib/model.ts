@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { RouteSpec } from './rtnetlink/route-spec.js'
+
 // ── identity ──
 
 /** Transport protocols of a virtual service. */
@@ -145,8 +147,22 @@ export interface ServiceOptions {
 /** A virtual service without its real servers. */
 export type ServiceSpec = ServiceId & ServiceOptions
 
+/** Where a VIP lives on the director, and the way to its real servers. */
+export interface DirectorNetwork {
+  /** The link that carries the VIP. @defaultValue none: the VIP is somebody else's care, as keepalived's */
+  readonly interface?: string
+  /** The VIP's prefix length. Longer than its network's, the VIP does not go when the network's first address goes. @defaultValue 32, or 128 */
+  readonly prefix?: number
+  /** The VIP's label, for IPv4: begins with the link's name, as `eth0:vip`. */
+  readonly label?: string
+  /** Routes that lead to the real servers. */
+  readonly routes?: readonly RouteSpec[]
+}
+
 /** A virtual service with all its real servers, as a user declares it. */
 export type VirtualServiceSpec = ServiceSpec & {
+  /** What it needs of the director's network: address, routes, and the sysctls of its forwarding and scheduler. @defaultValue nothing */
+  readonly network?: DirectorNetwork
   /** How packets reach the real servers that do not say so themselves. @defaultValue `'route'`, as in ipvsadm */
   readonly forward?: Forwarding
   /** Addresses, or more. */
@@ -199,7 +215,7 @@ export interface Stats {
   connections: bigint
   /** From clients. */
   packetsIn: bigint
-  /** To clients, where they pass through the director: with `masq` only. */
+  /** To clients, as far as they pass through the director: replies with `masq`, and ICMP errors. */
   packetsOut: bigint
   bytesIn: bigint
   bytesOut: bigint
@@ -232,7 +248,7 @@ export const serviceFamily = (key: ServiceKey): Family => key.family ?? familyOf
 /** `192.168.50.100:53` or `[2001:db8::53]:53`. */
 export const endpoint = (address: string, port: number): string => address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 
-/** A service in words, for messages: `udp 192.168.50.100:53`, `fwmark 7 inet6`. */
+/** A service in words: `udp 192.168.50.100:53`, `fwmark 7 inet6`. */
 export function serviceName(key: ServiceKey): string {
   if (key.fwmark !== undefined) return `fwmark ${key.fwmark}${key.family === 'inet6' ? ' inet6' : ''}`
   return `${typeof key.protocol === 'number' ? `protocol ${key.protocol}` : key.protocol} ${endpoint(key.vip, key.port)}`

@@ -10,7 +10,7 @@
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import {
   familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient,
-  type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag,
+  type DirectorNetwork, type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag,
   type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds,
   type VirtualServiceSpec,
 } from './model.js'
@@ -159,7 +159,8 @@ const ID_FIELDS = ['vip', 'port', 'protocol', 'protocols', 'fwmark', 'family']
 const OPTION_FIELDS = ['scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask']
 /** What a state has besides, so that one can be edited and given back. */
 const STATE_FIELDS = ['stats', 'engine']
-const SPEC_FIELDS = new Set([...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'realServers', ...STATE_FIELDS])
+const SPEC_FIELDS = new Set([...ID_FIELDS, ...OPTION_FIELDS, 'forward', 'network', 'realServers', ...STATE_FIELDS])
+const NETWORK_FIELDS = new Set(['interface', 'prefix', 'label', 'routes'])
 const PERSISTENCE_FIELDS = new Set(['timeout', 'netmask', 'engine'])
 
 function persistence(value: Persistence, family: Family): { timeout: number; netmask: string | number; engine?: string } {
@@ -232,6 +233,7 @@ export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettin
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
   list('realServers', spec.realServers)
+  if (spec.network !== undefined) network(spec.network, services[0]!)
   return services.map(service => {
     const seen = new Map<string, number>()
     const realServers = spec.realServers.map((server, i) => {
@@ -244,6 +246,16 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
     })
     return { ...service, realServers }
   })
+}
+
+/** What is not the address's and the routes' own to check. */
+function network(value: DirectorNetwork, service: ServiceKey): void {
+  record('network', value, NETWORK_FIELDS)
+  const { interface: link, prefix } = value
+  if (link !== undefined) interfaceName('network.interface', link)
+  if (link !== undefined && service.vip === undefined) throw new TypeError('network.interface: carries the VIP, and a firewall mark has none')
+  if (prefix !== undefined) integer('network.prefix', prefix, 1, serviceFamily(service) === 'inet' ? 32 : 128)
+  if (value.routes !== undefined) list('network.routes', value.routes)
 }
 
 // ── real servers ──

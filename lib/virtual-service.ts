@@ -3,7 +3,11 @@
 import type { CallOptions } from '../generic-netlink/index.js'
 import { additionsAndChanges, commandOf } from './diff.js'
 import { Director, type DirectorOptions } from './director.js'
+import { directorNetwork } from './director-network.js'
+import { ipvsSteps } from './ipvs-steps.js'
 import type { RealServerId, RealServerState, Service, ServiceKey, ServiceState, VirtualServiceSpec } from './model.js'
+import { planNetwork } from './network.js'
+import { Plan } from './plan.js'
 import { integer, normalize, realServerId } from './validate.js'
 import { destinationAttributes, destinationKey, keyAttributes } from './wire.js'
 
@@ -56,10 +60,17 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Adds what is missing and changes what is otherwise, in the kernel's service of each protocol. Sends nothing where
-   * nothing differs. Live connections stay. Real servers that the spec does not name stay as well.
+   * What must change for the kernel to have it: what its `network` asks for, then what is missing or otherwise in the
+   * kernel's service of each protocol. Real servers that the spec does not name stay.
    */
+  async plan(options?: CallOptions): Promise<Plan> {
+    const network = await planNetwork(directorNetwork(this.spec, this.#services), options)
+    return new Plan([...network.steps, ...ipvsSteps(additionsAndChanges(this.#services, await this.state(options)))])
+  }
+
+  /** Makes it so: {@link VirtualService.plan}, applied. Sends nothing where nothing differs. Live connections stay. */
   async apply(options?: CallOptions): Promise<void> {
+    await (await planNetwork(directorNetwork(this.spec, this.#services), options)).apply(options)
     await this.#director.run(additionsAndChanges(this.#services, await this.state(options)).map(commandOf), options)
   }
 

@@ -118,7 +118,7 @@ export function normalizeLink(spec: LinkSpec, path = ''): Link & { readonly kind
   if (peer?.name === name && peer.netns === undefined) throw new RangeError(`${path}peer.name: ${name} is this end`)
   if (parameters.dev === name) throw new RangeError(`${path}dev: ${name} is the link itself`)
   return {
-    name, kind, parameters, up: true, ...normalizeSettings(path, given, kinds[kind].ethernet),
+    name, kind, parameters, up: true, ...normalizeSettings(path, given, kinds[kind].ethernet && parameters.gpe !== true),
     said: Object.keys(kinds[kind].fields).filter(key => given[key] !== undefined),
   }
 }
@@ -204,12 +204,15 @@ export async function removeLink(route: RouteClient, name: string, options?: Cal
 
 // ── why not ──
 
+/** Where the kernel has one external link for the two kinds. */
+const slotOf = (kind: string | undefined): string | undefined => kind === 'ip6gretap' ? 'ip6gre' : kind
+const isExternal = ({ kind, parameters }: Link): boolean => kind !== 'vxlan' && parameters.external === true
+
 /** Whether the kernel could not tell two links apart, names aside. */
 function sameIdentity(a: Link, b: Link): boolean {
+  if (isExternal(a) || isExternal(b)) return isExternal(a) && isExternal(b) && slotOf(a.kind) === slotOf(b.kind)
   if (a.kind !== b.kind || !isKind(a.kind)) return false
   const { identity } = kinds[a.kind]
-  if (a.kind !== 'vxlan' && (a.parameters.external === true) !== (b.parameters.external === true)) return false
-  if (a.kind !== 'vxlan' && a.parameters.external === true) return true
   const keyOf = ({ parameters }: Link, key: string): unknown => key !== 'key' ? parameters[key]
     : typeof parameters.key === 'object' ? (parameters.key as { in?: number }).in : parameters.key
   return identity.length > 0 && identity.every(key => keyOf(a, key) === keyOf(b, key))
@@ -224,7 +227,7 @@ export function rivalOf(link: Link, links: readonly Link[]): string | undefined 
       + ` or use ${rival.name} itself`
   }
   if (link.kind === 'vxlan') return `link ${rival.name} has the same id and port`
-  if (link.parameters.external === true) return `link ${rival.name} is external, and there can be one of a kind`
+  if (isExternal(link)) return `link ${rival.name} is external, and there can be one of ${rival.kind === link.kind ? 'a kind' : 'the two kinds'}`
   return `link ${rival.name} has the same local, remote and device${link.kind?.includes('gre') ? ', and the same key' : ''}`
 }
 

@@ -54,6 +54,9 @@ export const number = <K extends string>(
   words: value => `${word} ${value as number}`,
 })
 
+/** As `ip` wants what it reads as hexadecimal anyway. */
+export const hex = (value: number): string => `0x${value.toString(16)}`
+
 /** A number, or one of the words. @throws RangeError naming the path */
 export function plain(path: string, value: unknown, min: number, max: number, words: readonly string[] = []): number {
   if (typeof value === 'string' && words.length > 0) return oneOf(path, value, words) as never
@@ -133,6 +136,7 @@ export const tos: Field<{ tos?: number }> = {
     if (value === 1) throw new RangeError(`${path}: 1 means 'inherit' to the kernel`)
     return plain(path, value, 0, 255, ['inherit'])
   },
+  words: value => `tos ${value === 'inherit' ? value : hex(value as number)}`,
 }
 
 const ENCAPSULATION = ['type', 'sport', 'dport', 'csum', 'csum6', 'remcsum'] satisfies (keyof Encapsulation)[]

@@ -5,7 +5,7 @@ import type { Infer } from '../../generic-netlink/index.js'
 import { familyOf, type Family } from '../model.js'
 import { address as anyAddress, integer, interfaceName, oneOf } from '../validate.js'
 import {
-  bit, byte, checkMtu, device, encapsulation, end, isMulticast, macAddress, mode, NAMES, no, number, only, orInner, plain, present, record, time, tos,
+  bit, byte, checkMtu, device, encapsulation, end, hex, isMulticast, macAddress, mode, NAMES, no, number, only, orInner, plain, present, record, time, tos,
   UNSPECIFIED, type Field, type IndexOf, type Parameters, type Surroundings,
 } from './link-fields.js'
 import type { LinkKind } from './link-spec.js'
@@ -15,7 +15,6 @@ import type { bridge, gre, iptun, iptun6, veth, vxlan } from './tables.js'
 // ── tunnels through IPv6 ──
 
 const LABEL = 0xfffff
-const hex = (value: number): string => `0x${value.toString(16)}`
 const overIPv6 = {
   local: end('local', 'inet6'), remote: end('remote', 'inet6'), dev: device,
   ttl: number('ttl', 'ttl', 1, 255, 64, { inherit: 0 }),
@@ -170,10 +169,10 @@ const vxlanTtl: Field<VxlanWire> = {
   otherwise: 'auto',
   check: (path, value) => plain(path, value, 1, 255, ['auto', 'inherit']),
   write(to, value) {
-    if (value === 'inherit') to.ttlInherit = 1
+    if (value === 'inherit') to.ttlInherit = true
     else to.ttl = value === 'auto' ? 0 : value as number
   },
-  read: ({ ttl = 0, ttlInherit = 0 }) => ttlInherit !== 0 ? 'inherit' : ttl === 0 ? 'auto' : ttl,
+  read: ({ ttl = 0, ttlInherit = false }) => ttlInherit ? 'inherit' : ttl === 0 ? 'auto' : ttl,
   words: value => `ttl ${value as string}`,
 }
 const portRange: Field<VxlanWire> = {
@@ -202,7 +201,7 @@ const df: Field<VxlanWire> = {
 const learning: Field<VxlanWire> = byte('learning', no('learning'))
 
 const vxlanTable = {
-  id: number('id', 'id', 1, 0xffffff),
+  id: { ...number('id', 'id', 1, 0xffffff), read: ({ id }: VxlanWire) => id === 0 ? undefined : id }, // an external one has none
   remote: far('remote', false), group: far('group', true), local: near, dev: device,
   port: number('port', 'dstport', 1, 65535, 4789), portRange,
   ttl: vxlanTtl, tos, label: number('label', 'flowlabel', 0, LABEL, 0), df,
@@ -227,7 +226,14 @@ const bridgeTable = {
   mcastSnooping: byte('mcastSnooping', value => `mcast_snooping ${Number(value)}`),
 } satisfies Record<string, Field<Infer<typeof bridge>>>
 
-interface Peer { name: string; mtu?: number; address?: string; netns?: number }
+interface Peer {
+  name: string
+  mtu?: number
+  address?: string
+  netns?: number
+  /** The number that it had, and gets again. */
+  index?: number
+}
 const peer: Field<Infer<typeof veth>> = {
   check(path, value) {
     const { name, mtu, address, netns } = record(path, value, ['name', 'mtu', 'address', 'netns'])
@@ -240,9 +246,9 @@ const peer: Field<Infer<typeof veth>> = {
   },
   write(to, value) {
     if (value === undefined) return
-    const { name, mtu, address, netns } = value as Peer
+    const { name, mtu, address, netns, index = 0 } = value as Peer
     to.peer = {
-      header: { family: 'unspec', type: 0, index: 0, flags: {}, change: {} },
+      header: { family: 'unspec', type: 0, index, flags: {}, change: {} },
       attributes: { ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address }, ...netns !== undefined && { netNsPid: netns } },
     }
   },
@@ -283,7 +289,7 @@ const sameShape = (wanted: Parameters, actual: Parameters, changed: readonly str
   noExternal(wanted, actual, changed)
   ?? ((wanted.remote === undefined) === (actual.remote === undefined) ? undefined : 'the kernel neither gives a tunnel a remote nor takes it away')
 
-function verifyIPv4(path: string, { ttl, pmtudisc, ignoreDf, local, remote }: Parameters): void {
+function verifyIPv4(path: string, { ttl = 'inherit', pmtudisc, ignoreDf, local, remote }: Parameters): void {
   if (pmtudisc === false && ttl !== 'inherit') throw new RangeError(`${path}ttl: a fixed one needs pmtudisc, or packets could circle for ever`)
   if (ignoreDf === true && pmtudisc === true) throw new RangeError(`${path}ignoreDf: it needs pmtudisc: false`)
   verifyEnds(path, { local, remote })
@@ -332,7 +338,7 @@ export const kinds = {
   },
   sit: {
     fields: {
-      mode: mode(['ip6ip', 'ipip', 'mplip', 'any'], 'ip6ip'), ...overIPv4, isatap: bit('isatap', only('isatap')), sixrd,
+      mode: mode(['ip6ip', 'ipip', 'mplip', 'any'], 'any'), ...overIPv4, isatap: bit('isatap', only('isatap')), sixrd,
     } satisfies Record<string, Field<Infer<typeof iptun>>>,
     ethernet: false, changes: 'all', inPlace: sameShape, verify: verifyIPv4, identity: ENDS, fallback: 'sit0',
   },
@@ -361,12 +367,16 @@ export const FALLBACKS: ReadonlyMap<string, string> = new Map([
 
 const fieldsOf = (kind: LinkKind): [string, Field<never>][] => Object.entries(kinds[kind].fields)
 
+/** What tells where a tunnel goes, and how: of an external one, each packet does. */
+const OF_ENDS = new Set([...Object.keys(overIPv4), ...Object.keys(overIPv6), 'ignoreDf'].filter(key => key !== 'encap' && key !== 'external'))
+const isEnd = (kind: LinkKind, key: string): boolean => kind !== 'vxlan' && OF_ENDS.has(key)
+
 /** Parameters in their normal form; with `whole`, those left out get their defaults. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeParameters(path: string, kind: LinkKind, given: Parameters, whole: boolean): Parameters {
   const normal: Record<string, unknown> = {}
   for (const [key, field] of fieldsOf(kind)) {
     if (given[key] !== undefined) normal[key] = field.check(`${path}${key}`, given[key])
-    else if (whole && 'otherwise' in field) normal[key] = field.otherwise
+    else if (whole && 'otherwise' in field && !(given.external === true && isEnd(kind, key))) normal[key] = field.otherwise
   }
   if (whole && kind === 'vxlan' && normal.learning === undefined) normal.learning = normal.external !== true
   return normal
@@ -375,9 +385,7 @@ export function normalizeParameters(path: string, kind: LinkKind, given: Paramet
 /** Refuses what cannot be together. @throws TypeError, RangeError naming the field below `path` */
 export function verifyParameters(path: string, kind: LinkKind, whole: Parameters): void {
   kinds[kind].verify?.(path, whole)
-  if (whole.external !== true || kind === 'vxlan') return
-  const own = ['local', 'remote', 'dev', 'ttl', 'tos', 'pmtudisc', 'fwmark', 'flowLabel', 'encapLimit', 'dscpInherit', 'allowLocalRemote']
-    .find(key => key in kinds[kind].fields && whole[key] !== kinds[kind].fields[key]!.otherwise)
+  const own = whole.external === true ? Object.keys(whole).find(key => isEnd(kind, key) && whole[key] !== undefined) : undefined
   if (own !== undefined) throw new TypeError(`${path}${own}: an external link has none; each packet says its own`)
 }
 
@@ -392,7 +400,9 @@ export function writeParameters(kind: LinkKind, parameters: Parameters, indexOf:
 
 /** Parameters from the kernel. */
 export function readParameters(kind: LinkKind, data: object, around: Surroundings): Parameters {
-  return Object.fromEntries(fieldsOf(kind).map(([key, field]) => [key, field.read(data as never, around)]))
+  const read = fieldsOf(kind).map(([key, field]) => [key, field.read(data as never, around)] as const)
+  const external = read.some(([key, value]) => key === 'external' && value === true)
+  return Object.fromEntries(read.filter(([key]) => !(external && isEnd(kind, key))))
 }
 
 /** The names of what is wanted and is not so. */

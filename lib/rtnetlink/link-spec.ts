@@ -57,7 +57,7 @@ export interface TunnelEnds {
   readonly encap?: Encapsulation
   /**
    * Whether each packet says whence and whither (collect metadata): such a link receives what no other link of its kind does,
-   * and has no ends of its own. There can be one of a kind. @defaultValue false
+   * and has no ends of its own. There can be one of a kind, and one of `ip6gre` and `ip6gretap` together. @defaultValue false
    */
   readonly external?: boolean
 }
@@ -98,7 +98,7 @@ export interface IpipParameters extends IPv4Tunnel {
 
 /** What a `sit` link has: IPv6, or anything, in IPv4. It cannot be external. */
 export interface SitParameters extends Omit<IPv4Tunnel, 'external'> {
-  /** What it carries: IPv6, IPv4, MPLS, or all. @defaultValue `'ip6ip'` */
+  /** What it carries: IPv6, IPv4, MPLS, or all. @defaultValue `'any'` */
   readonly mode?: 'ip6ip' | 'ipip' | 'mplip' | 'any'
   /** Intra-site automatic tunnel addressing. @defaultValue false */
   readonly isatap?: boolean
@@ -247,9 +247,9 @@ export type SitSpec = LinkSettings & { readonly kind: 'sit' } & SitParameters
 /** An `ip6tnl` link. */
 export type Ip6tnlSpec = LinkSettings & { readonly kind: 'ip6tnl' } & Ip6tnlParameters & External<EndsOf<Ip6tnlParameters>>
 /** A `gre` link. */
-export type GreSpec = LinkSettings & { readonly kind: 'gre' } & GreParameters & External<EndsOf<GreParameters>>
+export type GreSpec = LinkSettings & { readonly kind: 'gre' } & GreParameters & External<EndsOf<GreParameters> | 'ignoreDf'>
 /** A `gretap` link: Ethernet in GRE. */
-export type GretapSpec = EthernetSettings & { readonly kind: 'gretap' } & GreParameters & External<EndsOf<GreParameters>>
+export type GretapSpec = EthernetSettings & { readonly kind: 'gretap' } & GreParameters & External<EndsOf<GreParameters> | 'ignoreDf'>
 /** An `ip6gre` link. */
 export type Ip6greSpec = LinkSettings & { readonly kind: 'ip6gre' } & Ip6greParameters & External<EndsOf<Ip6greParameters>>
 /** An `ip6gretap` link: Ethernet in GRE over IPv6. */

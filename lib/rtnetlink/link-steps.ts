@@ -39,8 +39,7 @@ const removing = (link: Link, peer: Link | undefined, why?: string): Step => ({
   action: 'remove', object: 'link', line: `ip link del ${link.name}`, ...why !== undefined && { why },
   run: (host, options) => removeLink(host.route, link.name, options),
   async undo(host, options) {
-    const { mtu, address } = peer ?? {}
-    const whole = peer ? { ...link, parameters: { peer: { name: peer.name, mtu, address } } } : link
+    const whole = peer ? { ...link, parameters: { peer } } : link
     await makeLink(host.route, whole, options)
     for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
       await setLink(host.route, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
@@ -171,7 +170,7 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
     const peer = model.get(peerOf(there) ?? '')
     forget(name)
     const again = {
-      ...index !== undefined && { index }, ...kinds[kind].ethernet && { ...address !== undefined && { address }, ...master != null && { master } },
+      ...index !== undefined && { index }, ...kinds[kind].ethernet && parameters.gpe !== true && { ...address !== undefined && { address }, ...master != null && { master } },
       ...alias !== undefined && { alias }, ...spec,
     }
     return [removing(there, peer, `${stuck}: it is made anew, and loses its addresses and routes`), ...create(again, path)]
