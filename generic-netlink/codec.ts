@@ -83,7 +83,7 @@ export interface Fixed<T> extends Codec<T> {
 }
 
 /** The JavaScript type a codec stands for. */
-export type Infer<C> = C extends { read: (from: Input, at: number, length: number, siblings: Siblings) => infer T } ? T : never
+export type Infer<C> = C extends Pick<Codec<infer T>, 'read'> ? T : never
 
 /** What `DataView` calls little-endian: true where the host is. */
 export const HOST = endianness() === 'LE'

@@ -2,7 +2,7 @@
 
 import type { CallOptions } from '../generic-netlink/index.js'
 import { FouPorts, fouSteps, type FouPortSpec } from './fou.js'
-import { Plan } from './plan.js'
+import { Plan, type Step } from './plan.js'
 import { Addresses, addressSteps } from './rtnetlink/addresses.js'
 import type { AddressSpec } from './rtnetlink/address-spec.js'
 import { Links, linkSteps } from './rtnetlink/links.js'
@@ -27,7 +27,9 @@ export interface NetworkSpec {
 type Opened<T> = AsyncDisposable & { list(filter?: undefined, options?: CallOptions): Promise<T[]> }
 
 /** What is there, where anything of its sort is wanted; nobody has to have what nobody asks for. */
-async function stepsOf<W, A, S>(wanted: readonly W[] = [], open: () => Promise<Opened<A>>, steps: (wanted: readonly W[], actual: readonly A[]) => S[]): Promise<S[]> {
+async function stepsOf<W, A>(
+  wanted: readonly W[] = [], open: () => Promise<Opened<A>>, steps: (wanted: readonly W[], actual: readonly A[]) => Step[],
+): Promise<Step[]> {
   if (wanted.length === 0) return []
   await using opened = await open()
   return steps(wanted, await opened.list())
@@ -51,7 +53,8 @@ async function stepsOf<W, A, S>(wanted: readonly W[] = [], open: () => Promise<O
  * await plan.apply()
  * ```
  */
-export async function planNetwork({ fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions): Promise<Plan> {
+export async function planNetwork(spec: NetworkSpec, options?: CallOptions): Promise<Plan> {
+  const { fouPorts, links, addresses, routes, neighbours, sysctls = [] } = spec
   return new Plan([
     ...await stepsOf(fouPorts, () => FouPorts.open(), fouSteps),
     ...await stepsOf(links, () => Links.open(), linkSteps),

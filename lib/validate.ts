@@ -9,10 +9,9 @@
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import {
-  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient,
-  type DirectorNetwork, type Family, type Forwarding, type Persistence, type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag,
-  type Service, type ServiceId, type ServiceKey, type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds,
-  type VirtualServiceSpec,
+  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Family, type Forwarding, type Persistence,
+  type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
+  type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds, type VirtualServiceSpec,
 } from './model.js'
 
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'sctp']
