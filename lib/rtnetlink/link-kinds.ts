@@ -205,6 +205,7 @@ const vxlanTable = {
   remote: far('remote', false), group: far('group', true), local: near, dev: device,
   port: number('port', 'dstport', 1, 65535, 4789), portRange,
   ttl: vxlanTtl, tos, label: number('label', 'flowlabel', 0, LABEL, 0), df,
+  external: byte('collectMetadata', only('external'), false), // `ip` takes it for nolearning as well, where that does not follow
   learning, ageing: number('ageing', 'ageing', 0, 0xffffffff, 300), limit: number('limit', 'maxaddress', 0, 0xffffffff, 0),
   proxy: byte('proxy', no('proxy'), false), rsc: byte('rsc', no('rsc'), false),
   l2miss: byte('l2miss', no('l2miss'), false), l3miss: byte('l3miss', no('l3miss'), false),
@@ -212,7 +213,6 @@ const vxlanTable = {
   udp6ZeroCsumTx: byte('udpZeroCsum6Tx', no('udp6zerocsumtx'), false), udp6ZeroCsumRx: byte('udpZeroCsum6Rx', no('udp6zerocsumrx'), false),
   remcsumTx: byte('remcsumTx', no('remcsumtx'), false), remcsumRx: byte('remcsumRx', no('remcsumrx'), false),
   gbp: present('gbp', 'gbp'), gpe: present('gpe', 'gpe'),
-  external: byte('collectMetadata', only('external'), false),
 }
 
 // ── bridges and pairs ──

@@ -41,11 +41,11 @@ describe('spec ↔ wire', () => {
       proto: 4, link: 0, local: '10.0.0.1', ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'gue', encapFlags: { csum: true, csum6: false, remcsum: true }, encapSport: 0, encapDport: 6080,
     }],
     ['gre', { external: true, csum: 'in' }, {
-      link: 0, ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'none', iflags: { key: false, csum: true, seq: false }, oflags: { key: false, csum: false, seq: false }, ikey: 0, okey: 0,
+      encapType: 'none', iflags: { key: false, csum: true, seq: false }, oflags: { key: false, csum: false, seq: false }, ikey: 0, okey: 0,
       ignoreDf: 0, collectMetadata: true,
     }],
     ['sit', { sixrd: { prefix: '2001:db8::/32' }, isatap: true }, {
-      proto: 41, link: 0, ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'none', flags: { isatap: true },
+      proto: 0, link: 0, ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'none', flags: { isatap: true },
       '6rdPrefix': '2001:db8::', '6rdPrefixlen': 32, '6rdRelayPrefix': '0.0.0.0', '6rdRelayPrefixlen': 0,
     }],
     ['ip6tnl', { tos: 0xb8, flowLabel: 5, encapLimit: 'none' }, {

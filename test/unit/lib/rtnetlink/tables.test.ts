@@ -120,7 +120,7 @@ describe('messages', () => {
     const text = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 15 })
     const u32 = fc.integer({ min: 0, max: 0xffffffff })
     const data = fc.oneof(
-      fc.record({ kind: fc.constant('vxlan'), data: fc.record({ id: u32, port: fc.integer({ min: 0, max: 65535 }), group: fc.ipV4(), gbp: fc.constant(true as const), ttlInherit: fc.constant(1) }, { requiredKeys: [] }) }),
+      fc.record({ kind: fc.constant('vxlan'), data: fc.record({ id: u32, port: fc.integer({ min: 0, max: 65535 }), group: fc.ipV4(), gbp: fc.constant(true as const), ttlInherit: fc.constant(true as const) }, { requiredKeys: [] }) }),
       fc.record({ kind: fc.constant('vlan'), data: fc.uint8Array({ maxLength: 40 }) }),
       fc.record({ kind: fc.constant('bridge'), data: fc.record({ ageingTime: u32, priority: fc.integer({ min: 0, max: 65535 }) }, { requiredKeys: [] }) }),
     )
