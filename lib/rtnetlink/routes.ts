@@ -3,7 +3,7 @@
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/index.js'
 import type { Family } from '../model.js'
 import { Plan, type Step } from '../plan.js'
-import { interfaceName } from '../validate.js'
+import { address, interfaceName } from '../validate.js'
 import { RouteClient, type Deed } from './client.js'
 import { explained, refusal } from './explain.js'
 import { indexOf, readLinks } from './links-by-name.js'
@@ -133,9 +133,10 @@ export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteS
 
 /** The routes that an id means; a default route that says neither family nor gateway is IPv4's. */
 function find(who: RouteId & Nexthop, actual: readonly RouteState[], path = ''): RouteState[] {
-  const key = keyOfRoute(normalizeRouteId(who, path, who.via?.includes(':') ? 'inet6' : 'inet'))
-  return actual.filter(state => keyOfRoute(state) === key && (who.via === undefined || routeOf(state).ways.some(({ via }) => via === who.via))
-    && (who.dev === undefined || routeOf(state).ways.some(({ dev }) => dev === who.dev)))
+  const via = who.via === undefined ? undefined : address(`${path}via`, who.via)
+  const key = keyOfRoute(normalizeRouteId(who, path, via?.includes(':') ? 'inet6' : 'inet'))
+  return actual.filter(state => keyOfRoute(state) === key && (via === undefined || routeOf(state).ways.some(way => way.via === via))
+    && (who.dev === undefined || routeOf(state).ways.some(way => way.dev === who.dev)))
 }
 
 /** The steps that remove routes, as far as they are there. Pure. */
@@ -241,7 +242,7 @@ export class Routes implements AsyncDisposable {
 
   /** What must change for these routes not to be there; empty where they are not. */
   async planRemoval(ids: readonly (RouteId & Nexthop)[], options?: CallOptions): Promise<Plan> {
-    ids.forEach((who, i) => normalizeRouteId(who, `routes[${i}].`))
+    ids.forEach((who, i) => find(who, [], `routes[${i}].`)) // before anything is sent
     return new Plan(routeRemovals(ids, await readRoutes(this.#route, options)))
   }
 
