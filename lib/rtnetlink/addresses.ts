@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises'
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/index.js'
 import { Host } from '../host.js'
-import type { Family } from '../model.js'
+import type { Family } from '../address.js'
 import { Plan, type Step } from '../plan.js'
-import { address } from '../validate.js'
+import { address } from '../fields.js'
 import {
   addressCommand, keyOfAddress, nameOfAddress, networkOfAddress, normalizeAddress, normalizeAddressId, notationOfAddress, readAddress, settable,
   type AddressFilter, type AddressId, type AddressSpec, type AddressState, type Lifetime,
@@ -14,8 +14,6 @@ import { RouteClient, type Deed, type RouteCommand } from './client.js'
 import { refusal } from './explain.js'
 import { indexOf, readLinks } from './links-by-name.js'
 import { perform } from './perform.js'
-
-export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './address-spec.js'
 
 const EADDRNOTAVAIL = -99
 
@@ -84,12 +82,12 @@ const MAIN = 254, ADDRCONF_METRIC = 256
 // ── plans ──
 
 /**
- * Attributes that a replacing command changes; of the others it says OK and leaves them as they are. With an IPv6 address that
- * has a peer it makes routes that nothing removes later.
+ * Attributes that a replacing command changes; of the others it says OK and leaves them as they are. Where it changes an IPv6
+ * address that has a peer, or its metric, it makes routes, or leaves them, that nothing removes later.
  */
 const REPLACEABLE: Readonly<Record<Family, readonly (keyof AddressSpec)[]>> = {
   inet:  ['lifetimes', 'metric', 'protocol'],
-  inet6: ['lifetimes', 'metric', 'protocol', 'noprefixroute', 'nodad'],
+  inet6: ['lifetimes', 'protocol', 'noprefixroute', 'nodad'],
 }
 
 /** A lifetime passes. It is as wanted while at least half of it is left; then it is renewed. */
@@ -185,9 +183,12 @@ export function addressSteps(wanted: readonly AddressSpec[], actual: readonly Ad
  */
 export function addressRemovals(unwanted: readonly AddressId[], actual: readonly AddressState[]): Step[] {
   const keys = unique(unwanted, normalizeAddressId)
-  const gone = actual.filter(state => keys.has(keyOfAddress(state)))
-  const all = new Set(gone)
-  return gone.toSorted((a, b) => Number(b.secondary) - Number(a.secondary)).map(state => removing(state, tidings(state, actual, all).join('; ') || undefined))
+  const gone = new Set<AddressState>() // as the steps go
+  return actual.filter(state => keys.has(keyOfAddress(state))).toSorted((a, b) => Number(b.secondary) - Number(a.secondary)).map(state => {
+    const why = tidings(state, actual, gone).join('; ')
+    gone.add(state)
+    return removing(state, why === '' ? undefined : why)
+  })
 }
 
 // ── the class ──

@@ -1,6 +1,6 @@
 /** Forwarding databases: behind which port of a bridge, or at which end of a tunnel, a link-layer address is. Pure. */
 
-import { address, integer, interfaceName, oneOf } from '../validate.js'
+import { address, integer, interfaceName, oneOf } from '../fields.js'
 import type { Deed, Entry, RouteCommand } from './client.js'
 import { nameOf } from './links-by-name.js'
 import { fields } from './neighbour-spec.js'

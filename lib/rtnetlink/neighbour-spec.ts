@@ -1,7 +1,7 @@
 /** Neighbours: which link-layer address an address has. As people say them and as the kernel has them. Pure. */
 
-import type { Family } from '../model.js'
-import { integer, interfaceName, oneOf } from '../validate.js'
+import type { Family } from '../address.js'
+import { integer, interfaceName, oneOf } from '../fields.js'
 import type { Deed, Entry, RouteCommand } from './client.js'
 import { nameOf } from './links-by-name.js'
 import { unicast } from './prefix.js'
@@ -33,8 +33,8 @@ export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
 } | {
   readonly proxy: true
   readonly lladdr?: undefined
-  readonly state?: undefined
-  readonly router?: undefined
+  readonly state?: 'none'
+  readonly router?: false
   readonly protocol?: number
 })
 
@@ -92,7 +92,9 @@ export function normalizeNeighbour(spec: IpNeighbourSpec, path = ''): IpNeighbou
   fields(path, spec, FIELDS, STATE_FIELDS)
   const who = normalizeNeighbourId(spec, path)
   const { proxy, lladdr, state = 'permanent', router, protocol } = spec as Partial<IpNeighbourState>
-  if (proxy && (lladdr ?? router ?? spec.state) !== undefined) throw new TypeError(`${path}proxy: the host answers with its own link-layer address, for ever`)
+  if (proxy && (lladdr !== undefined || router === true || (spec.state ?? 'none') !== 'none')) {
+    throw new TypeError(`${path}proxy: the host answers with its own link-layer address, for ever`)
+  }
   if (!proxy && lladdr === undefined) throw new TypeError(`${path}lladdr: a neighbour has one`)
   if (router && !who.address.includes(':')) throw new RangeError(`${path}router: only IPv6 neighbours say so`)
   return {

@@ -15,9 +15,6 @@ import {
 } from './neighbour-spec.js'
 import { perform } from './perform.js'
 
-export type { ForwardingId, ForwardingSpec, ForwardingState } from './forwarding-spec.js'
-export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } from './neighbour-spec.js'
-
 /** A neighbour, which has an address, or a forwarding entry, which has none. */
 export type NeighbourSpec = IpNeighbourSpec | ForwardingSpec
 /** A neighbour or a forwarding entry that is there; the former has an `address`. */

@@ -1,8 +1,8 @@
 /** Prefixes: an address, and how many of its first bits name its network. */
 
 import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
-import type { Family } from '../model.js'
-import { address, integer } from '../validate.js'
+import type { Family } from '../address.js'
+import { address, integer } from '../fields.js'
 
 /** `192.0.2.1/24`, taken apart. */
 export interface Prefix {

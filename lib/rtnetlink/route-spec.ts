@@ -1,7 +1,7 @@
 /** Routes, as people say them and as the kernel has them. Pure. */
 
-import type { Family } from '../model.js'
-import { address, integer, interfaceName, oneOf } from '../validate.js'
+import type { Family } from '../address.js'
+import { address, integer, interfaceName, oneOf } from '../fields.js'
 import type { Scope } from './address-spec.js'
 import type { Deed, Entry, RouteCommand } from './client.js'
 import { nameOf } from './links-by-name.js'

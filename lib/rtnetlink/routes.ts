@@ -1,9 +1,9 @@
 /** Routes: declared, planned, set. */
 
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/index.js'
-import type { Family } from '../model.js'
+import type { Family } from '../address.js'
 import { Plan, type Step } from '../plan.js'
-import { address, interfaceName } from '../validate.js'
+import { address, interfaceName } from '../fields.js'
 import { RouteClient, type Deed } from './client.js'
 import { explained, refusal } from './explain.js'
 import { indexOf, readLinks } from './links-by-name.js'
@@ -13,8 +13,6 @@ import {
   keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute, routeCommand, routeOf,
   type Nexthop, type Route, type RouteId, type RouteProtocol, type RouteSpec, type RouteState, type RouteTable, type WeightedNexthop,
 } from './route-spec.js'
-
-export type { Nexthop, RouteId, RouteProtocol, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop } from './route-spec.js'
 
 /** Which routes are listed; all that it says must be so. */
 export interface RouteFilter {

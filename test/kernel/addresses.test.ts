@@ -158,7 +158,8 @@ describe('random addresses', () => {
   it('are changed, whatever is changed of them, and are as before when that is taken back', async () => {
     const specs = sample(5, 100)
     await (await addresses.plan(specs)).apply()
-    const [was, all] = [sorted(await states()), rough(show())]
+    const protocols = async (): Promise<string[]> => (await states()).map(state => `${keyOfAddress(state)} ${state.protocol}`).sort()
+    const [was, all, theirs] = [sorted(await states()), rough(show()), await protocols()]
     const others = fc.sample(fc.tuple(more4, more6), { seed: 6, numRuns: specs.length })
     const changed = specs.map((spec, i): AddressSpec => {
       const [v4, v6] = others[i]!
@@ -176,6 +177,7 @@ describe('random addresses', () => {
     }
     await plan.revert()
     expect(sorted(await states())).toEqual(was)
+    expect(await protocols()).toEqual(theirs)
     expect(rough(show()).split('\n').sort()).toEqual(all.split('\n').sort())
   })
 })
