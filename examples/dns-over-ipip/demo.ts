@@ -7,11 +7,13 @@
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { constants, release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { run, script } from '../support/example.js'
+import type { Hosts, Program } from '../support/hosts.js'
+import { print, step } from '../support/print.js'
 import { failures, isResponse, openings, readAnswer, readCapture, type Answer, type Capture } from './checks.js'
-import { servers, Topology, vip, type Program } from './topology.js'
+import { hosts, servers, vip } from './topology.js'
 
 const PICTURE = `
         client                     director: the VIP 192.168.50.100
@@ -30,37 +32,52 @@ const PICTURE = `
      answer    client <────────────────────────── router <── server`
 
 /** Mistakes that people make, to see that they are found. */
-const mistakes: Readonly<Record<string, (topology: Topology) => Promise<unknown>>> = {
-  'tunnel-down': topology => topology.must('server2', ['ip', 'link', 'set', 'tun0', 'down']),
-  'weight-zero': topology => topology.must('director', ipvsNl('weight', servers[1], '0')),
+const mistakes: Readonly<Record<string, (hosts: Hosts) => Promise<unknown>>> = {
+  'tunnel-down': hosts => hosts.must('server2', ['ip', 'link', 'set', 'tun0', 'down']),
+  'weight-zero': hosts => hosts.must('director', script('dns-over-ipip/weight', servers[1], '0')),
   /** The router sends the responses back by way of a director that forwards. */
-  async 'detour'(topology) {
-    await topology.must('director', ['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.eth1.accept_local=1'])
-    await topology.must('router', ['ip', 'route', 'add', '192.168.50.10', 'via', '192.168.51.253'])
+  async 'detour'(hosts) {
+    await hosts.must('director', ['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.eth1.accept_local=1'])
+    await hosts.must('router', ['ip', 'route', 'add', '192.168.50.10', 'via', '192.168.51.253'])
   },
 }
 
-async function demo(mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
-  print(`TOPOLOGY, on Linux ${release()}`, PICTURE)
-  await using topology = await step('five hosts on three LANs', () => Topology.up(signal))
-  await Promise.all(servers.map((address, i) => step(`unbound answers on server${i + 1}`, () => startUnbound(topology, `server${i + 1}`, address))))
+/** What the director's rules are, by ipvs-nl and by ipvsadm. */
+interface Rules { readonly rules: string; readonly witness: string }
 
-  const rules = await step('ipvs-nl configures the director', async () => (await topology.must('director', ipvsNl('director'))).stdout)
-  const witness = (await topology.must('director', ['ipvsadm', '-S', '-n'])).stdout
+async function configure(hosts: Hosts): Promise<Rules> {
+  const configured = Promise.all(servers.map(async (address, i) => {
+    const host = `server${i + 1}`
+    const { stdout } = await step(`ipvs-nl configures ${host}`, () => hosts.must(host, script('dns-over-ipip/server', address)))
+    await step(`unbound answers on ${host}`, () => startUnbound(hosts, host, address))
+    return stdout
+  }))
+  const [{ stdout }, plans] = await Promise.all([
+    step('ipvs-nl configures the director', () => hosts.must('director', script('dns-over-ipip/director'))),
+    configured,
+  ])
+  const isRule = (line: string): boolean => /^-[Aa] /.test(line)
+  const lines = stdout.split(/^/m)
+  const rules = lines.filter(isRule).join('')
+  const witness = (await hosts.must('director', ['ipvsadm', '-S', '-n'])).stdout
+
+  print('APPLIED on the director, as its plans say it', lines.filter(line => !isRule(line)).join(''))
+  plans.forEach((plan, i) => print(`APPLIED on server${i + 1}`, plan))
   print('CONFIGURED, as ipvs-nl reads it back from the kernel', rules)
   print('', rules === witness ? 'ipvsadm -S -n prints the same.' : `but ipvsadm -S -n prints:\n${witness}`)
+  return { rules, witness }
+}
 
-  if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => mistakes[mistake]!(topology))
-
-  const sniffers = await step('tcpdump listens on the director', () => Promise.all(['eth0', 'eth1'].map(link => sniff(topology, link))))
+async function observe(hosts: Hosts, { rules, witness }: Rules): Promise<string[]> {
+  const sniffers = await step('tcpdump listens on the director', () => Promise.all(['eth0', 'eth1'].map(link => sniff(hosts, link))))
   print('ANSWERS to dig @192.168.50.100 version.bind CH TXT')
   const answers: Answer[] = []
   for (const protocol of ['udp', 'tcp'] as const) {
-    for (let i = 1; i <= 6; i++) answers.push(await ask(topology, protocol, i))
+    for (let i = 1; i <= 6; i++) answers.push(await ask(hosts, protocol, i))
   }
 
   // By the time that the counters show, the last packet has long been captured.
-  const counters = await topology.run('director', ipvsNl('counters', String(answers.length)))
+  const counters = await hosts.run('director', script('support/counters', String(answers.length)))
   print('COUNTERS, by VirtualService.list()', counters.stdout)
 
   const captures = await Promise.all(sniffers.map(async ({ link, program }) => {
@@ -78,11 +95,6 @@ async function demo(mistake: string | undefined, signal: AbortSignal): Promise<s
 }
 
 // ── what runs on the hosts ──
-
-/** A script beside this one, to be run on the director. */
-function ipvsNl(script: string, ...args: string[]): string[] {
-  return [process.execPath, fileURLToPath(new URL(`${script}.js`, import.meta.url)), ...args]
-}
 
 /** A name server that tells its name, knows one zone and asks nobody else. */
 const unboundConf = (address: string): string => `
@@ -104,14 +116,14 @@ const unboundConf = (address: string): string => `
     control-enable: no
 `
 
-async function startUnbound(topology: Topology, host: string, address: string): Promise<void> {
+async function startUnbound(hosts: Hosts, host: string, address: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'dns-over-ipip-'))
   try {
     const file = join(directory, 'unbound.conf')
     await writeFile(file, unboundConf(address))
-    await topology.start(host, ['unbound', '-d', '-c', file], async ({ output }) => {
+    await hosts.start(host, ['unbound', '-d', '-c', file], async ({ output }) => {
       if (!output.stderr.includes('start of service')) return false
-      const { stdout } = await topology.run(host, ['dig', `@${vip}`, 'www.example.test', '+short', '+time=1', '+tries=1'])
+      const { stdout } = await hosts.run(host, ['dig', `@${vip}`, 'www.example.test', '+short', '+time=1', '+tries=1'])
       return stdout === '203.0.113.80\n'
     })
   } finally {
@@ -119,33 +131,21 @@ async function startUnbound(topology: Topology, host: string, address: string): 
   }
 }
 
-async function sniff(topology: Topology, link: string): Promise<{ link: string; program: Program }> {
+async function sniff(hosts: Hosts, link: string): Promise<{ link: string; program: Program }> {
   const filter = 'ip proto 4 or port 53' // 4 is IP in IP
   const command = ['tcpdump', '-n', '-t', '-q', '-l', '--immediate-mode', '-i', link, filter]
-  return { link, program: await topology.start('director', command, ({ output }) => output.stderr.includes('listening on')) }
+  return { link, program: await hosts.start('director', command, ({ output }) => output.stderr.includes('listening on')) }
 }
 
-async function ask(topology: Topology, protocol: Answer['protocol'], number: number): Promise<Answer> {
+async function ask(hosts: Hosts, protocol: Answer['protocol'], number: number): Promise<Answer> {
   const start = performance.now()
   const question = ['dig', `@${vip}`, `+${protocol === 'tcp' ? '' : 'no'}tcp`, 'version.bind', 'CH', 'TXT', '+short', '+time=2', '+tries=1']
-  const answer = readAnswer(protocol, (await topology.run('client', question)).stdout)
+  const answer = readAnswer(protocol, (await hosts.run('client', question)).stdout)
   print('', `${protocol} ${number}  ${answer.server ?? `no answer: ${answer.problem}`}  ${(performance.now() - start).toFixed(0)} ms`)
   return answer
 }
 
 // ── what a person sees ──
-
-function print(title: string, text = ''): void {
-  if (title) console.log(`\n${title}`)
-  if (text) console.log(text.replace(/^\n/, '').trimEnd().replace(/^(?=.)/gm, '  '))
-}
-
-async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const start = performance.now()
-  const result = await work()
-  console.log(`* ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
-  return result
-}
 
 function printCapture({ link, packets }: Capture): void {
   const tunnelled = packets.filter(packet => packet.tunnel)
@@ -161,31 +161,9 @@ function printCapture({ link, packets }: Capture): void {
 
 // ── start ──
 
-const interrupted = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    process.exitCode = 128 + constants.signals[signal]
-    interrupted.abort(new Error(`ended by ${signal}`))
-  })
-}
-
-const mistake = process.argv[2]
-if (mistake !== undefined && !(mistake in mistakes)) {
-  console.error(`There is no mistake ${mistake}; there are ${Object.keys(mistakes).join(', ')}.`)
-  process.exitCode = 2
-} else {
-  const start = performance.now()
-  try {
-    const reasons = await demo(mistake, interrupted.signal)
-    const seconds = ((performance.now() - start) / 1000).toFixed(0)
-    if (reasons.length === 0) {
-      print(`DONE in ${seconds} s`, 'Both servers answered, by UDP and by TCP; questions reached them in tunnels; no response came back through the director.')
-    } else {
-      print(`FAILED after ${seconds} s`, reasons.map(reason => `- ${reason}`).join('\n'))
-      process.exitCode = 1
-    }
-  } catch (error) {
-    print('FAILED', `- ${(error as Error).message}`)
-    process.exitCode ??= 1
-  }
-}
+await run({
+  file: import.meta.url,
+  picture: PICTURE,
+  hosts, mistakes, configure, observe,
+  conclusion: 'Both servers answered, by UDP and by TCP; questions reached them in tunnels; no response came back through the director.',
+})

@@ -2,7 +2,7 @@
  * Prints the virtual services of this host with their counters, as soon as these show so many connections: the kernel
  * sums them up every two seconds only.
  *
- *     node counters.js 12
+ *     node dist/examples/support/counters.js 12
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'

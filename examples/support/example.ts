@@ -1,0 +1,84 @@
+/**
+ * An example, from the first line that it prints to its exit status: sets its hosts up, has them configured, makes a
+ * mistake where it is told to, observes, and removes all again, also on Ctrl-C.
+ *
+ *     node NAME.js [MISTAKE]
+ *
+ * Exits with 0 where all is as it should be, with 1 where it is not, saying why.
+ */
+
+import { constants, release } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { Hosts, type HostSpec } from './hosts.js'
+import { print, step } from './print.js'
+
+/** What an example consists of. */
+export interface Example<T> {
+  /** Where it is: `import.meta.url`. */
+  readonly file: string
+  /** Hosts and networks, drawn. */
+  readonly picture: string
+  readonly hosts: readonly HostSpec[]
+  /** What runs on the hosts, in processes of their own: `node NAME.js --as ROLE ARGUMENTS`. */
+  readonly roles?: Readonly<Record<string, (...args: string[]) => Promise<unknown>>>
+  /** Mistakes that people make, to see that they are found. */
+  readonly mistakes: Readonly<Record<string, (hosts: Hosts) => Promise<unknown>>>
+  /** Has the hosts configured. */
+  configure(hosts: Hosts): Promise<T>
+  /** Looks whether it works. Returns why it does not, a sentence each. */
+  observe(hosts: Hosts, configured: T): Promise<string[]>
+  /** What was seen, if all is well. */
+  readonly conclusion: string
+}
+
+/** Runs an example, or the part of it that this process is asked for. */
+export async function run<T>(example: Example<T>): Promise<void> {
+  const [first, ...rest] = process.argv.slice(2)
+  if (first === '--as') {
+    await example.roles![rest[0]!]!(...rest.slice(1))
+    return
+  }
+  if (first !== undefined && !(first in example.mistakes)) {
+    console.error(`There is no mistake ${first}; there are ${Object.keys(example.mistakes).join(', ')}.`)
+    process.exitCode = 2
+    return
+  }
+
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      process.exitCode = 128 + constants.signals[signal]
+      interrupted.abort(new Error(`ended by ${signal}`))
+    })
+  }
+
+  const start = performance.now()
+  try {
+    const reasons = await perform(example, first, interrupted.signal)
+    const seconds = ((performance.now() - start) / 1000).toFixed(0)
+    if (reasons.length === 0) {
+      print(`DONE in ${seconds} s`, example.conclusion)
+    } else {
+      print(`FAILED after ${seconds} s`, reasons.map(reason => `- ${reason}`).join('\n'))
+      process.exitCode = 1
+    }
+  } catch (error) {
+    print('FAILED', `- ${(error as Error).message}`)
+    process.exitCode ??= 1
+  }
+}
+
+async function perform<T>(example: Example<T>, mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
+  print(`TOPOLOGY, on Linux ${release()}`, example.picture)
+  await using hosts = await step(`the hosts ${example.hosts.map(({ name }) => name).join(', ')}`, () => Hosts.up(example.hosts, signal))
+  const configured = await example.configure(hosts)
+  if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => example.mistakes[mistake]!(hosts))
+  return await example.observe(hosts, configured)
+}
+
+/** The command that runs a script of the examples: a path relative to this folder's parent, without its ending. */
+export const script = (name: string, ...args: string[]): string[] =>
+  [process.execPath, fileURLToPath(new URL(`../${name}.js`, import.meta.url)), ...args]
+
+/** The command that runs one of an example's roles. */
+export const role = (file: string, name: string, ...args: string[]): string[] => [process.execPath, fileURLToPath(file), '--as', name, ...args]
