@@ -1,5 +1,7 @@
 /** The director's side of the network: where a VIP lives, how it reaches its real servers, and what its forwarding needs of the kernel. */
 
+import { familyOf } from './address.js'
+import { serviceFamily, type Service, type VirtualServiceSpec } from './model.js'
 import { serviceFamily, type Service, type VirtualServiceSpec } from './model.js'
 import type { NetworkSpec } from './network.js'
 import type { SysctlSetting } from './sysctl.js'
@@ -9,7 +11,7 @@ const HASHING = new Set(['sh', 'dh', 'mh'])
 
 /** A sysctl that some services need, and why. */
 interface Need extends SysctlSetting {
-  needed(service: Service): boolean
+  readonly needed: (service: Service) => boolean
 }
 
 const NEEDS: readonly Need[] = [
@@ -38,7 +40,11 @@ export function directorNetwork({ network, vip }: VirtualServiceSpec, services: 
   const { interface: link, prefix, label, routes = [] } = network
   return {
     ...link !== undefined && vip !== undefined && {
-      addresses: [{ address: prefix === undefined ? vip : `${vip}/${prefix}`, link, ...label !== undefined && { label } }],
+      addresses: [{
+        address: prefix === undefined ? vip : `${vip}/${prefix}`, link, ...label !== undefined && { label },
+        // Else IPv6 takes it, for its long prefix, as the source of tunnels' outer packets, and real servers drop what comes from their own VIP.
+        ...familyOf(vip) === 'inet6' && { lifetimes: { valid: 'forever' as const, preferred: 0 } },
+      }],
     },
     routes,
     sysctls: NEEDS.filter(({ needed }) => services.some(needed)).map(({ key, value, why }) => ({ key, value, ...why !== undefined && { why } })),

@@ -12,7 +12,8 @@ import {
 } from './model.js'
 import { formatRules } from './rules-format.js'
 import { daemonAttributes, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
-import { integer, LONGEST_TIMEOUT, normalize, normalizeRealServer, normalizeService, oneOf, realServerId, serviceKeys } from './validate.js'
+import { integer, oneOf } from './fields.js'
+import { LONGEST_TIMEOUT, normalize, normalizeRealServer, normalizeService, realServerId, serviceKeys } from './validate.js'
 import { destinationAttributes, destinationKey, keyAttributes, readRealServer, readService, serviceAttributes } from './wire.js'
 
 type Commands = typeof ipvs.commands

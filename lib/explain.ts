@@ -1,7 +1,8 @@
 /** The kernel's errors in words: what was asked of what, why it was refused, and what to do. */
 
 import { NetlinkError, type CommandAttributes, type Errno } from '../generic-netlink/index.js'
-import { endpoint, serviceName } from './model.js'
+import { endpoint } from './address.js'
+import { serviceName } from './model.js'
 import { readService } from './wire.js'
 
 /** What each command does, for "cannot …". */

@@ -4,9 +4,9 @@ import {
   Connection, fou, FamilyClient, NETLINK_GENERIC, NetlinkError,
   type CallOptions, type ConnectionOptions, type Errno, type FouPortAttributes,
 } from '../generic-netlink/index.js'
-import type { Family } from './model.js'
+import type { Family } from './address.js'
 import { Plan, type Step } from './plan.js'
-import { integer, oneOf } from './validate.js'
+import { integer, oneOf } from './fields.js'
 
 /** A UDP port of this host. */
 export interface FouPortId {

@@ -10,9 +10,11 @@
 export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/index.js'
 export { Director, type DirectorInfo, type DirectorOptions, type Timeouts } from './director.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
-export { endpoint, serviceName } from './model.js'
+export { endpoint } from './address.js'
+export { serviceName } from './model.js'
+export type { Family } from './address.js'
 export type {
-  ActualForwarding, DirectorNetwork, Family, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec,
+  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec,
   RealServerState, Scheduler, SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats,
   Thresholds, Tunnel, VirtualServiceSpec,
 } from './model.js'
@@ -25,7 +27,8 @@ export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
 export { Host } from './host.js'
 export { Plan, PlanError, type Step, type StepObject } from './plan.js'
 export { planNetwork, type NetworkSpec } from './network.js'
-export { RealServer, tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from './real-server.js'
+export { RealServer } from './real-server.js'
+export { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from './real-server-network.js'
 
 // ── the network ──
 

@@ -8,15 +8,13 @@
  * @module
  */
 
+import { familyOf, endpoint, type Family } from './address.js'
 import type { RouteSpec } from './rtnetlink/route-spec.js'
 
 // ── identity ──
 
 /** Transport protocols of a virtual service. */
 export type Protocol = 'tcp' | 'udp' | 'sctp'
-
-/** Address families: IPv4 and IPv6. */
-export type Family = 'inet' | 'inet6'
 
 /**
  * What a virtual service is known by: a VIP, a port and protocols, or a firewall mark and a family.
@@ -239,14 +237,8 @@ export type ServiceState = ServiceKey & ServiceSettings & { realServers: RealSer
 
 // ── names ──
 
-/** The family of an address in its text form. */
-export const familyOf = (address: string): Family => address.includes(':') ? 'inet6' : 'inet'
-
 /** The family of a service. */
 export const serviceFamily = (key: ServiceKey): Family => key.family ?? familyOf(key.vip)
-
-/** `192.168.50.100:53` or `[2001:db8::53]:53`. */
-export const endpoint = (address: string, port: number): string => address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 
 /** A service in words: `udp 192.168.50.100:53`, `fwmark 7 inet6`. */
 export function serviceName(key: ServiceKey): string {

@@ -1,14 +1,15 @@
 /** All that a host needs of its network, in one plan: what stands on something else comes after it. */
 
 import type { CallOptions } from '../generic-netlink/index.js'
-import { FouPorts, fouSteps, type FouPortSpec } from './fou.js'
+import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
 import { Plan, type Step } from './plan.js'
 import { Addresses, addressSteps } from './rtnetlink/addresses.js'
-import type { AddressSpec } from './rtnetlink/address-spec.js'
+import type { AddressSpec, AddressState } from './rtnetlink/address-spec.js'
 import { Links, linkSteps } from './rtnetlink/links.js'
-import type { LinkSpec } from './rtnetlink/link-spec.js'
-import { Neighbours, neighbourSteps, type NeighbourSpec } from './rtnetlink/neighbours.js'
-import { Routes, routeSteps, type RouteSpec } from './rtnetlink/routes.js'
+import type { LinkSpec, LinkState } from './rtnetlink/link-spec.js'
+import { Neighbours, neighbourSteps, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbours.js'
+import { Routes, routeSteps } from './rtnetlink/routes.js'
+import type { RouteSpec, RouteState } from './rtnetlink/route-spec.js'
 import { sysctl, sysctlSteps, type SysctlSetting } from './sysctl.js'
 
 /** What a host needs of its network. */
@@ -23,16 +24,56 @@ export interface NetworkSpec {
   readonly sysctls?: readonly SysctlSetting[]
 }
 
+/** What a host has of it, read once. */
+export interface NetworkState {
+  readonly fouPorts: readonly FouPortState[]
+  readonly links: readonly LinkState[]
+  readonly addresses: readonly AddressState[]
+  readonly routes: readonly RouteState[]
+  readonly neighbours: readonly NeighbourState[]
+  readonly sysctls: ReadonlyMap<string, string>
+}
+
 /** What all of them have: something opened, which lists what is there. */
-type Opened<T> = AsyncDisposable & { list(filter?: undefined, options?: CallOptions): Promise<T[]> }
+type Opened<T> = AsyncDisposable & { list(): Promise<T[]> }
 
 /** What is there, where anything of its sort is wanted; nobody has to have what nobody asks for. */
-async function stepsOf<W, A>(
-  wanted: readonly W[] = [], open: () => Promise<Opened<A>>, steps: (wanted: readonly W[], actual: readonly A[]) => Step[],
-): Promise<Step[]> {
+async function present<A>(wanted: readonly unknown[] = [], open: () => Promise<Opened<A>>): Promise<A[]> {
   if (wanted.length === 0) return []
   await using opened = await open()
-  return steps(wanted, await opened.list())
+  return await opened.list()
+}
+
+/** What the host has of the sorts of things that a spec names. */
+export async function readNetwork({ fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions): Promise<NetworkState> {
+  return {
+    fouPorts: await present(fouPorts, () => FouPorts.open()),
+    links: await present(links, () => Links.open()),
+    addresses: await present(addresses, () => Addresses.open()),
+    routes: await present(routes, () => Routes.open()),
+    neighbours: await present(neighbours, () => Neighbours.open()),
+    sysctls: await sysctl.read(sysctls.map(({ key }) => key), options),
+  }
+}
+
+/** The links that steps remove, if only to make them anew: what stands on them goes with them. */
+const removed = (steps: readonly Step[]): string[] =>
+  steps.flatMap(({ object, action, line }) => object === 'link' && action === 'remove' ? /^ip link del (\S+)$/.exec(line)?.[1] ?? [] : [])
+
+/** The steps from what is to what is wanted: ports and links, addresses, sysctls, routes, neighbours. Pure. */
+export function networkSteps({ fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] }: NetworkSpec, actual: NetworkState): Step[] {
+  const ofLinks = linkSteps(links, actual.links)
+  const gone = removed(ofLinks)
+  const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${gone.map(name => name.replaceAll('.', '/')).join('|')})\\.`)
+  return [
+    ...fouSteps(fouPorts, actual.fouPorts),
+    ...ofLinks,
+    ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
+    // Of a link to come there is none yet: its steps look when they are made.
+    ...sysctlSteps(sysctls, gone.length === 0 ? actual.sysctls : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))),
+    ...routeSteps(routes, actual.routes.filter(({ dev }) => dev === undefined || !gone.includes(dev))),
+    ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
+  ]
 }
 
 /**
@@ -54,14 +95,5 @@ async function stepsOf<W, A>(
  * ```
  */
 export async function planNetwork(spec: NetworkSpec, options?: CallOptions): Promise<Plan> {
-  const { fouPorts, links, addresses, routes, neighbours, sysctls = [] } = spec
-  return new Plan([
-    ...await stepsOf(fouPorts, () => FouPorts.open(), fouSteps),
-    ...await stepsOf(links, () => Links.open(), linkSteps),
-    ...await stepsOf(addresses, () => Addresses.open(), addressSteps),
-    // Of a link to come there is none yet: its steps look when they are made.
-    ...sysctlSteps(sysctls, await sysctl.read(sysctls.map(({ key }) => key), options)),
-    ...await stepsOf(routes, () => Routes.open(), routeSteps),
-    ...await stepsOf(neighbours, () => Neighbours.open(), neighbourSteps),
-  ])
+  return new Plan(networkSteps(spec, await readNetwork(spec, options)))
 }

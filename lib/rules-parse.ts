@@ -1,9 +1,10 @@
 /** ipvsadm's rules to specs. */
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
+import { familyOf } from './address.js'
 import {
-  familyOf, schedulerBits, schedulerFlagName, serviceName,
-  type Forwarding, type Protocol, type RealServerSpec, type SchedulerFlag, type ServiceKey, type ServiceSpec, type VirtualServiceSpec,
+  schedulerBits, schedulerFlagName, serviceName, type Forwarding, type Protocol, type RealServerSpec, type SchedulerFlag, type ServiceKey,
+  type ServiceSpec, type VirtualServiceSpec,
 } from './model.js'
 import { normalizeRealServer, normalizeService } from './validate.js'
 

@@ -1,8 +1,8 @@
 /** Connection synchronisation: one director tells another of its connections, so that the other can take over. */
 
 import type { DaemonAttributes } from '../generic-netlink/index.js'
-import { familyOf } from './model.js'
-import { address, integer, interfaceName, oneOf } from './validate.js'
+import { familyOf } from './address.js'
+import { address, integer, interfaceName, oneOf } from './fields.js'
 
 /** A synchronisation daemon to start. */
 export interface SyncDaemonSpec {

@@ -7,10 +7,12 @@
  * @module
  */
 
-import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
+import { parseIPv4 } from '../generic-netlink/index.js'
+import { address, integer, interfaceName, list, oneOf, record, show, wrong } from './fields.js'
+import { familyOf, type Family } from './address.js'
 import {
-  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Family, type Forwarding, type Persistence,
-  type Protocol, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
+  schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
+  type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
   type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds, type VirtualServiceSpec,
 } from './model.js'
 
@@ -25,61 +27,13 @@ const INT_MAX = 0x7fffffff
 export const LONGEST_TIMEOUT = 2678400
 const DEFAULT_TIMEOUT = 360
 
-const show = (value: unknown): string => typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
-
-const wrong = (path: string, value: unknown, wanted: string): RangeError => new RangeError(`${path}: ${show(value)} is not ${wanted}`)
-
 // ── fields ──
-
-/** An integer of a range. @throws RangeError naming the path */
-export function integer(path: string, value: unknown, min: number, max: number): number {
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) throw wrong(path, value, `an integer from ${min} to ${max}`)
-  return value as number
-}
-
-/** One of some words. @throws RangeError naming the path */
-export function oneOf<const T extends string>(path: string, value: unknown, words: readonly T[]): T {
-  if (!words.includes(value as T)) throw wrong(path, value, `one of ${words.join(', ')}`)
-  return value as T
-}
-
-function record(path: string, value: unknown, fields: ReadonlySet<string>): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${show(value)} is not an object`)
-  for (const key in value) {
-    if (!fields.has(key)) throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
-  }
-}
-
-function list(path: string, value: unknown): void {
-  if (!Array.isArray(value)) throw wrong(path, value, 'a list')
-}
 
 function moduleName(path: string, value: unknown, longest: number): string {
   if (typeof value !== 'string' || !MODULE_NAME.test(value) || value.length > longest) {
     throw wrong(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
   }
   return value
-}
-
-/** What the kernel calls none or every interface, in paths of sysctls. */
-const NOT_INTERFACES = ['.', '..', 'all', 'default']
-
-/** A network interface's name, as the kernel can have them and a path can hold them. @throws RangeError naming the path */
-export function interfaceName(path: string, value: unknown): string {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
-    throw wrong(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
-  }
-  return value
-}
-
-/** An address in its correct form. @throws RangeError naming the path */
-export function address(path: string, value: unknown): string {
-  if (typeof value === 'string') {
-    if (parseIPv4(value) >= 0) return value
-    const bytes = parseIPv6(value)
-    if (bytes) return formatIPv6(bytes)
-  }
-  throw wrong(path, value, 'an IPv4 or IPv6 address')
 }
 
 /** Why an address can be no end of a connection through a director. */
@@ -120,7 +74,7 @@ function netmask(path: string, value: unknown, family: Family): string | number 
 
 /** The kernel's services that an id stands for; also one that nobody should have made. @throws TypeError, RangeError naming the field */
 export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
-  if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`a service is an object, not ${show(id)}`)
+  if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`service: ${show(id)} is not an object`)
   const { vip, port, protocol, protocols, fwmark, family } = id as Record<string, unknown>
   if (fwmark !== undefined) {
     if ((vip ?? port ?? protocol ?? protocols) !== undefined) {

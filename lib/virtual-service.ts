@@ -8,7 +8,8 @@ import { ipvsSteps } from './ipvs-steps.js'
 import type { RealServerId, RealServerState, Service, ServiceKey, ServiceState, VirtualServiceSpec } from './model.js'
 import { planNetwork } from './network.js'
 import { Plan } from './plan.js'
-import { integer, normalize, realServerId } from './validate.js'
+import { integer } from './fields.js'
+import { normalize, realServerId } from './validate.js'
 import { destinationAttributes, destinationKey, keyAttributes } from './wire.js'
 
 /** Options of {@link VirtualService.open}. */

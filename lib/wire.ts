@@ -1,9 +1,10 @@
 /** Meaning to wire and back: services and real servers as IPVS's netlink attributes. Total both ways. */
 
 import type { DestinationAttributes, ServiceAttributes, Stats64Attributes, StatsAttributes, TunnelFlags } from '../generic-netlink/index.js'
+import { familyOf, type Family } from './address.js'
 import {
-  familyOf, schedulerBits, schedulerFlagName, serviceFamily, singleClient,
-  type ActualForwarding, type Family, type RealServerSettings, type RealServerState, type ServiceKey, type ServiceSettings, type Stats,
+  schedulerBits, schedulerFlagName, serviceFamily, singleClient, type ActualForwarding, type RealServerSettings, type RealServerState,
+  type ServiceKey, type ServiceSettings, type Stats,
 } from './model.js'
 
 // ── to the kernel ──

@@ -1,7 +1,7 @@
 /** Links in their normal form, from specs and from the kernel; and what is asked of the kernel for them. */
 
 import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
-import { interfaceName } from '../validate.js'
+import { interfaceName } from '../fields.js'
 import type { Entry, RouteClient, RouteCommand } from './client.js'
 import { explained, refusal } from './explain.js'
 import { boolean, checkMtu, macAddress, record, type IndexOf, type Parameters } from './link-fields.js'
@@ -21,7 +21,8 @@ const EOPNOTSUPP = -95
 function readLink({ header, attributes }: Entry<'link'>, nameOf: (index: number) => string): LinkState {
   const { ifname = '', mtu = 0, address, operstate = 'unknown', carrier = 0, master = 0, ifalias, propList = [], stats64, linkinfo } = attributes
   const { kind, data } = linkinfo ?? {}
-  const parameters = isKind(kind) ? readParameters(kind, data ?? {}, { nameOf, link: attributes }) : { ...data !== undefined && { data } }
+  const below = attributes.link !== undefined && attributes.link !== 0 && attributes.linkNetnsid === undefined ? nameOf(attributes.link) : undefined
+  const parameters = isKind(kind) ? readParameters(kind, data ?? {}, { nameOf, link: attributes }) : { data, dev: below }
   return {
     index: header.index,
     name: ifname,
@@ -145,7 +146,7 @@ async function resolve(route: RouteClient, names: readonly unknown[], told: Omit
 
 /** What is sent as a link's kind and parameters. */
 function info({ kind, parameters }: Pick<Link, 'kind' | 'parameters'>, indexes: IndexOf, only?: readonly string[]): LinkAttributes['linkinfo'] {
-  if (!isKind(kind)) return { ...kind !== undefined && { kind }, ...parameters.data !== undefined && { data: parameters.data as Uint8Array } }
+  if (!isKind(kind)) throw new TypeError(`${kind ?? 'a network card'} is no kind that can be made`)
   const data = writeParameters(kind, parameters, indexes, only)
   return { kind, ...Object.keys(kinds[kind].fields).length > 0 && { data } }
 }
@@ -158,7 +159,10 @@ export async function makeLink(route: RouteClient, link: Link, options?: CallOpt
   const command: RouteCommand<'link'> = {
     ...told,
     header: { ...ANY, index },
-    attributes: { ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address }, linkinfo: info(link, indexes)! },
+    attributes: {
+      ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address },
+      linkinfo: info(link, indexes)!,
+    },
   }
   const [outcome] = await route.run([command], options)
   if (outcome?.status !== 'rejected') return
@@ -166,14 +170,14 @@ export async function makeLink(route: RouteClient, link: Link, options?: CallOpt
   throw explained(outcome.reason, command, why)
 }
 
-/** Changes parameters in place; an MTU goes along, as the kernel may find another one for the changed link otherwise. */
+/** Changes parameters in place; a tunnel's MTU goes along, as the kernel finds another one otherwise. */
 export async function changeParameters(route: RouteClient, link: Link, changed: readonly string[], options?: CallOptions): Promise<void> {
   const { name, kind, mtu, parameters } = link
   const told = { kind: 'link', deed: 'change', object: objectOf(name), attributes: { linkinfo: { kind } } } as const
   const indexes = await resolve(route, [parameters.dev], told, options)
   const only = isKind(kind) && kinds[kind].changes === 'some' ? changed : undefined
   await perform(route, {
-    ...told, header: ANY, attributes: { ifname: name, ...mtu !== undefined && { mtu }, linkinfo: info(link, indexes, only)! },
+    ...told, header: ANY, attributes: { ifname: name, ...only === undefined && mtu !== undefined && { mtu }, linkinfo: info(link, indexes, only)! },
   }, options)
 }
 

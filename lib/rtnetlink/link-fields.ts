@@ -1,7 +1,7 @@
 /** Parameters of links, one by one: how each is checked, how it stands on the wire, and its words in `ip link`. */
 
-import { familyOf, type Family } from '../model.js'
-import { address as anyAddress, integer, interfaceName, oneOf } from '../validate.js'
+import { familyOf, type Family } from '../address.js'
+import { address as anyAddress, integer, interfaceName, oneOf } from '../fields.js'
 import type { Encapsulation } from './link-spec.js'
 import type { LinkAttributes } from './tables.js'
 

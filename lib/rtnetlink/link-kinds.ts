@@ -2,8 +2,8 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Infer } from '../../generic-netlink/index.js'
-import { familyOf, type Family } from '../model.js'
-import { address as anyAddress, integer, interfaceName, oneOf } from '../validate.js'
+import { familyOf, type Family } from '../address.js'
+import { address as anyAddress, integer, interfaceName, oneOf } from '../fields.js'
 import {
   bit, byte, checkMtu, device, encapsulation, end, hex, isMulticast, macAddress, mode, NAMES, no, number, only, orInner, plain, present, record, time, tos,
   UNSPECIFIED, type Field, type IndexOf, type Parameters, type Surroundings,
@@ -287,6 +287,7 @@ const noExternal = (wanted: Parameters, _: Parameters, changed: readonly string[
 /** The kernel marks a link with a remote as point to point when it makes it, and never again. */
 const sameShape = (wanted: Parameters, actual: Parameters, changed: readonly string[]): string | undefined =>
   noExternal(wanted, actual, changed)
+  ?? (['mode', 'isatap'].some(key => changed.includes(key)) ? 'the kernel says OK to another mode and keeps the one that it has' : undefined)
   ?? ((wanted.remote === undefined) === (actual.remote === undefined) ? undefined : 'the kernel neither gives a tunnel a remote nor takes it away')
 
 function verifyIPv4(path: string, { ttl = 'inherit', pmtudisc, ignoreDf, local, remote }: Parameters): void {
@@ -305,6 +306,7 @@ function vxlanInPlace(wanted: Parameters, actual: Parameters, changed: readonly 
   const stuck = changed.filter(key => !VXLAN_CHANGES.has(key))
   if (stuck.length > 0) return `the kernel does not change ${stuck.join(', ')} of a VXLAN`
   if (changed.includes('ttl') && [wanted.ttl, actual.ttl].includes('inherit')) return 'the kernel does not change whether ttl is inherited'
+  if ((wanted.dev === undefined) !== (actual.dev === undefined)) return 'the kernel does not take the link below away from a VXLAN'
   const families = ({ remote, group, local }: Parameters): unknown[] => [remote ?? group, local].map(text => text === undefined ? '' : familyOf(text as string))
   return isDeepStrictEqual(families(wanted), families(actual)) ? undefined : 'the kernel changes an end of a VXLAN only to another of the same family'
 }

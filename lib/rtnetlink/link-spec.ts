@@ -331,6 +331,8 @@ type ParameterName = { [K in LinkKind]: keyof LinkParameters[K] }[LinkKind]
 export interface OtherLink {
   /** Undefined of plain ones, such as network cards. */
   readonly kind?: string
+  /** The link below, of a VLAN for example. */
+  readonly dev?: string
   /** Its parameters, as the kernel says them. */
   readonly data?: Uint8Array
 }
@@ -338,4 +340,4 @@ export interface OtherLink {
 /** A link that exists, in the words of its spec. What it has none of (a remote, a key) is undefined. */
 export type LinkState = LinkStatus & (
   | { [K in LinkKind]: { readonly kind: K; readonly data?: undefined } & LinkParameters[K] }[LinkKind]
-  | OtherLink & { readonly [K in ParameterName]?: undefined })
+  | OtherLink & { readonly [K in Exclude<ParameterName, keyof OtherLink>]?: undefined })

@@ -2,7 +2,7 @@
 
 import { NetlinkError } from '../../generic-netlink/index.js'
 import type { Step } from '../plan.js'
-import { interfaceName } from '../validate.js'
+import { interfaceName } from '../fields.js'
 import { moduleOf, refusal } from './explain.js'
 import {
   changeParameters, linkOf, listLinks, makeLink, normalizeLink, objectOf, removeLink, rivalOf, setLink, SETTINGS, type Link, type Settings,
@@ -150,7 +150,9 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
     const there = model.get(name)
     const fallback = FALLBACKS.has(name)
     if (!there) return fallback ? [loading(spec), ...settings(spec, {})] : create(spec, path)
-    if (there.kind === undefined || (there.kind !== kind && fallback)) throw new RangeError(`${path}.kind: ${name} is there, and is no ${kind}`)
+    if (!isKind(there.kind) || (there.kind !== kind && fallback)) {
+      throw new RangeError(`${path}.kind: ${name} is there, and is no ${kind}${there.kind === undefined ? '' : ` but a ${there.kind}`}`)
+    }
     const changed = there.kind === kind ? differences(kind, parameters, there.parameters).filter(key => !fallback || said.includes(key)) : []
     if (fallback && changed.length > 0) {
       throw new RangeError(`${path}.${changed[0]!}: ${name} is the kernel's own, and it changes nothing of it; add another link`)
@@ -169,8 +171,9 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
     const { index, address, alias, master } = there
     const peer = model.get(peerOf(there) ?? '')
     forget(name)
+    const ethernet = kinds[kind].ethernet && parameters.gpe !== true
     const again = {
-      ...index !== undefined && { index }, ...kinds[kind].ethernet && parameters.gpe !== true && { ...address !== undefined && { address }, ...master != null && { master } },
+      ...index !== undefined && { index }, ...ethernet && address !== undefined && { address }, ...ethernet && master != null && { master },
       ...alias !== undefined && { alias }, ...spec,
     }
     return [removing(there, peer, `${stuck}: it is made anew, and loses its addresses and routes`), ...create(again, path)]
@@ -185,8 +188,8 @@ export function linkRemovals(names: readonly string[], actual: readonly LinkStat
     const name = interfaceName(`links[${i}]`, given)
     const link = model.get(name)
     if (!link) return []
-    if (link.kind === undefined) throw new RangeError(`links[${i}]: ${name} is not a link that was added`)
     if (FALLBACKS.has(name)) throw new RangeError(`links[${i}]: the kernel keeps ${name} for as long as the module of its kind is loaded; set it down instead`)
+    if (!isKind(link.kind)) throw new RangeError(`links[${i}]: ${name} is of kind ${link.kind ?? 'none'}, and could not be made again`)
     const peer = model.get(peerOf(link) ?? '')
     model.delete(name)
     if (peer) model.delete(peer.name)
@@ -203,7 +206,7 @@ export function parameterChange(link: Link, kind: LinkKind, changes: Parameters)
   const changed = differences(kind, changes, link.parameters)
   if (changed.length === 0) return undefined
   if (FALLBACKS.has(name)) throw refusal(EOPNOTSUPP, told, 'it is the kernel\'s own, and it changes nothing of it; add another link')
-  verifyParameters('', kind, { ...normalizeParameters('', kind, {}, true), ...parameters })
+  verifyParameters('', kind, { ...normalizeParameters('', kind, { external: parameters.external }, true), ...parameters })
   const stuck = kinds[kind].inPlace?.(parameters, link.parameters, changed)
   if (stuck !== undefined) throw refusal(EOPNOTSUPP, told, `${stuck}; remove it and add it anew, as a plan does`)
   const { mtu: _, ...rest } = link
