@@ -2,7 +2,6 @@
 
 import { familyOf } from './address.js'
 import { serviceFamily, type Service, type VirtualServiceSpec } from './model.js'
-import { serviceFamily, type Service, type VirtualServiceSpec } from './model.js'
 import type { NetworkSpec } from './network.js'
 import type { SysctlSetting } from './sysctl.js'
 
