@@ -42,7 +42,7 @@ describe('spec ↔ wire', () => {
     }],
     ['gre', { external: true, csum: 'in' }, {
       encapType: 'none', iflags: { key: false, csum: true, seq: false }, oflags: { key: false, csum: false, seq: false }, ikey: 0, okey: 0,
-      ignoreDf: 0, collectMetadata: true,
+      collectMetadata: true,
     }],
     ['sit', { sixrd: { prefix: '2001:db8::/32' }, isatap: true }, {
       proto: 0, link: 0, ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'none', flags: { isatap: true },
@@ -67,6 +67,7 @@ describe('what is refused before anything is sent', () => {
   })
 
   it.each<[object, string]>([
+    [{ kind: 'gre', external: true, ignoreDf: true }, 'links[0].ignoreDf: an external link has none'],
     [{ kind: 'vlan' }, 'links[0].kind: "vlan" is not one of ipip, sit'],
     [{ kind: 'ipip', id: 4 }, 'links[0]: there is no field "id"'],
     [{ kind: 'ipip', local: 'fd00::1' }, 'links[0].local: fd00::1 is not an IPv4 address'],
@@ -169,6 +170,8 @@ describe('steps', () => {
       'the kernel neither gives a tunnel a remote nor takes it away: it is made anew, and loses its addresses and routes',
       'ip link add tun0 type ipip local 10.0.0.1 remote 10.0.0.2 ttl 64', 'ip link set tun0 alias \'x\'', 'ip link set tun0 up',
     ])
+    expect(anew(tun0, { mode: 'ipip' })[0]).toMatch(/^the kernel says OK to another mode and keeps the one that it has/)
+    expect(anew({ kind: 'vxlan', name: 'v', id: 4 }, { dev: 'eth0' })[0]).toMatch(/^the kernel does not take the link below away from a VXLAN/)
     expect(anew({ kind: 'ip6tnl', name: 'a', local: 'fd00::1' }, { remote: 'fd00::2' })).toEqual(['ip link change a type ip6tnl remote fd00::2'])
     expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { remote: '10.0.0.3', learning: false })).toEqual(['ip link change v type vxlan remote 10.0.0.3 nolearning'])
     expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { id: 5 })[0]).toMatch(/^the kernel does not change id of a VXLAN: it is made anew/)
