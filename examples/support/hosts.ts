@@ -24,24 +24,31 @@ export interface Program {
 /** The hosts, once they are up. Disposing of them ends the programs on them and removes them. */
 export class Hosts implements AsyncDisposable {
   readonly #programs: Program[] = []
-  readonly #made: string[] = []
+  readonly #names: readonly string[]
   readonly #signal: AbortSignal
 
-  private constructor(signal: AbortSignal) { this.#signal = signal }
+  private constructor(names: readonly string[], signal: AbortSignal) {
+    this.#names = ['switch', ...names]
+    this.#signal = signal
+  }
 
   /** Sets up all hosts. What the signal aborts is removed again. */
   static async up(specs: readonly HostSpec[], signal: AbortSignal): Promise<Hosts> {
-    const hosts = new Hosts(signal)
+    const hosts = new Hosts(specs.map(({ name }) => name), signal)
     try {
+      // Not to be interrupted: what is made is to be removed.
+      await succeed(['ip', '-batch', '-'], { input: hosts.#names.map(name => `netns add ${name}`).join('\n') })
       const lans = new Set(specs.flatMap(({ links }) => Object.values(links).map(([lan]) => lan)))
-      await hosts.#add('switch', [...lans].flatMap(lan => [`link add ${lan} type bridge`, `link set ${lan} up`]))
-      for (const { name, links, ip = [], sysctl = {} } of specs) {
-        await hosts.#add(name, ['link set lo up'])
-        await hosts.#ip('switch', Object.entries(links).flatMap(([link, [lan]]) => [
+      await hosts.#ip('switch', [
+        ...[...lans].flatMap(lan => [`link add ${lan} type bridge`, `link set ${lan} up`]),
+        ...specs.flatMap(({ name, links }) => Object.entries(links).flatMap(([link, [lan]]) => [
           `link add ${name}-${link} master ${lan} type veth peer name ${link} netns ${name}`,
           `link set ${name}-${link} up`,
-        ]))
+        ])),
+      ])
+      for (const { name, links, ip = [], sysctl = {} } of specs) {
         await hosts.#ip(name, [
+          'link set lo up',
           ...Object.entries(links).flatMap(([link, [, ...addresses]]) => [
             ...addresses.map(address => `address add ${address} dev ${link}`),
             `link set ${link} up`,
@@ -55,12 +62,6 @@ export class Hosts implements AsyncDisposable {
       await hosts[Symbol.asyncDispose]()
       throw error
     }
-  }
-
-  async #add(name: string, commands: readonly string[]): Promise<void> {
-    await succeed(['ip', 'netns', 'add', name]) // not to be interrupted: what is made is to be remembered
-    this.#made.push(name)
-    await this.#ip(name, commands)
   }
 
   async #ip(host: string, commands: readonly string[]): Promise<void> {
@@ -107,6 +108,6 @@ export class Hosts implements AsyncDisposable {
   /** Ends all programs and removes all hosts, with everything in them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#programs.map(program => program.stop()))
-    for (const name of this.#made.splice(0).reverse()) await execute(['ip', 'netns', 'delete', name])
+    await execute(['ip', '-force', '-batch', '-'], { input: this.#names.map(name => `netns delete ${name}`).join('\n') })
   }
 }

@@ -1,39 +1,12 @@
 /** The example as a person runs it, and with each of its mistakes: it has to tell them from a network that works. */
 
-import { execFile, execFileSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
+import { count, example, leftovers, section, type ExampleRun } from '../support/example.js'
 
-const program = fileURLToPath(new URL('../../dist/examples/dns-over-ipip/demo.js', import.meta.url))
-
-interface Ended { readonly code: number | null; readonly stdout: string; readonly stderr: string }
-
-/** Runs the example to its end; sends it one SIGINT as soon as it has printed `interruptAt`. */
-function demo(mistake?: string, interruptAt?: string): Promise<Ended> {
-  return new Promise(resolve => {
-    const child = execFile(process.execPath, [program, ...mistake === undefined ? [] : [mistake]], (_, stdout, stderr) => {
-      resolve({ code: child.exitCode, stdout, stderr })
-    })
-    let printed = ''
-    child.stdout!.on('data', (text: string) => {
-      printed += text
-      if (interruptAt === undefined || !printed.includes(interruptAt)) return
-      child.kill('SIGINT')
-      interruptAt = undefined
-    })
-  })
-}
-
-/** The lines below a title. */
-const section = (stdout: string, title: string): string[] => new RegExp(`^${title}.*\n((?:.+\n)+)`, 'm').exec(stdout)?.[1]?.trimEnd().split('\n') ?? []
-const count = (lines: readonly string[], pattern: RegExp): number => lines.filter(line => pattern.test(line)).length
-
-/** The programs that the example starts, as far as they run. */
-const running = (): string => execFileSync('ps', ['-eo', 'comm=']).toString().split('\n').filter(name => /^(unbound|tcpdump|dig)$/.test(name)).join()
+const demo = (mistake?: string, interruptAt?: string): Promise<ExampleRun> => example('dns-over-ipip/demo', mistake, interruptAt)
 
 afterEach(() => { // however it ended
-  expect(execFileSync('ip', ['netns', 'list']).toString()).toBe('')
-  expect(running()).toBe('')
+  expect(leftovers()).toEqual([])
 })
 
 describe('DNS over IPIP', () => {
@@ -41,6 +14,18 @@ describe('DNS over IPIP', () => {
     const { code, stdout, stderr } = await demo()
     expect(stderr).toBe('')
     expect(code, stdout).toBe(0)
+
+    const director = section(stdout, 'APPLIED on the director')
+    expect(director).toContain('  + ip link add tun1 type ipip local 192.168.51.253 remote 192.168.52.101')
+    expect(director).toContain('  + ip addr add 10.0.0.253/24 dev tun1')
+    expect(director).toContain('  + ip addr add 192.168.50.100/32 dev eth0')
+    expect(director).toContain('  + ip route add 192.168.52.0/24 via 192.168.51.254')
+    for (const [i, server] of ['192.168.52.100', '192.168.52.101'].entries()) {
+      const applied = section(stdout, `APPLIED on server${i + 1}`)
+      expect(applied).toContain(`  + ip link add tun0 type ipip local ${server} remote 192.168.51.253`)
+      expect(applied).toContain('  + ip addr add 192.168.50.100/32 dev tun0')
+      expect(applied.join('\n')).toMatch(/^ {2}~ sysctl -w net\.ipv4\.conf\.tun0\.rp_filter=2 /m)
+    }
 
     const rules = section(stdout, 'CONFIGURED')
     for (const option of ['-u', '-t']) {
