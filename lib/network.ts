@@ -61,7 +61,8 @@ const removed = (steps: readonly Step[]): string[] =>
   steps.flatMap(({ object, action, line }) => object === 'link' && action === 'remove' ? /^ip link del (\S+)$/.exec(line)?.[1] ?? [] : [])
 
 /** The steps from what is to what is wanted: ports and links, addresses, sysctls, routes, neighbours. Pure. */
-export function networkSteps({ fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] }: NetworkSpec, actual: NetworkState): Step[] {
+export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
+  const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
   const gone = removed(ofLinks)
   const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${gone.map(name => name.replaceAll('.', '/')).join('|')})\\.`)

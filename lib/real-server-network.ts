@@ -100,9 +100,13 @@ const quiet = (link: string): SysctlSetting[] => [
 const filter = (link: string, value: 0 | 2, why: string): SysctlSetting => ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
 
 /** Clients' packets come out of a link that is not the way back to them. Of `all` and the link the larger value counts. */
-const unfiltered = (tunnel: string, addressless: boolean): SysctlSetting[] => addressless
-  ? ['all', tunnel].map(link => filter(link, 0, `${tunnel} has no address, so that even the loose filter (2) drops what comes out of it, and the larger of all and it counts`))
-  : [filter(tunnel, 2, 'clients\' packets come out of a link that is not the way back to them; the strict filter (1) drops them, and the larger of all and this counts')]
+function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
+  if (!addressless) return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
+  const why = `${tunnel} has no address, so that even the loose filter (2) drops what comes out of it, and the larger of all and this counts`
+  return ['all', tunnel].map(link => filter(link, 0, why))
+}
+
+const DETOUR = 'clients\' packets come out of a link that is not the way back to them'
 
 /** A VIP alone on its network: as a secondary of a larger one it would go when that goes. */
 const vipOn = (vip: string, link: string): { address: string; link: string; nodad?: boolean } =>

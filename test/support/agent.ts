@@ -1,0 +1,109 @@
+/**
+ * What a test asks of a host: a process in the host's network namespace that does it. Starting Node takes about a second in the
+ * lab, so that one process does all that is asked of its host. A line of JSON each way: `{ id, name, argument }`, and
+ * `{ id, result }` or `{ id, error }`.
+ */
+
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, connect, type Server } from 'node:net'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { RealServer } from '../../lib/real-server.js'
+import type { RealServerPreparation } from '../../lib/real-server-network.js'
+import { VirtualService } from '../../lib/virtual-service.js'
+import { Director } from '../../lib/director.js'
+import type { VirtualServiceSpec } from '../../lib/model.js'
+import type { Plan } from '../../lib/plan.js'
+
+/** What became of a TCP connection. */
+export type Outcome = 'echoed' | 'garbled' | 'timeout' | (string & {})
+
+const execute = promisify(execFile)
+/** Applied, and not reverted yet. */
+const applied: Plan[] = []
+const servers: Server[] = []
+
+async function apply(plan: Plan): Promise<string> {
+  applied.push(plan)
+  await plan.apply()
+  return `${plan}`
+}
+
+const run = async (command: readonly string[]): Promise<string> => (await execute(command[0]!, command.slice(1), { maxBuffer: 64 << 20 })).stdout
+
+const COMMANDS = ['ip -d -j link', 'ip -j addr', 'ip route show table all', 'ip -6 route show table all', 'ip fou show', 'ip -6 fou show', 'sysctl -a -r ^net']
+/** What the kernel changes by itself. */
+const RESTLESS = /nf_conntrack_count|nf_conntrack_buckets|base_reachable_time/
+
+export const operations = {
+  run,
+  /** Prepares the host as a real server; the plan's text. */
+  prepare: async (spec: RealServerPreparation) => await apply(await RealServer.plan(spec)),
+  plan: async (spec: RealServerPreparation) => `${await RealServer.plan(spec)}`,
+  /** Makes the host a director; the plan's text. */
+  async serve(spec: VirtualServiceSpec) {
+    await using service = await VirtualService.open(spec)
+    return await apply(await service.plan())
+  },
+  async planService(spec: VirtualServiceSpec) {
+    await using service = await VirtualService.open(spec)
+    return `${await service.plan()}`
+  },
+  /** Takes back all that was applied, last first. */
+  async revert() {
+    for (let plan = applied.pop(); plan; plan = applied.pop()) await plan.revert()
+  },
+  async flush() {
+    await using director = await Director.open()
+    await director.flush()
+  },
+  /** What `ip` and `sysctl -a` say of the host's network. */
+  async state() {
+    const text = await run(['sh', '-c', COMMANDS.map(command => `${command} 2>/dev/null; echo; echo ===`).join('; ')])
+    return Object.fromEntries(text.split('\n===\n').slice(0, -1).map((part, i) => [COMMANDS[i]!, part.startsWith('[')
+      ? JSON.parse(part) as unknown
+      : part.split('\n').filter(line => line !== '' && !RESTLESS.test(line)).toSorted()]))
+  },
+  /** Answers with whatever it is told, on a port of all addresses. */
+  async echo(port: number) {
+    const server = createServer({ allowHalfOpen: true }, socket => {
+      socket.on('error', () => socket.destroy())
+      socket.pipe(socket)
+    })
+    servers.push(server)
+    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, '::', resolve) })
+  },
+  /** Tells a server this many bytes, and compares what comes back. */
+  async exchange({ host, port, bytes = 1000, timeout = 5000 }: { host: string; port: number; bytes?: number; timeout?: number }): Promise<Outcome> {
+    const sent = randomBytes(bytes)
+    return await new Promise(resolve => {
+      const socket = connect({ host, port })
+      const hash = createHash('sha1')
+      const end = (outcome: Outcome): void => {
+        clearTimeout(timer)
+        socket.destroy()
+        resolve(outcome)
+      }
+      const timer = setTimeout(() => end('timeout'), timeout)
+      socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message))
+      socket.on('connect', () => socket.end(sent))
+      socket.on('data', data => hash.update(data))
+      socket.on('end', () => end(hash.digest('hex') === createHash('sha1').update(sent).digest('hex') ? 'echoed' : 'garbled'))
+    })
+  },
+} satisfies Record<string, (argument: never) => Promise<unknown>>
+
+/** What can be asked. */
+export type Operations = typeof operations
+
+const asked = createInterface({ input: process.stdin })
+asked.on('line', line => {
+  const { id, name, argument } = JSON.parse(line) as { id: number; name: keyof Operations; argument: never }
+  const answer = (content: object): void => { process.stdout.write(`${JSON.stringify({ id, ...content })}\n`) }
+  operations[name](argument).then(
+    (result: unknown) => answer({ result }),
+    (error: unknown) => answer({ error: error instanceof Error ? error.message : String(error) }),
+  )
+})
+asked.on('close', () => process.exit())
