@@ -206,7 +206,7 @@ const vxlanTable = {
   port: number('port', 'dstport', 1, 65535, 4789), portRange,
   ttl: vxlanTtl, tos, label: number('label', 'flowlabel', 0, LABEL, 0), df,
   external: byte('collectMetadata', only('external'), false), // `ip` takes it for nolearning as well, where that does not follow
-  learning, ageing: number('ageing', 'ageing', 0, 0xffffffff, 300), limit: number('limit', 'maxaddress', 0, 0xffffffff, 0),
+  learning, ageing: number('ageing', 'ageing', 1, 0xffffffff, 300), limit: number('limit', 'maxaddress', 0, 0xffffffff, 0),
   proxy: byte('proxy', no('proxy'), false), rsc: byte('rsc', no('rsc'), false),
   l2miss: byte('l2miss', no('l2miss'), false), l3miss: byte('l3miss', no('l3miss'), false),
   udpCsum: byte('udpCsum', no('udpcsum'), true),

@@ -167,7 +167,7 @@ export interface VxlanParameters {
   readonly df?: 'unset' | 'set' | 'inherit'
   /** Whether it learns which address is at which end. @defaultValue true; false where external */
   readonly learning?: boolean
-  /** Seconds until a learnt address is forgotten; 0 is never. @defaultValue 300 */
+  /** Seconds until a learnt address is forgotten, 1 to 4294967295; the kernel makes 300 of 0. @defaultValue 300 */
   readonly ageing?: number
   /** How many addresses it learns; 0 is no limit. @defaultValue 0 */
   readonly limit?: number

@@ -47,7 +47,7 @@ const vxlan = (place: Place): fc.Arbitrary<object> => {
   const { i, dev } = place
   const id = all({ id: fc.oneof(int(0, 1000), int(0, 65535)).map(n => n * 256 + i + 1).filter(n => n <= 0xffffff) })
   const common = some({
-    portRange: all({ low: int(1, 1000), high: int(1001, 65535) }), tos, df: word('unset', 'set', 'inherit'), learning: fc.boolean(), ageing: int(0, 100_000),
+    portRange: all({ low: int(1, 1000), high: int(1001, 65535) }), tos, df: word('unset', 'set', 'inherit'), learning: fc.boolean(), ageing: int(1, 100_000),
     limit: int(0, 1000), proxy: fc.boolean(), rsc: fc.boolean(), l2miss: fc.boolean(), l3miss: fc.boolean(), udpCsum: fc.boolean(), udp6ZeroCsumTx: fc.boolean(),
     udp6ZeroCsumRx: fc.boolean(), remcsumTx: fc.boolean(), remcsumRx: fc.boolean(), gbp: fc.boolean(), ttl: fc.oneof(int(1, 255), word('auto', 'inherit')),
   })

@@ -95,6 +95,7 @@ describe('what is refused before anything is sent', () => {
     [{ kind: 'vxlan', id: 1, group: '239.1.1.1' }, 'links[0].dev: a group needs the link that it is joined on'],
     [{ kind: 'vxlan', id: 1, remote: '239.1.1.1' }, 'links[0].remote: 239.1.1.1 is a multicast address; say group'],
     [{ kind: 'vxlan', id: 1, remote: '10.0.0.1', local: 'fd00::1' }, 'links[0].local: fd00::1 and 10.0.0.1 are of two families'],
+    [{ kind: 'vxlan', id: 1, ageing: 0 }, 'links[0].ageing: 0 is not an integer from 1 to 4294967295'],
     [{ kind: 'vxlan', id: 1, label: 3 }, 'links[0].label: only packets through IPv6 have one'],
     [{ kind: 'vxlan', id: 1, gpe: true }, 'links[0].gpe: only an external VXLAN can have it'],
     [{ kind: 'bridge', stp: 1 }, 'links[0].stp: 1 is not true or false'],
