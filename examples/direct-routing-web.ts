@@ -42,7 +42,7 @@ async function director(): Promise<void> {
   await apply(await web.plan())
 
   // What the kernel has now.
-  console.log(await director.save({ strict: true }))
+  process.stdout.write(await director.save({ strict: true }))
   const { tcp, tcpFin, udp } = await director.timeouts()
   console.log(`timeouts ${tcp} ${tcpFin} ${udp}`)
   await using addresses = await Addresses.open()

@@ -48,7 +48,7 @@ async function director(): Promise<void> {
   })
   await apply(await web.plan())
   await using director = await Director.open()
-  console.log(await director.save({ strict: true }))
+  process.stdout.write(await director.save({ strict: true })) // what the kernel has now
 }
 
 async function server(name: string): Promise<void> {

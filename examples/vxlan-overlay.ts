@@ -73,7 +73,7 @@ await run({
     }
 
     const { packets, problems } = await sniffer.end()
-    print('CAPTURED on host1\'s eth0', packets.filter(packet => packet.includes('ICMP')).slice(0, 4).join('\n'))
+    print('CAPTURED on host1\'s eth0', packets.filter(packet => packet.includes('ICMP echo')).slice(0, 2).join('\n'))
     print('', `${packets.length} packets in all`)
 
     const carried = (from: number, to: number, what: string): number => {

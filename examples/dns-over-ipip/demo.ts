@@ -16,7 +16,7 @@ import { failures, isResponse, openings, readAnswer, readCapture, type Answer, t
 import { hosts, servers, vip } from './topology.js'
 
 const PICTURE = `
-        client                     director: the VIP 192.168.50.100
+        client                     director: the VIP 192.168.50.100; tun0 and tun1 10.0.0.253
      192.168.50.10           192.168.50.253   192.168.51.253
            │                        │               │
      ──────┴───────────┬────────────┘               │

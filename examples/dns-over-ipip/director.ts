@@ -5,7 +5,7 @@ import { apply } from '../support/print.js'
 
 const realServers = ['192.168.52.100', '192.168.52.101']
 
-// Its addresses, and a link for each tunnel. IPVS wraps packets itself; the links are for people: ping, ip -s link.
+// Its addresses, and a link for each tunnel: customary, though IPVS puts the outer header on by itself.
 await apply(await planNetwork({
   links: realServers.map((remote, i) => ({ kind: 'ipip', name: `tun${i}`, local: '192.168.51.253', remote })),
   addresses: [

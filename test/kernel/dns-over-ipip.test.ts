@@ -84,7 +84,7 @@ describe('DNS over IPIP', () => {
   })
 
   it('leaves nothing behind when it is interrupted', async () => {
-    const { code, stdout } = await demo(undefined, 'udp 2')
+    const { code, stdout } = await demo(undefined, 'unbound answers')
     expect(code, stdout).toBe(130)
     expect(section(stdout, 'FAILED')).toEqual(['  - ended by SIGINT'])
   })
