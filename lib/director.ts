@@ -115,8 +115,7 @@ export class Director implements AsyncDisposable {
   }
 
   async #realServers(service: ServiceKey, options?: CallOptions): Promise<RealServerState[]> {
-    const servers = await this.#dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => readRealServer(dest), options)
-    return unique(servers, ({ address, port }) => `${address} ${port}`)
+    return uniqueServers(await this.#dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => readRealServer(dest), options))
   }
 
   // ── services ──
@@ -260,9 +259,17 @@ export class Director implements AsyncDisposable {
 }
 
 /** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
-function unique<T>(rows: T[], key: (row: T) => string): T[] {
-  const byKey = new Map(rows.map(row => [key(row), row]))
-  return byKey.size === rows.length ? rows : [...byKey.values()]
+const unique = <T>(rows: readonly T[], key: (row: T) => string): T[] => [...new Map(rows.map(row => [key(row), row])).values()]
+
+/** So few are compared with one another faster than they are looked up. */
+const FEW = 32
+
+function uniqueServers(servers: RealServerState[]): RealServerState[] {
+  const repeats = servers.length > FEW || servers.some(({ address, port }, i) => {
+    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return true
+    return false
+  })
+  return repeats ? unique(servers, ({ address, port }) => `${address} ${port}`) : servers
 }
 
 /** Throws the first error; it tells of the others. */

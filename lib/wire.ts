@@ -112,10 +112,9 @@ function readForwarding({ fwdMethod = 'masq', tunType = 'ipip', tunPort = 0, tun
 }
 
 function readChecksum(flags: TunnelFlags): 'csum' | 'remcsum' | number | undefined {
-  const set = Object.keys(flags)
-  if (set.length === 0) return undefined
-  if (set.length === 1 && (flags.csum ?? flags.remcsum)) return flags.csum ? 'csum' : 'remcsum'
-  return set.reduce((word, name) => word | 1 << (name === 'csum' ? 0 : name === 'remcsum' ? 1 : Number(name)), 0)
+  let word = 0
+  for (const name in flags) word |= 1 << (name === 'csum' ? 0 : name === 'remcsum' ? 1 : Number(name))
+  return word === 0 ? undefined : word === 1 ? 'csum' : word === 2 ? 'remcsum' : word
 }
 
 /** Most counters of most tables are idle; they share one object. */
