@@ -18,6 +18,6 @@ export async function step<T>(what: string, work: () => Promise<T>): Promise<T> 
 
 /** Prints what a plan will do, and does it. */
 export async function apply(plan: Plan): Promise<void> {
-  console.log(String(plan))
+  console.log(`${plan}`)
   await plan.apply()
 }
