@@ -1,6 +1,8 @@
 /** The real server's side: whatever it takes for a host to answer for a VIP that is another's. */
 
 import type { CallOptions } from '../generic-netlink/index.js'
+import type { Finding } from './diagnose.js'
+import { readRealServer, realServerFindings } from './diagnose-real-server.js'
 import { planNetwork } from './network.js'
 import type { Plan } from './plan.js'
 import { realServerNetwork, type RealServerPreparation } from './real-server-network.js'
@@ -25,5 +27,23 @@ export const RealServer = {
    */
   async plan(spec: RealServerPreparation, options?: CallOptions): Promise<Plan> {
     return await planNetwork(realServerNetwork(spec), options)
+  },
+
+  /**
+   * What is wrong with this host as a real server, why a client would fail for it, and what mends it; empty where nothing is
+   * found. Changes nothing. What only follows from something else is not said again.
+   *
+   * @example
+   * ```ts
+   * import { RealServer } from 'ipvs-nl'
+   *
+   * for (const { found, consequence, plan } of await RealServer.diagnose({ vip: '192.168.50.100', tunnel: { kind: 'ipip', local: '192.168.52.100' } })) {
+   *   console.log(`${found}: ${consequence}`)
+   *   await plan.apply()
+   * }
+   * ```
+   */
+  async diagnose(spec: RealServerPreparation, options?: CallOptions): Promise<Finding[]> {
+    return realServerFindings(spec, await readRealServer(spec, options))
   },
 }

@@ -1,6 +1,8 @@
 /** One virtual service: a spec, and the director that it is for. */
 
 import type { CallOptions } from '../generic-netlink/index.js'
+import type { Finding } from './diagnose.js'
+import { directorFindings, readDirector } from './diagnose-director.js'
 import { additionsAndChanges, commandOf } from './diff.js'
 import { Director, type DirectorOptions } from './director.js'
 import { directorNetwork } from './director-network.js'
@@ -73,6 +75,14 @@ export class VirtualService implements AsyncDisposable {
   async apply(options?: CallOptions): Promise<void> {
     await (await planNetwork(directorNetwork(this.spec, this.#services), options)).apply(options)
     await this.#director.run(additionsAndChanges(this.#services, await this.state(options)).map(commandOf), options)
+  }
+
+  /**
+   * What is wrong with this host as its director, why a client would fail for it, and what mends it; empty where nothing is
+   * found. Changes nothing. What only follows from something else is not said again.
+   */
+  async diagnose(options?: CallOptions): Promise<Finding[]> {
+    return directorFindings(this.spec, this.#services, await readDirector(this.#services, await this.state(options), options))
   }
 
   /** What the kernel has of it: a state per protocol, none for those that are not there. */

@@ -13,8 +13,13 @@ import { RealServer } from '../../lib/real-server.js'
 import type { RealServerPreparation } from '../../lib/real-server-network.js'
 import { VirtualService } from '../../lib/virtual-service.js'
 import { Director } from '../../lib/director.js'
-import type { VirtualServiceSpec } from '../../lib/model.js'
+import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../lib/model.js'
+import { destinationAttributes, keyAttributes } from '../../lib/wire.js'
+import type { Finding } from '../../lib/diagnose.js'
 import type { Plan } from '../../lib/plan.js'
+
+/** A finding, with its plan as text. */
+export type Told = Omit<Finding, 'plan'> & { readonly plan: string }
 
 /** What became of a TCP connection. */
 export type Outcome = 'echoed' | 'garbled' | 'timeout' | (string & {})
@@ -23,6 +28,13 @@ const execute = promisify(execFile)
 /** Applied, and not reverted yet. */
 const applied: Plan[] = []
 const servers: Server[] = []
+/** Of the last diagnosis. */
+let findings: Finding[] = []
+
+const told = (found: Finding[]): Told[] => {
+  findings = found
+  return found.map(({ plan, ...rest }) => ({ ...rest, plan: `${plan}` }))
+}
 
 async function apply(plan: Plan): Promise<string> {
   applied.push(plan)
@@ -49,6 +61,20 @@ export const operations = {
   async planService(spec: VirtualServiceSpec) {
     await using service = await VirtualService.open(spec)
     return `${await service.plan()}`
+  },
+  /** What is wrong with the host as a real server. */
+  diagnose: async (spec: RealServerPreparation) => told(await RealServer.diagnose(spec)),
+  /** What is wrong with it as a director. */
+  async diagnoseService(spec: VirtualServiceSpec) {
+    await using service = await VirtualService.open(spec)
+    return told(await service.diagnose())
+  },
+  /** Applies the plans of what was found last. */
+  async mend() { for (const { plan } of findings) await plan.apply() },
+  /** Has IPVS forward to a port that is not the service's, which ipvsadm does not. */
+  async misdirect({ service, server }: { service: ServiceKey; server: RealServerSettings }) {
+    await using director = await Director.open()
+    await director.run([['newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]])
   },
   /** Takes back all that was applied, last first. */
   async revert() {

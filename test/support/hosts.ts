@@ -14,6 +14,8 @@ export interface HostSpec {
   readonly links: Readonly<Record<string, readonly [lan: string, ...addresses: string[]]>>
   /** What `ip` is told in it, beyond the links. */
   readonly ip?: readonly string[]
+  /** Whether it is left as a new network namespace is, lo down. @defaultValue false */
+  readonly untouched?: boolean
 }
 
 type Argument<K extends keyof Operations> = Parameters<Operations[K]>
@@ -107,7 +109,7 @@ export class TestHosts implements AsyncDisposable {
     this.#made.push(name)
   }
 
-  #plug({ name, links, ip: more = [] }: HostSpec): void {
+  #plug({ name, links, ip: more = [], untouched = false }: HostSpec): void {
     this.#add(name)
     // Addresses are of use at once.
     execFileSync('ip', ['netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0'])
@@ -115,7 +117,7 @@ export class TestHosts implements AsyncDisposable {
       `link add ${name}-${link} master ${lan} type veth peer name ${link} netns ${name}`, `link set ${name}-${link} up`,
     ]), '-n', 'switch')
     ip([
-      'link set lo up',
+      ...untouched ? [] : ['link set lo up'],
       ...Object.entries(links).flatMap(([link, [, ...addresses]]) => [...addresses.map(address => `address add ${address} dev ${link}`), `link set ${link} up`]),
       ...more,
     ], '-n', name)
