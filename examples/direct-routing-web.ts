@@ -9,9 +9,9 @@
  *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak      # a mistake, to see it found; or no-vip
  */
 
-import { Addresses, Director, planNetwork, RealServer, VirtualService } from 'ipvs-nl'
+import { Addresses, Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
-import { apply, print, step } from './support/print.js'
+import { apply, print, report, step } from './support/print.js'
 import { sniff } from './support/tcpdump.js'
 import { curl, replyText, serveWeb, unserved, type Reply } from './support/web.js'
 
@@ -29,16 +29,21 @@ const PICTURE = `
 const servers = [{ host: 'server1', address: '192.168.50.101', weight: 3 }, { host: 'server2', address: '192.168.50.102', weight: 1 }] as const
 const clients = Array.from({ length: 8 }, (_, i) => `192.168.50.${10 + i}`)
 
+const service: VirtualServiceSpec = {
+  vip: '192.168.50.100', port: 80, protocol: 'tcp',
+  network: { interface: 'eth0', prefix: 24, label: 'eth0:vip' },
+  scheduler: 'wrr', persistence: { timeout: 20 }, forward: 'route',
+  realServers: servers.map(({ address, weight }) => ({ address, weight })),
+}
+
+/** What makes a host one of its real servers: the VIP, unheard of. */
+const preparation: RealServerPreparation = { vip: '192.168.50.100', route: { interface: 'eth0' } }
+
 async function director(): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: '192.168.50.253/24', link: 'eth0' }] }))
   await using director = await Director.open()
   await director.setTimeouts({ tcp: 30, tcpFin: 5, udp: 60 })
-  await using web = await VirtualService.open({
-    vip: '192.168.50.100', port: 80, protocol: 'tcp',
-    network: { interface: 'eth0', prefix: 24, label: 'eth0:vip' },
-    scheduler: 'wrr', persistence: { timeout: 20 }, forward: 'route',
-    realServers: servers.map(({ address, weight }) => ({ address, weight })),
-  }, { director })
+  await using web = await VirtualService.open(service, { director })
   await apply(await web.plan())
 
   // What the kernel has now.
@@ -53,8 +58,17 @@ async function director(): Promise<void> {
 
 async function server(name: string, address: string): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: `${address}/24`, link: 'eth0' }] }))
-  await apply(await RealServer.plan({ vip: '192.168.50.100', route: { interface: 'eth0' } }))
+  await apply(await RealServer.plan(preparation))
   await serveWeb(name, '192.168.50.100', 80)
+}
+
+async function diagnoseDirector(): Promise<void> {
+  await using web = await VirtualService.open(service)
+  report(await web.diagnose())
+}
+
+async function diagnoseServer(): Promise<void> {
+  report(await RealServer.diagnose(preparation))
 }
 
 await run({
@@ -65,7 +79,7 @@ await run({
     { name: 'director', links: { eth0: ['lan'] } },
     ...servers.map(({ host }) => ({ name: host, links: { eth0: ['lan'] as const } })),
   ],
-  roles: { director, server },
+  roles: { director, server, diagnoseDirector, diagnoseServer },
   mistakes: {
     'arp-leak': hosts => hosts.must('server1', ['sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=0', 'net.ipv4.conf.eth0.arp_ignore=0']),
     'no-vip': hosts => hosts.must('server2', ['ip', 'address', 'delete', '192.168.50.100/32', 'dev', 'lo']),
@@ -132,6 +146,12 @@ await run({
       ...problems,
       ...counters.code === 0 ? [] : [counters.stderr.trim()],
     ]
+  },
+
+  diagnosis: {
+    director: role(import.meta.url, 'diagnoseDirector'),
+    server1: role(import.meta.url, 'diagnoseServer'),
+    server2: role(import.meta.url, 'diagnoseServer'),
   },
 
   conclusion: 'Each client was served twice by the same server, three times as many of them by server1; '

@@ -6,9 +6,9 @@
  *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum      # a mistake, to see it found; or no-port
  */
 
-import { Director, planNetwork, RealServer, VirtualService, type RealServerTunnel } from 'ipvs-nl'
+import { Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run } from './support/example.js'
-import { apply, print, step } from './support/print.js'
+import { apply, print, report, step } from './support/print.js'
 import { succeed } from './support/processes.js'
 import { sniff } from './support/tcpdump.js'
 import { curl, replyText, serveWeb, unserved, type Reply } from './support/web.js'
@@ -35,30 +35,37 @@ const tunnels = {
   server2: { address: '192.168.52.101', kind: 'gre', checksum: 'csum' },
 } as const
 
+const service: VirtualServiceSpec = {
+  vip: '192.168.50.100', port: 80, protocol: 'tcp',
+  network: { interface: 'eth0', routes: [{ to: '192.168.52.0/24', via: '192.168.50.254' }] },
+  scheduler: 'rr',
+  realServers: [
+    { address: tunnels.server1.address, forward: { tunnel: 'gue', port: 6080, checksum: 'csum' } },
+    { address: tunnels.server2.address, forward: { tunnel: 'gre', checksum: 'csum' } },
+  ],
+}
+
+/** What makes a host one of its real servers: its kind of tunnel, from this director, with the VIP at its end. */
+function preparation(name: string): RealServerPreparation {
+  const { address: local, ...kind } = tunnels[name as keyof typeof tunnels]
+  return { vip: '192.168.50.100', tunnel: { ...kind, local, remote: '192.168.50.253' } }
+}
+
 async function director(): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: '192.168.50.253/24', link: 'eth0' }] }))
-  await using web = await VirtualService.open({
-    vip: '192.168.50.100', port: 80, protocol: 'tcp',
-    network: { interface: 'eth0', routes: [{ to: '192.168.52.0/24', via: '192.168.50.254' }] },
-    scheduler: 'rr',
-    realServers: [
-      { address: tunnels.server1.address, forward: { tunnel: 'gue', port: 6080, checksum: 'csum' } },
-      { address: tunnels.server2.address, forward: { tunnel: 'gre', checksum: 'csum' } },
-    ],
-  })
+  await using web = await VirtualService.open(service)
   await apply(await web.plan())
   await using director = await Director.open()
   process.stdout.write(await director.save({ strict: true })) // what the kernel has now
 }
 
 async function server(name: string): Promise<void> {
-  const { address: local, ...how } = tunnels[name as keyof typeof tunnels]
-  const tunnel: RealServerTunnel = { ...how, local, remote: '192.168.50.253' }
+  const { address } = tunnels[name as keyof typeof tunnels]
   await apply(await planNetwork({
-    addresses: [{ address: `${local}/24`, link: 'eth0' }],
+    addresses: [{ address: `${address}/24`, link: 'eth0' }],
     routes: [{ to: 'default', via: '192.168.52.254' }],
   }))
-  await apply(await RealServer.plan({ vip: '192.168.50.100', tunnel }))
+  await apply(await RealServer.plan(preparation(name)))
   await serveWeb(name, '192.168.50.100', 80)
 }
 
@@ -67,6 +74,15 @@ const VIP = '0xc0a83264'
 const GUE = `udp port 6080 and udp[6:2] != 0 and udp[28:4] = ${VIP}`
 const GRE = `proto gre and ip[20] & 0x80 != 0 and ip[44:4] = ${VIP}`
 const RESPONSES = 'tcp and src host 192.168.50.100'
+
+async function diagnoseDirector(): Promise<void> {
+  await using web = await VirtualService.open(service)
+  report(await web.diagnose())
+}
+
+async function diagnoseServer(name: string): Promise<void> {
+  report(await RealServer.diagnose(preparation(name)))
+}
 
 await run({
   file: import.meta.url,
@@ -82,7 +98,7 @@ await run({
     { name: 'server1', links: { eth0: ['lan52'] } },
     { name: 'server2', links: { eth0: ['lan52'] } },
   ],
-  roles: { director, server },
+  roles: { director, server, diagnoseDirector, diagnoseServer },
   mistakes: {
     /** As `ip link add … type gre` makes it. */
     'no-checksum': hosts => hosts.must('server2', ['ip', 'link', 'change', 'tun0', 'type', 'gre', 'nocsum']),
@@ -125,6 +141,12 @@ await run({
       ...responses.length > 0 ? [`${responses.length} packets of responses passed through the director, the first: ${responses[0]}`] : [],
       ...problems,
     ]
+  },
+
+  diagnosis: {
+    director: role(import.meta.url, 'diagnoseDirector'),
+    server1: role(import.meta.url, 'diagnoseServer', 'server1'),
+    server2: role(import.meta.url, 'diagnoseServer', 'server2'),
   },
 
   conclusion: 'Both servers answered what came to one through GUE and to the other through GRE; no response came back through the director.',

@@ -7,9 +7,9 @@
  *     npm run lab -- node dist/examples/nat-web.js no-way-back      # a mistake, to see it found; or no-forwarding
  */
 
-import { Director, planNetwork, RealServer, VirtualService } from 'ipvs-nl'
+import { Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
-import { apply, print, step } from './support/print.js'
+import { apply, print, report, step } from './support/print.js'
 import { sniff, type Captured } from './support/tcpdump.js'
 import { curl, replyText, serveWeb, unserved, type Reply } from './support/web.js'
 
@@ -25,16 +25,21 @@ const PICTURE = `
 
 const servers = [{ host: 'server1', address: '192.168.52.100' }, { host: 'server2', address: '192.168.52.101' }] as const
 
+const service: VirtualServiceSpec = {
+  vip: '192.168.50.100', port: 80, protocol: 'tcp',
+  network: { interface: 'eth0' }, // the VIP; and with masq, that the director forwards
+  scheduler: 'rr', forward: 'masq',
+  realServers: servers.map(({ address }) => ({ address, port: 8080 })),
+}
+
+/** What makes a host one of its real servers: the way back. */
+const preparation: RealServerPreparation = { masq: { director: '192.168.52.253' } }
+
 async function director(): Promise<void> {
   await apply(await planNetwork({
     addresses: [{ address: '192.168.50.253/24', link: 'eth0' }, { address: '192.168.52.253/24', link: 'eth1' }],
   }))
-  await using web = await VirtualService.open({
-    vip: '192.168.50.100', port: 80, protocol: 'tcp',
-    network: { interface: 'eth0' }, // the VIP; and with masq, that the director forwards
-    scheduler: 'rr', forward: 'masq',
-    realServers: servers.map(({ address }) => ({ address, port: 8080 })),
-  })
+  await using web = await VirtualService.open(service)
   await apply(await web.plan())
   await using director = await Director.open()
   process.stdout.write(await director.save({ strict: true })) // what the kernel has now
@@ -42,8 +47,17 @@ async function director(): Promise<void> {
 
 async function server(name: string, address: string): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: `${address}/24`, link: 'eth0' }] }))
-  await apply(await RealServer.plan({ masq: { director: '192.168.52.253' } }))
+  await apply(await RealServer.plan(preparation))
   await serveWeb(name, address, 8080)
+}
+
+async function diagnoseDirector(): Promise<void> {
+  await using web = await VirtualService.open(service)
+  report(await web.diagnose())
+}
+
+async function diagnoseServer(): Promise<void> {
+  report(await RealServer.diagnose(preparation))
 }
 
 await run({
@@ -54,7 +68,7 @@ await run({
     { name: 'director', links: { eth0: ['lan50'], eth1: ['lan52'] } },
     ...servers.map(({ host }) => ({ name: host, links: { eth0: ['lan52'] as const } })),
   ],
-  roles: { director, server },
+  roles: { director, server, diagnoseDirector, diagnoseServer },
   mistakes: {
     'no-way-back': hosts => hosts.must('server2', ['ip', 'route', 'delete', 'default']),
     'no-forwarding': hosts => hosts.must('director', ['sysctl', '-qw', 'net.ipv4.ip_forward=0']),
@@ -103,6 +117,12 @@ await run({
       ...outside.problems, ...inside.problems,
       ...counters.code === 0 ? [] : [counters.stderr.trim()],
     ]
+  },
+
+  diagnosis: {
+    director: role(import.meta.url, 'diagnoseDirector'),
+    server1: role(import.meta.url, 'diagnoseServer'),
+    server2: role(import.meta.url, 'diagnoseServer'),
   },
 
   conclusion: 'Both servers answered at port 8080 what was asked of port 80, saw the client\'s own address, and answered through the director.',

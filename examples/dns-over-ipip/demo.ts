@@ -165,5 +165,10 @@ await run({
   file: import.meta.url,
   picture: PICTURE,
   hosts, mistakes, configure, observe,
+  diagnosis: {
+    director: script('dns-over-ipip/diagnose'),
+    server1: script('dns-over-ipip/diagnose', servers[0]),
+    server2: script('dns-over-ipip/diagnose', servers[1]),
+  },
   conclusion: 'Both servers answered, by UDP and by TCP; questions reached them in tunnels; no response came back through the director.',
 })

@@ -6,15 +6,12 @@
 
 import { planNetwork, RealServer } from 'ipvs-nl'
 import { apply } from '../support/print.js'
+import { preparation } from './service.js'
 
 const address = process.argv[2]
 if (address === undefined) throw new Error('node server.js ADDRESS')
 
-// With `remote` it takes packets from this director alone; leave it out where there are several.
-await apply(await RealServer.plan({
-  vip: '192.168.50.100',
-  tunnel: { kind: 'ipip', name: 'tun0', local: address, remote: '192.168.51.253' },
-}))
+await apply(await RealServer.plan(preparation(address)))
 
 await apply(await planNetwork({
   addresses: [{ address: `${address}/24`, link: 'eth0' }],

@@ -5,9 +5,10 @@
  */
 
 import { VirtualService } from 'ipvs-nl'
+import { service } from './service.js'
 
 const [server, weight] = process.argv.slice(2)
 if (server === undefined || weight === undefined) throw new Error('node weight.js SERVER WEIGHT')
 
-await using dns = await VirtualService.open({ vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'], realServers: [server] })
+await using dns = await VirtualService.open(service)
 await dns.realServer(server).setWeight(Number(weight))

@@ -27,6 +27,8 @@ export interface Example<T> {
   configure(hosts: Hosts): Promise<T>
   /** Looks whether it works. Returns why it does not, a sentence each. */
   observe(hosts: Hosts, configured: T): Promise<string[]>
+  /** What tells, on each host, what is wrong with it: asked where it does not work. */
+  readonly diagnosis?: Readonly<Record<string, readonly string[]>>
   /** What was seen, if all is well. */
   readonly conclusion: string
 }
@@ -73,7 +75,13 @@ async function perform<T>(example: Example<T>, mistake: string | undefined, sign
   await using hosts = await step(`the hosts ${example.hosts.map(({ name }) => name).join(', ')}`, () => Hosts.up(example.hosts, signal))
   const configured = await example.configure(hosts)
   if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => example.mistakes[mistake]!(hosts))
-  return await example.observe(hosts, configured)
+  const reasons = await example.observe(hosts, configured)
+  if (reasons.length > 0 && example.diagnosis !== undefined) {
+    print('DIAGNOSED, by ipvs-nl on each host')
+    const outputs = await Promise.all(Object.entries(example.diagnosis).map(async ([host, command]) => ({ host, ...await hosts.run(host, command) })))
+    for (const { host, stdout, stderr } of outputs) print('', `${host}: ${stdout.trim() || stderr.trim() || 'nothing found'}`)
+  }
+  return reasons
 }
 
 /** The command that runs a script of the examples: a path relative to this folder's parent, without its ending. */

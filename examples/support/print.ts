@@ -1,6 +1,8 @@
 /** What a person sees. */
 
-import type { Plan } from 'ipvs-nl'
+import type { Plan, RealServer } from 'ipvs-nl'
+
+type Findings = Awaited<ReturnType<typeof RealServer.diagnose>>
 
 /** A title, and what is below it. */
 export function print(title: string, text = ''): void {
@@ -20,4 +22,12 @@ export async function step<T>(what: string, work: () => Promise<T>): Promise<T> 
 export async function apply(plan: Plan): Promise<void> {
   console.log(`${plan}`)
   await plan.apply()
+}
+
+/** Prints what is wrong with a host, and what would mend it. */
+export function report(findings: Findings): void {
+  for (const { problem, found, consequence, advice, plan } of findings) {
+    console.log(`${problem}: ${found}; ${consequence}`)
+    console.log(plan.empty ? `  ${advice}` : `${plan}`.replace(/^/gm, '  '))
+  }
 }

@@ -63,6 +63,10 @@ describe('DNS over IPIP', () => {
     const reasons = section(stdout, 'FAILED')
     expect(count(reasons, /3 of 6 answers by (udp|tcp) are missing: /), stdout).toBe(2)
     expect(reasons).toContain('  - 192.168.52.101 gave none of the 12 answers')
+    const diagnosed = section(stdout, 'DIAGNOSED')
+    expect(diagnosed.filter(line => !line.endsWith(': nothing found'))).toEqual([
+      expect.stringMatching(/^ {2}server2: tunnel-down: tun0 is down/), '    ~ ip link set tun0 up',
+    ])
   })
 
   it('finds a server that is left out', async () => {

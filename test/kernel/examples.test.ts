@@ -11,12 +11,14 @@ async function good(name: string): Promise<string> {
   return stdout
 }
 
-/** Runs an example with a mistake and returns what it says is wrong. */
-async function bad(name: string, mistake: string): Promise<string[]> {
+/** Runs an example with a mistake and returns what it says is wrong. The library has to find the cause, and nothing else. */
+async function bad(name: string, mistake: string, diagnosis: readonly RegExp[] = []): Promise<string[]> {
   const { code, stdout } = await example(name, mistake)
   expect(code, stdout).toBe(1)
   const reasons = section(stdout, 'FAILED')
   expect(reasons.length, stdout).toBeGreaterThan(0)
+  const found = section(stdout, 'DIAGNOSED').filter(line => !line.startsWith('    ') && !line.endsWith(': nothing found'))
+  expect(found, stdout).toEqual(diagnosis.map(pattern => expect.stringMatching(pattern) as string))
   return reasons
 }
 
@@ -54,7 +56,7 @@ describe('direct routing', () => {
   })
 
   it('finds a server that answers ARP for the VIP', async () => {
-    expect(count(await bad('direct-routing-web', 'arp-leak'), /^ {2}- server1 says by ARP that the VIP is its own: /)).toBe(1)
+    expect(count(await bad('direct-routing-web', 'arp-leak', [/^ {2}server1: arp-leak: /]), /^ {2}- server1 says by ARP that the VIP is its own: /)).toBe(1)
   })
 })
 
@@ -68,7 +70,7 @@ describe('NAT', () => {
   })
 
   it('finds a server that does not answer through the director', async () => {
-    expect(await bad('nat-web', 'no-way-back')).toContain('  - server2 answered none of the 4 requests')
+    expect(await bad('nat-web', 'no-way-back', [/^ {2}server2: no-route: /])).toContain('  - server2 answered none of the 4 requests')
   })
 })
 
@@ -84,6 +86,6 @@ describe('GUE and GRE', () => {
   })
 
   it('find a server that expects no checksum', async () => {
-    expect(await bad('gue-and-gre', 'no-checksum')).toContain('  - server2 answered none of the 4 requests')
+    expect(await bad('gue-and-gre', 'no-checksum', [/^ {2}server2: gre-checksum: /])).toContain('  - server2 answered none of the 4 requests')
   })
 })
