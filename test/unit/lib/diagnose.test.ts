@@ -29,13 +29,14 @@ const VIP = '192.0.2.1'
 // ── real servers ──
 
 describe('a real server', () => {
-  const tunnelled: RealServerPreparation = { vip: VIP, tunnel: { kind: 'ipip', local: '198.51.100.1' } }
+  const tunnel = { kind: 'ipip', local: '198.51.100.1' } as const
+  const tunnelled: RealServerPreparation = { vip: VIP, tunnel }
   const conf = (values: Record<string, number>): Map<string, string> => new Map(Object.entries(values).map(([key, value]) => [`net.ipv4.conf.${key}`, String(value)]))
   const quiet = { 'all.arp_ignore': 1, 'all.arp_announce': 2, 'all.rp_filter': 0, 'tun0.rp_filter': 2 }
   const working: NetworkState = {
     ...nothing, links: [...nothing.links, link({ kind: 'ipip', name: 'tun0', local: '198.51.100.1' })], addresses: [...nothing.addresses, at('tun0', `${VIP}/32`)], sysctls: conf(quiet),
   }
-  const find = (network: NetworkState, spec = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...more }))
+  const find = (network: NetworkState, spec: RealServerPreparation = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...more }))
   const sysctls = (values: Record<string, number>): NetworkState => ({ ...working, sysctls: conf({ ...quiet, ...values }) })
 
   it('works', () => {
@@ -62,7 +63,7 @@ describe('a real server', () => {
   })
 
   it.each([[0, 0, false], [2, 0, true], [0, 2, true], [1, 2, true]])('an address-less tunnel with rp_filter %i of all and %i of its own', (all, own, wrong) => {
-    const spec: RealServerPreparation = { vip: VIP, tunnel: { ...tunnelled.tunnel, carrier: 'lo' } }
+    const spec: RealServerPreparation = { vip: VIP, tunnel: { ...tunnel, carrier: 'lo' } }
     const network = { ...sysctls({ 'all.rp_filter': all, 'tun0.rp_filter': own }), addresses: [...nothing.addresses, at('lo', `${VIP}/32`)] }
     const lines = [...all === 0 ? [] : ['sysctl -w net.ipv4.conf.all.rp_filter=0'], ...own === 0 ? [] : ['sysctl -w net.ipv4.conf.tun0.rp_filter=0']]
     expect(find(network, spec)).toEqual(wrong ? [['rp-filter', ...lines].join('\n  ')] : [])
@@ -100,7 +101,7 @@ describe('a real server', () => {
   })
 
   it('its own MTU is none of a tunnel\'s problems', () => {
-    expect(find(working, { vip: VIP, tunnel: { ...tunnelled.tunnel, mtu: 1400 } })).toEqual([])
+    expect(find(working, { vip: VIP, tunnel: { ...tunnel, mtu: 1400 } })).toEqual([])
   })
 
   it.each<['fou' | 'fou6', string, string]>([['fou', '198.51.100.1', VIP], ['fou6', '2001:db8:2::1', VIP]])('without the module %s', (module, local, vip) => {
@@ -137,7 +138,7 @@ describe('a director', () => {
   const spec: VirtualServiceSpec = { vip: VIP, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: ['203.0.113.1'], network: { interface: 'eth0' } }
   const network: NetworkState = { ...nothing, addresses: [...nothing.addresses, at('eth0', `${VIP}/32`)], sysctls: new Map([['net.ipv4.ip_forward', '0'], ['net.ipv6.conf.all.forwarding', '0'], ['net.ipv4.vs.pmtu_disc', '1']]) }
   const working: DirectorFacts = { network, states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', dev: 'lo' })], ['203.0.113.1', way()]]) }
-  const find = (facts: Partial<DirectorFacts>, of = spec): string[] => told(directorFindings(of, normalize(of), { ...working, ...facts }))
+  const find = (facts: Partial<DirectorFacts>, of: VirtualServiceSpec = spec): string[] => told(directorFindings(of, normalize(of), { ...working, ...facts }))
   const servers = (more: Partial<RouteState> | string): Partial<DirectorFacts> =>
     ({ ways: new Map([...working.ways, ['203.0.113.1', typeof more === 'string' ? more : way(more)] as const]) })
 
