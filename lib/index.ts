@@ -24,6 +24,7 @@ export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
 
 // ── plans, and the other side ──
 
+export type { Finding, Problem } from './diagnose.js'
 export { Host } from './host.js'
 export { Plan, PlanError, type Step, type StepObject } from './plan.js'
 export { planNetwork, type NetworkSpec } from './network.js'
