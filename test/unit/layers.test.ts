@@ -76,7 +76,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/real-server-network.ts',          ''],
   ['lib/diagnose.ts',                     ''],
   ['lib/diagnose-director.ts',            ''],
-  ['lib/diagnose-real-server.ts',         ''],
+  ['lib/diagnose-real-server.ts',         'node:fs/promises'],
   ['lib/real-server.ts',                  ''],
   ['lib/virtual-service.ts',              ''],
   ['lib/index.ts',                        ''],
