@@ -190,7 +190,6 @@ describe.each(groups)('$name', ({ service, preparation, server = 'server', bytes
 
   beforeAll(async () => {
     for (const name of ['client', 'director', 'server', 'inner']) hosts.host(name).forget()
-    await hosts.host('client').call('run', ['ip', '-6', 'route', 'flush', 'cache'])
     await hosts.host(server).call('prepare', preparation)
     await hosts.host('director').call('serve', service)
     expect(await ask(5000)).toBe('echoed')

@@ -3,10 +3,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Forwarding, VirtualServiceSpec } from '../../lib/model.js'
 import { RealServer } from '../../lib/real-server.js'
-import type { RealServerPreparation } from '../../lib/real-server-network.js'
-import type { RealServerTunnel } from '../../lib/real-server-network.js'
-import { run } from '../support/run.js'
+import { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from '../../lib/real-server-network.js'
 import { TestHosts } from '../support/hosts.js'
+import { run } from '../support/run.js'
 
 type Name = 'client' | 'director' | 'server' | 'inner'
 let hosts: TestHosts
@@ -66,10 +65,16 @@ describe('tunnel', () => {
   const cases = modes.flatMap(mode => families.flatMap(inner => families.map(outer => ({ mode, inner, outer, name: `${mode.kind}${'checksum' in mode ? `, ${mode.checksum!}` : ''}, ${inner} in ${outer}` }))))
 
   it.each(cases)('$name', async ({ mode: { kind, ...rest }, inner, outer }) => {
+    const tunnel = { kind, ...rest, local: SERVER[outer] } as RealServerTunnel
     await serve(
       { vip: VIP[inner], port: 80, protocols: ['tcp'], forward: { tunnel: kind, ...rest } as Forwarding, realServers: [SERVER[outer]], network: { interface: 'eth0' } },
       'server',
-      { vip: VIP[inner], tunnel: { kind, ...rest, local: SERVER[outer] } as RealServerTunnel },
+      { vip: VIP[inner], tunnel },
+      async () => {
+        // The director told the client what is left of 1500 bytes.
+        const told = await hosts.host('client').call('run', ['ip', '-o', 'route', 'get', VIP[inner]])
+        expect(/ mtu (\d+)/.exec(told)?.[1]).toBe(String(1500 - tunnelOverhead(tunnel)))
+      },
     )
   })
 

@@ -59,8 +59,8 @@ export class TestHost {
   /** Tells `ip` on the host one or several commands. */
   ip(...commands: string[]): string { return ip(commands, '-n', this.name) }
 
-  /** Has the host forget whom it has met. */
-  forget(): void { for (const family of ['-4', '-6']) ip(['neigh flush all'], family, '-n', this.name) }
+  /** Has the host forget whom it has met, and what it was told of paths. */
+  forget(): void { for (const family of ['-4', '-6']) ip(['neigh flush all', 'route flush cache'], family, '-n', this.name) }
 
   /** Sets sysctls on the host. */
   async sysctl(...settings: string[]): Promise<void> { await this.call('run', ['sysctl', '-qw', ...settings]) }
