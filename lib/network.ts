@@ -56,15 +56,11 @@ export async function readNetwork({ fouPorts, links, addresses, routes, neighbou
   }
 }
 
-/** The links that steps remove, if only to make them anew: what stands on them goes with them. */
-const removed = (steps: readonly Step[]): string[] =>
-  steps.flatMap(({ object, action, line }) => object === 'link' && action === 'remove' ? /^ip link del (\S+)$/.exec(line)?.[1] ?? [] : [])
-
 /** The steps from what is to what is wanted: ports and links, addresses, sysctls, routes, neighbours. Pure. */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
-  const gone = removed(ofLinks)
+  const gone = ofLinks.flatMap(({ removes }) => removes ?? [])
   const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${gone.map(name => name.replaceAll('.', '/')).join('|')})\\.`)
   return [
     ...fouSteps(fouPorts, actual.fouPorts),

@@ -19,6 +19,8 @@ export interface Step {
   readonly line: string
   /** Why it is needed, where that does not show. */
   readonly why?: string
+  /** The link that goes, if only to be made anew: what stands on it goes with it. */
+  readonly removes?: string
   /** Makes the change. */
   run(host: Host, options?: CallOptions): Promise<void>
   /** Takes it back. */

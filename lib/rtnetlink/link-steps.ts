@@ -36,7 +36,7 @@ const adding = (link: Link): Step => ({
 })
 
 const removing = (link: Link, peer: Link | undefined, why?: string): Step => ({
-  action: 'remove', object: 'link', line: `ip link del ${link.name}`, ...why !== undefined && { why },
+  action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, ...why !== undefined && { why },
   run: (host, options) => removeLink(host.route, link.name, options),
   async undo(host, options) {
     const whole = peer ? { ...link, parameters: { peer } } : link
