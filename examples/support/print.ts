@@ -1,8 +1,6 @@
 /** What a person sees. */
 
-import type { Plan, RealServer } from 'ipvs-nl'
-
-type Findings = Awaited<ReturnType<typeof RealServer.diagnose>>
+import type { Finding, Plan } from 'ipvs-nl'
 
 /** A title, and what is below it. */
 export function print(title: string, text = ''): void {
@@ -25,7 +23,7 @@ export async function apply(plan: Plan): Promise<void> {
 }
 
 /** Prints what is wrong with a host, and what would mend it. */
-export function report(findings: Findings): void {
+export function report(findings: readonly Finding[]): void {
   for (const { problem, found, consequence, advice, plan } of findings) {
     console.log(`${problem}: ${found}; ${consequence}`)
     console.log(plan.empty ? `  ${advice}` : `${plan}`.replace(/^/gm, '  '))
