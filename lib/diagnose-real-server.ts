@@ -9,7 +9,7 @@ import { FouPorts, fouSteps, type FouPortState } from './fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from './ipvs-sysctls.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from './network.js'
 import type { Step } from './plan.js'
-import { realServerNetwork, vipsOf, type RealServerPreparation } from './real-server-network.js'
+import { occupied, realServerNetwork, vipsOf, type RealServerPreparation } from './real-server-network.js'
 import { addressRemovals } from './rtnetlink/addresses.js'
 import type { LinkSpec, LinkState } from './rtnetlink/link-spec.js'
 import { sysctl, sysctlName } from './sysctl.js'
@@ -154,9 +154,11 @@ function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | u
     const there = network.addresses.find(address => bare(address) === vip && address.link === spec.link)
     if (there && !there.dadfailed && !there.tentative) return [] // even where its link is down: IPv4 does not mind, and of IPv6 it goes with the link
     const carriers = wanted.links!.filter(({ kind, name }) => kind === 'dummy' && name === spec.link)
-    const steps = networkSteps({ links: carriers, addresses: [spec] }, network)
+    const taken = occupied({ links: carriers }, network.links) !== undefined
+    const steps = taken ? [] : networkSteps({ links: carriers, addresses: [spec] }, network)
     const found = there ? `another host of its network has ${vip} too, so that the kernel does not use it` : `${spec.link} does not have the VIP ${vip}`
-    return [finding('vip-missing', found, 'this host drops packets to the VIP, or passes them on', steps)]
+    return [finding('vip-missing', found, 'this host drops packets to the VIP, or passes them on', steps,
+      `${spec.link} is no dummy link; say lo, or another name, for the carrier`)]
   })
 }
 

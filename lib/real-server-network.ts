@@ -2,7 +2,7 @@
 
 import { familyOf, type Family } from './address.js'
 import type { NetworkSpec } from './network.js'
-import type { LinkSpec } from './rtnetlink/link-spec.js'
+import type { LinkSpec, LinkState } from './rtnetlink/link-spec.js'
 import type { SysctlSetting } from './sysctl.js'
 import { address, integer, interfaceName, oneOf } from './fields.js'
 
@@ -113,6 +113,10 @@ const vipOn = (vip: string, link: string): { address: string; link: string; noda
   familyOf(vip) === 'inet' ? { address: `${vip}/32`, link } : { address: `${vip}/128`, link, nodad: true }
 
 const dummies = (carrier: string): LinkSpec[] => carrier === 'lo' ? [] : [{ kind: 'dummy', name: carrier }]
+
+/** Where the carrier is there and is no dummy: it is somebody's, and not to be made anew. */
+export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState[]): string | undefined =>
+  links.find(({ kind, name }) => kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
 
 /** The VIPs of a preparation, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerPreparation): string[] {

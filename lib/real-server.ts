@@ -3,9 +3,9 @@
 import type { CallOptions } from '../generic-netlink/index.js'
 import type { Finding } from './diagnose.js'
 import { readRealServer, realServerFindings } from './diagnose-real-server.js'
-import { planNetwork } from './network.js'
-import type { Plan } from './plan.js'
-import { realServerNetwork, type RealServerPreparation } from './real-server-network.js'
+import { networkSteps, readNetwork } from './network.js'
+import { Plan } from './plan.js'
+import { occupied, realServerNetwork, type RealServerPreparation } from './real-server-network.js'
 
 /** The other side: a host that answers for a VIP. */
 export const RealServer = {
@@ -26,7 +26,11 @@ export const RealServer = {
    * ```
    */
   async plan(spec: RealServerPreparation, options?: CallOptions): Promise<Plan> {
-    return await planNetwork(realServerNetwork(spec), options)
+    const wanted = realServerNetwork(spec)
+    const actual = await readNetwork(wanted, options)
+    const carrier = occupied(wanted, actual.links)
+    if (carrier !== undefined) throw new RangeError(`carrier: ${carrier} is there and is no dummy link; say lo, or another name`)
+    return new Plan(networkSteps(wanted, actual))
   },
 
   /**

@@ -115,6 +115,16 @@ describe('route', () => {
   })
 })
 
+it('leaves a carrier alone that is somebody else\'s', async () => {
+  const server = hosts.host('server')
+  server.ip('link add vips type bridge')
+  try {
+    await expect(server.call('prepare', { vip: VIP.inet, route: { interface: 'eth0', carrier: 'vips' } })).rejects.toThrow('carrier: vips is there and is no dummy link')
+  } finally {
+    server.ip('link del vips')
+  }
+})
+
 describe('masq', () => {
   it.each(families)('%s, from port 80 to 8080', async family => {
     await serve(

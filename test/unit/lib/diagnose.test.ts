@@ -100,6 +100,15 @@ describe('a real server', () => {
     expect(found!.found).toContain('other')
   })
 
+  it('a VPN\'s link of the tunnel\'s name, and a bridge of the carrier\'s, are left alone', () => {
+    const vpn = { ...plainLink('tun0'), kind: 'tun' } as LinkState
+    const bridge = link({ kind: 'bridge', name: 'br0' })
+    const network = { ...nothing, links: [...nothing.links, vpn, bridge], sysctls: conf({ ...quiet, 'eth0.arp_ignore': 1 }) }
+    expect(find(network)).toEqual(['tunnel-mode\n  (remove what is in its way, or name another link)'])
+    expect(find(network, { vip: VIP, route: { interface: 'eth0', carrier: 'br0' } }))
+      .toEqual(['vip-missing\n  (br0 is no dummy link; say lo, or another name, for the carrier)'])
+  })
+
   it('its own MTU is none of a tunnel\'s problems', () => {
     expect(find(working, { vip: VIP, tunnel: { ...tunnel, mtu: 1400 } })).toEqual([])
   })
