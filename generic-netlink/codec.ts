@@ -136,15 +136,18 @@ export const be32 = number(4, { littleEndian: false })
 const LOW = HOST ? 0 : 4
 const HIGH = 4 - LOW
 
+/** Most counters and rates are small, and a BigInt is an object. */
+const SMALL = Array.from({ length: 256 }, (_, n) => BigInt(n))
+
 /** A 64-bit counter. */
 export const u64: Fixed<bigint> = {
   size: 8,
   read({ view }, at, length) {
     if (length !== 8) throw new DecodeError(`expected 8 bytes, got ${length}`)
-    // Most counters are small, and a BigInt made of 64 bits costs several times what these do.
+    // A BigInt made of 64 bits costs several times what one of 32 does.
     if (view.getUint32(at + HIGH, HOST) !== 0) return view.getBigUint64(at, HOST)
     const low = view.getUint32(at + LOW, HOST)
-    return low === 0 ? 0n : BigInt(low)
+    return SMALL[low] ?? BigInt(low)
   },
   write(to, value) {
     if (typeof value !== 'bigint' || value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new EncodeError(`${show(value)} is not a bigint of 64 bits`)
