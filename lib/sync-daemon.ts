@@ -1,7 +1,7 @@
 /** Connection synchronisation: one director tells another of its connections, so that the other can take over. */
 
 import type { DaemonAttributes } from '../generic-netlink/index.js'
-import { familyOf } from './address.js'
+import { familyOf, isMulticast } from './address.js'
 import { address, integer, interfaceName, oneOf } from './fields.js'
 
 /** A synchronisation daemon to start. */
@@ -28,7 +28,7 @@ export interface SyncDaemonState extends Required<SyncDaemonSpec> {}
 /** @throws TypeError, RangeError naming the field */
 export function daemonAttributes({ state, interface: name, syncId = 0, maxLength, group, port, ttl }: SyncDaemonSpec): DaemonAttributes {
   const multicast = group === undefined ? undefined : address('group', group)
-  if (multicast !== undefined && !/^(22[4-9]|23\d)\.|^ff..:/.test(multicast)) throw new RangeError(`group: ${multicast} is not a multicast address`)
+  if (multicast !== undefined && !isMulticast(multicast)) throw new RangeError(`group: ${multicast} is not a multicast address`)
   return {
     state: oneOf('state', state, ['master', 'backup']),
     mcastIfn: interfaceName('interface', name),

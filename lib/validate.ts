@@ -9,7 +9,7 @@
 
 import { parseIPv4 } from '../generic-netlink/index.js'
 import { address, integer, interfaceName, list, oneOf, record, show, wrong } from './fields.js'
-import { familyOf, type Family } from './address.js'
+import { familyOf, isMulticast, type Family } from './address.js'
 import {
   schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
   type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
@@ -40,16 +40,15 @@ function moduleName(path: string, value: unknown, longest: number): string {
 function unusable(text: string): string | undefined {
   if (familyOf(text) === 'inet') {
     const n = parseIPv4(text)
-    const first = n >>> 24
     return n === 0 ? 'the unspecified address'
       : n === 0xffffffff ? 'the broadcast address'
-        : first >= 224 && first <= 239 ? 'a multicast address'
-          : first === 127 ? 'a loopback address'
+        : isMulticast(text) ? 'a multicast address'
+          : n >>> 24 === 127 ? 'a loopback address'
             : undefined
   }
   return text === '::' ? 'the unspecified address'
     : text === '::1' ? 'the loopback address'
-      : /^ff..:/.test(text) ? 'a multicast address'
+      : isMulticast(text) ? 'a multicast address'
         : text.startsWith('::ffff:') ? 'an IPv4 address in IPv6 form, which the kernel refuses'
           : undefined
 }

@@ -94,8 +94,6 @@ export const bit = (name: string, words: (value: unknown) => string): Field<{ fl
 export const UNSPECIFIED = new Set(['0.0.0.0', '::'])
 /** Families as people call them. */
 export const NAMES = { inet: 'IPv4', inet6: 'IPv6' } as const
-/** Whether an address is of a group. */
-export const isMulticast = (text: string): boolean => /^(22[4-9]|23\d)\.|^ff..:/.test(text)
 
 /** An end of a tunnel of one family; the unspecified address is none. */
 export const end = <K extends string>(key: K, family: Family): Field<With<K, string>> => ({

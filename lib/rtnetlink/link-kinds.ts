@@ -2,10 +2,10 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Infer } from '../../generic-netlink/index.js'
-import { familyOf, type Family } from '../address.js'
+import { familyOf, isMulticast, type Family } from '../address.js'
 import { address as anyAddress, integer, interfaceName, oneOf } from '../fields.js'
 import {
-  bit, byte, checkMtu, device, encapsulation, end, hex, isMulticast, macAddress, mode, NAMES, no, number, only, orInner, plain, present, record, time, tos,
+  bit, byte, checkMtu, device, encapsulation, end, hex, macAddress, mode, NAMES, no, number, only, orInner, plain, present, record, time, tos,
   UNSPECIFIED, type Field, type IndexOf, type Parameters, type Surroundings,
 } from './link-fields.js'
 import type { LinkKind } from './link-spec.js'

@@ -1,7 +1,7 @@
 /** Prefixes: an address, and how many of its first bits name its network. */
 
 import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
-import type { Family } from '../address.js'
+import { isMulticast, type Family } from '../address.js'
 import { address, integer } from '../fields.js'
 
 /** `192.0.2.1/24`, taken apart. */
@@ -36,7 +36,7 @@ export function networkOf({ family, address, length }: Prefix): string {
 export function notUnicast(text: string): string | undefined {
   if (text === '0.0.0.0' || text === '::') return 'the unspecified address'
   if (text === '255.255.255.255') return 'the broadcast address'
-  return /^(22[4-9]|23\d)\.|^ff..:/.test(text) ? 'a multicast address' : undefined
+  return isMulticast(text) ? 'a multicast address' : undefined
 }
 
 /** An address that a host can have. @throws RangeError naming the path */
