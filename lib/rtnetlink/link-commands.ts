@@ -1,10 +1,10 @@
 /** Links in their normal form, from specs and from the kernel; and what is asked of the kernel for them. */
 
 import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
-import { interfaceName } from '../fields.js'
+import { interfaceName, record } from '../fields.js'
 import type { Entry, RouteClient, RouteCommand } from './client.js'
 import { explained, refusal } from './explain.js'
-import { boolean, checkMtu, macAddress, record, type IndexOf, type Parameters } from './link-fields.js'
+import { boolean, checkMtu, macAddress, type IndexOf, type Parameters } from './link-fields.js'
 import { FALLBACKS, isKind, kinds, normalizeParameters, readParameters, verifyParameters, writeParameters } from './link-kinds.js'
 import type { LinkKind, LinkSpec, LinkState } from './link-spec.js'
 import { indexOf } from './links-by-name.js'
@@ -100,7 +100,7 @@ export function normalizeSettings(path: string, given: Record<string, unknown>, 
 /** The kind that a spec names, and that it has no fields of others. @throws TypeError */
 export function checkKind(path: string, given: Record<string, unknown>, kind: unknown): LinkKind {
   if (!isKind(kind)) throw new TypeError(`${path}kind: ${JSON.stringify(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
-  record(path === '' ? 'link' : path.slice(0, -1), given, ['name', 'kind', ...SETTINGS, ...Object.keys(kinds[kind].fields), ...STATE_FIELDS])
+  record(path === '' ? 'link' : path.slice(0, -1), given, new Set(['name', 'kind', ...SETTINGS, ...Object.keys(kinds[kind].fields), ...STATE_FIELDS]))
   return kind
 }
 

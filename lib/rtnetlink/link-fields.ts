@@ -1,7 +1,7 @@
 /** Parameters of links, one by one: how each is checked, how it stands on the wire, and its words in `ip link`. */
 
 import { familyOf, type Family } from '../address.js'
-import { address as anyAddress, integer, interfaceName, oneOf } from '../fields.js'
+import { address as anyAddress, integer, interfaceName, oneOf, record } from '../fields.js'
 import type { Encapsulation } from './link-spec.js'
 import type { LinkAttributes } from './tables.js'
 
@@ -137,7 +137,7 @@ export const tos: Field<{ tos?: number }> = {
   words: value => `tos ${value === 'inherit' ? value : hex(value as number)}`,
 }
 
-const ENCAPSULATION = ['type', 'sport', 'dport', 'csum', 'csum6', 'remcsum'] satisfies (keyof Encapsulation)[]
+const ENCAPSULATION = new Set<string>(['type', 'sport', 'dport', 'csum', 'csum6', 'remcsum'] satisfies (keyof Encapsulation)[])
 interface EncapsulationWire { encapType?: unknown; encapFlags?: object; encapSport?: number; encapDport?: number }
 export const encapsulation: Field<EncapsulationWire> = {
   otherwise: undefined,
@@ -168,14 +168,6 @@ export const encapsulation: Field<EncapsulationWire> = {
       ...Object.entries(flags).map(([name, on]) => `${on ? '' : 'no'}encap-${name}`),
     ].join(' ')
   },
-}
-
-/** An object with some of these fields. @throws TypeError naming the path */
-export function record(path: string, value: unknown, fields: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${JSON.stringify(value)} is not an object`)
-  const stranger = Object.keys(value).find(key => !fields.includes(key))
-  if (stranger !== undefined) throw new TypeError(`${path}: there is no field ${JSON.stringify(stranger)}; there are ${fields.join(', ')}`)
-  return value as Record<string, unknown>
 }
 
 // ── of tunnels through IPv6 ──
