@@ -9,6 +9,8 @@
 
 export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/index.js'
 export { Director, type DirectorInfo, type DirectorOptions, type Timeouts } from './director.js'
+export { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
+export type { ConnectionEnd, ConnectionOrigin, ConnectionState, ConnectionStateName } from './connection-rows.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
 export { endpoint } from './address.js'
 export { serviceName } from './model.js'

@@ -56,6 +56,11 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/diff.ts',                         ''],
   ['lib/sync-daemon.ts',                  ''],
 
+  // What the kernel says beside netlink.
+  ['lib/proc-net.ts',                     'node:fs/promises'],
+  ['lib/connection-rows.ts',              ''],
+  ['lib/connections.ts',                  ''],
+
   // Plans, and what they change.
   ['lib/host.ts',                         ''],
   ['lib/plan.ts',                         'debug'],
