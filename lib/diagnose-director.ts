@@ -3,12 +3,11 @@
 import { NetlinkError, type CallOptions } from '../generic-netlink/index.js'
 import { familyOf } from './address.js'
 import { bare, ELSEWHERE, finding, held, linkSetting, otherLinks, readHost, settingUp, type Finding } from './diagnose.js'
-import { additionsAndChanges, type Change } from './diff.js'
+import { differences, type Change } from './diff.js'
 import { directorNetwork } from './director-network.js'
 import { ipvsSteps } from './ipvs-steps.js'
 import { serviceFamily, serviceName, type RealServerSettings, type Service, type ServiceState, type VirtualServiceSpec } from './model.js'
 import { networkSteps, type NetworkState } from './network.js'
-import type { Step } from './plan.js'
 import { tunnelOverhead, type RealServerTunnel } from './real-server-network.js'
 import { routeSteps, Routes } from './rtnetlink/routes.js'
 import type { RouteState } from './rtnetlink/route-spec.js'
@@ -50,7 +49,7 @@ export function directorFindings(spec: VirtualServiceSpec, services: readonly Se
     return [finding('wrong-namespace', `there is no link ${link} in this network namespace; its links are ${otherLinks(network.links)}`,
       'the VIP cannot live here, and clients do not come here', [], `${ELSEWHERE}, or name the link on which clients come`)]
   }
-  const changes = additionsAndChanges(services, states)
+  const changes = differences(services, states)
   if (changes.length > 0 && services.some(needsIPv4) && !network.addresses.some(({ family }) => family === 'inet')) {
     return [finding('no-local-address', 'no link of this network namespace has an IPv4 address, not even lo',
       'the kernel refuses every IPv4 real server (EINVAL), so that there is no service',
@@ -124,7 +123,7 @@ function source(spec: VirtualServiceSpec, service: Service, server: RealServerSe
   const { vip } = service
   if (vip === undefined || way.source !== vip) return []
   const steps = networkSteps({ addresses: directorNetwork(spec, []).addresses ?? [] }, network)
-  const again = ipvsSteps([{ service, server, before: server }]).map(step => ({ ...step, why: 'IPVS keeps the source that it found first until then' }))
+  const again = ipvsSteps([{ action: 'change', service, server, before: server }], 'IPVS keeps the source that it found first until then')
   return [finding('vip-as-source', `the director's packets to ${server.address} have the VIP ${vip} as their source`,
     'the real server has the VIP itself, and drops what seems to come from its own address', steps.length > 0 ? [...steps, ...again] : [],
     `give ${way.dev ?? 'the link'} an address of its own besides the VIP, of IPv6 make the VIP's preferred lifetime 0, and set the real server again`)]
@@ -148,13 +147,6 @@ function narrow(service: Service, { address }: RealServerSettings, tunnel: Tunne
 
 // ── IPVS ──
 
-/** Removes a real server that nobody should have made. */
-const removing = (service: Service, server: RealServerSettings): Step[] => ipvsSteps([{ service, server }]).map(step => ({
-  action: 'remove', object: 'real server', line: step.line.replace(/-a (.* -r \S+) .*$/, '-d $1'),
-  run: (host, options) => step.undo(host, options),
-  undo: (host, options) => step.run(host, options),
-}))
-
 function kernelDiffers(changes: readonly Change[], states: readonly ServiceState[]): Finding[] {
   const findings: Finding[] = []
   const mended = new Set<Change>()
@@ -166,7 +158,7 @@ function kernelDiffers(changes: readonly Change[], states: readonly ServiceState
       own.forEach(change => mended.add(change))
       findings.push(finding('port-mismatch', `${serviceName(state)} has ${server.address} with port ${server.port}, and forwards to it unchanged`,
         `packets arrive at port ${state.port} of the VIP, whatever this says: who listens at ${server.port} alone refuses them`,
-        [...removing(state, server), ...ipvsSteps(own)]))
+        ipvsSteps([{ action: 'remove', service: state, server, before: server }, ...own])))
     }
   }
   const left = changes.filter(change => !mended.has(change))

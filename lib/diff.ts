@@ -1,67 +1,116 @@
-/** What must be sent for the kernel to hold what is wanted. Pure. */
+/** What is wanted against what the kernel has. Pure, and linear. */
 
-import type { Command, ipvs } from '../generic-netlink/index.js'
-import {
-  serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceKey, type ServiceSettings, type ServiceState,
-} from './model.js'
-import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from './wire.js'
-
-/** A command to IPVS, ready to be sent. */
-export type IpvsCommand = Command<typeof ipvs.commands>
+import { serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings } from './model.js'
 
 /** One difference between what is wanted and what is. */
 export interface Change {
+  readonly action: 'add' | 'change' | 'remove'
+  /** The service that it is about, or whose real server: as wanted; as it is, where it is removed. */
   readonly service: Service
   /** The real server that it is about; absent where it is about the service itself. */
   readonly server?: RealServerSettings
   /** What the kernel has; absent where it has none. */
-  readonly before?: (ServiceKey & ServiceSettings) | RealServerSettings
+  readonly before?: Service | RealServerSettings
+}
+
+/** What may be removed. */
+export interface Pruning {
+  /** Real servers that the kernel has in a wanted service and that nobody wants. @defaultValue false */
+  readonly prune?: boolean
+  /** Services that the kernel has and nobody wants, with their real servers, where `prune` is set. @defaultValue none */
+  readonly owned?: (service: Service) => boolean
 }
 
 /**
- * What `wanted` names and `actual` has not, or has otherwise; services before their real servers. Nothing is removed: what
- * `wanted` does not name stays.
+ * What must change, in an order in which no client is refused that was served before: services before their real
+ * servers, what adds capacity before what takes it away, and real servers before services.
  */
-export function additionsAndChanges(wanted: readonly Service[], actual: readonly ServiceState[]): Change[] {
+export function differences(wanted: readonly Service[], actual: readonly Service[], { prune = false, owned = () => false }: Pruning = {}): Change[] {
   const present = new Map(actual.map(state => [serviceName(state), state]))
   const changes: Change[] = []
+  const removals: Change[] = []
   for (const service of wanted) {
-    const state = present.get(serviceName(service))
-    if (!state) changes.push({ service })
-    else if (!sameSettings(service, state)) changes.push({ service, before: state })
-    const servers = new Map(state?.realServers.map(server => [serverKey(server), server]))
-    for (const server of service.realServers) {
-      const there = servers.get(serverKey(server))
-      if (!there) changes.push({ service, server })
-      else if (!sameRealServer(server, there)) changes.push({ service, server, before: there })
+    const name = serviceName(service)
+    const state = present.get(name)
+    present.delete(name)
+    if (!state) {
+      changes.push({ action: 'add', service })
+      for (const server of service.realServers) changes.push({ action: 'add', service, server })
+      continue
     }
+    if (!sameSettings(service, state)) changes.push({ action: 'change', service, before: state })
+    const servers = new Servers(state.realServers)
+    const weaker: Change[] = []
+    for (const server of service.realServers) {
+      const before = servers.take(server)
+      if (!before) changes.push({ action: 'add', service, server })
+      else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
+    }
+    for (const change of weaker) changes.push(change)
+    if (prune) for (const server of servers.rest()) removals.push({ action: 'remove', service, server, before: server })
   }
+  if (prune) for (const state of present.values()) if (owned(state)) removals.push({ action: 'remove', service: state, before: state })
+  for (const removal of removals) changes.push(removal)
   return changes
 }
 
-/** What makes a change. */
-export function commandOf({ service, server, before }: Change): IpvsCommand {
-  if (!server) return [before ? 'setService' : 'newService', { service: serviceAttributes(service) }]
-  return [before ? 'setDest' : 'newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]
+/** The changes that take one back, in order. */
+export function inverse(change: Change): Change[] {
+  const { action, service, server, before } = change
+  const now = server ?? service
+  switch (action) {
+    case 'add': return [{ action: 'remove', service, ...server && { server }, before: now }]
+    case 'remove': return server
+      ? [{ action: 'add', service, server }]
+      : [{ action: 'add', service }, ...service.realServers.map((server): Change => ({ action: 'add', service, server }))]
+    case 'change': return server
+      ? [{ action: 'change', service, server: before as RealServerSettings, before: now }]
+      : [{ action: 'change', service: { ...before as Service, realServers: service.realServers }, before: service }]
+  }
 }
 
-/** What takes it back. */
-export function inverseOf({ service, server, before }: Change): IpvsCommand {
-  if (!server) return before ? ['setService', { service: serviceAttributes(before as Service) }] : ['delService', { service: keyAttributes(service) }]
-  const key = keyAttributes(service)
-  return before
-    ? ['setDest', { service: key, dest: destinationAttributes(before as RealServerSettings) }]
-    : ['delDest', { service: key, dest: destinationKey(server) }]
+/**
+ * The real servers of a service, looked up by address and port. Mostly the kernel has them as they are wanted, in the reverse
+ * order of their coming: so each is first looked for where it should then be.
+ */
+class Servers {
+  readonly #list: readonly RealServerSettings[]
+  readonly #taken: boolean[]
+  #next: number
+  #index: Map<string, number> | undefined
+
+  constructor(list: readonly RealServerSettings[]) {
+    this.#list = list
+    this.#taken = new Array<boolean>(list.length).fill(false)
+    this.#next = list.length - 1
+  }
+
+  take(server: RealServerSettings): RealServerSettings | undefined {
+    let at = this.#next
+    const guess = this.#list[at]
+    if (guess?.address !== server.address || guess.port !== server.port) {
+      this.#index ??= new Map(this.#list.map((each, i) => [keyOf(each), i]))
+      const found = this.#index.get(keyOf(server))
+      if (found === undefined) return undefined
+      at = found
+    }
+    this.#next = at - 1
+    this.#taken[at] = true
+    return this.#list[at]
+  }
+
+  /** Those that nobody took. */
+  rest(): RealServerSettings[] { return this.#list.filter((_, i) => !this.#taken[i]) }
 }
 
-const serverKey = ({ address, port }: RealServerSettings): string => `${address} ${port}`
+const keyOf = ({ address, port }: RealServerSettings): string => `${address} ${port}`
 
 function sameSettings(a: ServiceSettings, b: ServiceSettings): boolean {
   const { persistence: p } = a
   const { persistence: q } = b
   return a.scheduler === b.scheduler && a.onePacket === b.onePacket && a.netmask === b.netmask && a.engine === b.engine
     && p?.timeout === q?.timeout && p?.netmask === q?.netmask && p?.engine === q?.engine
-    && a.schedulerFlags.join() === b.schedulerFlags.join()
+    && a.schedulerFlags.length === b.schedulerFlags.length && a.schedulerFlags.every((flag, i) => flag === b.schedulerFlags[i])
 }
 
 function sameRealServer(a: RealServerSettings, b: RealServerSettings): boolean {

@@ -1,32 +1,17 @@
 /** The IPVS table of this host. */
 
-import {
-  Connection, FamilyClient, ipvs, NETLINK_GENERIC, NetlinkError,
-  type Attributes, type CallOptions, type CommandAttributes, type ConnectionOptions, type Reply,
-} from '../generic-netlink/index.js'
-import type { IpvsCommand } from './diff.js'
-import { explained } from './explain.js'
-import {
-  serviceName, type RealServerId, type RealServerSpec, type RealServerState, type ServiceId, type ServiceKey, type ServiceSpec, type ServiceState,
-  type VirtualServiceSpec,
-} from './model.js'
+import type { CallOptions, ConnectionOptions } from '../generic-netlink/index.js'
+import { IpvsClient, throwFirst, type IpvsCommand } from './ipvs-client.js'
+import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState, VirtualServiceSpec } from './model.js'
+import type { Plan } from './plan.js'
 import { formatRules } from './rules-format.js'
 import { daemonAttributes, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
-import { integer, oneOf } from './fields.js'
-import { LONGEST_TIMEOUT, normalize, normalizeRealServer, normalizeService, realServerId, serviceKeys } from './validate.js'
-import { destinationAttributes, destinationKey, keyAttributes, readRealServer, readService, serviceAttributes } from './wire.js'
-
-type Commands = typeof ipvs.commands
-
-/** How long the kernel keeps a connection that nothing is heard of, in seconds. */
-export interface Timeouts {
-  /** Of an established TCP connection. */
-  tcp: number
-  /** Of a TCP connection after a FIN. */
-  tcpFin: number
-  /** After a UDP datagram. */
-  udp: number
-}
+import { oneOf } from './fields.js'
+import { readFromTable, readTable } from './table.js'
+import { planTable, type DirectorSpec, type PlanOptions } from './table-plan.js'
+import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
+import { normalize, normalizeRealServer, normalizeService, realServerId, serviceKeys } from './validate.js'
+import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from './wire.js'
 
 /** What the kernel says of its IPVS. */
 export interface DirectorInfo {
@@ -38,9 +23,6 @@ export interface DirectorInfo {
 
 /** Options of {@link Director.open}. */
 export interface DirectorOptions extends CallOptions, ConnectionOptions {}
-
-/** Real servers are asked for this many services at a time: enough to keep the kernel busy, few enough to hold. */
-const WINDOW = 64
 
 /**
  * The IPVS table of this host's network namespace.
@@ -58,28 +40,19 @@ const WINDOW = 64
  * ```
  */
 export class Director implements AsyncDisposable {
-  readonly #connection: Connection
-  readonly #client: FamilyClient<Commands>
+  /** @internal */
+  readonly ipvs: IpvsClient
 
-  private constructor(connection: Connection, client: FamilyClient<Commands>) {
-    this.#connection = connection
-    this.#client = client
-  }
+  private constructor(ipvs: IpvsClient) { this.ipvs = ipvs }
 
   /** Opens the table. The kernel loads its module ip_vs if it must. Rejects with `ENOENT` where there is none. */
-  static async open({ signal, ...options }: DirectorOptions = {}): Promise<Director> {
-    const connection = new Connection(NETLINK_GENERIC, options)
-    try {
-      return new Director(connection, await FamilyClient.find(connection, ipvs, { signal }))
-    } catch (error) {
-      connection.close()
-      throw explained(error, 'getFamily', {})
-    }
+  static async open(options?: DirectorOptions): Promise<Director> {
+    return new Director(await IpvsClient.open(options))
   }
 
   /** The kernel's version of IPVS and the size of its connection table. */
   async info(options?: CallOptions): Promise<DirectorInfo> {
-    const { version = 0, connTabSize = 0 } = await this.#call('getInfo', {}, options)
+    const { version = 0, connTabSize = 0 } = await this.ipvs.call('getInfo', {}, options)
     return { version: [version >> 16, version >> 8 & 255, version & 255].join('.'), connectionTableSize: connTabSize }
   }
 
@@ -93,29 +66,34 @@ export class Director implements AsyncDisposable {
   }
 
   /** All services with their real servers and counters, one after the other, without holding them all. */
-  async* services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
-    const all = unique(await this.#dump('getService', {}, ({ service = {} }) => readService(service), options), serviceName)
-    for (let i = 0; i < all.length; i += WINDOW) {
-      yield* await Promise.all(all.slice(i, i + WINDOW).map(async service => ({ ...service, realServers: await this.#realServers(service, options) })))
-    }
-  }
+  services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> { return readTable(this.ipvs, options) }
 
   /** The services that an id stands for, as far as they exist. */
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
-    const found = await Promise.all(serviceKeys(id).map(async key => {
-      try {
-        const { service = {} } = await this.#call('getService', { service: keyAttributes(key) }, options)
-        return [{ ...readService(service), realServers: await this.#realServers(key, options) }]
-      } catch (error) {
-        if (error instanceof NetlinkError && error.code === 'ESRCH') return []
-        throw error
-      }
-    }))
-    return found.flat()
+    const found = await Promise.all(serviceKeys(id).map(key => readFromTable(this.ipvs, key, options)))
+    return found.filter(state => state !== undefined)
   }
 
-  async #realServers(service: ServiceKey, options?: CallOptions): Promise<RealServerState[]> {
-    return uniqueServers(await this.#dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => readRealServer(dest), options))
+  // ── plans ──
+
+  /**
+   * What must change for the kernel to have these services, or all of a {@link DirectorSpec}; empty where it has.
+   *
+   * What the specs do not name stays, real servers of their services included; `prune` and `owner` say what else goes.
+   * Connections live on: what can be changed is changed and never made anew, capacity is added before any is taken away.
+   *
+   * @example
+   * ```ts
+   * import { Director, parseRules } from 'ipvs-nl'
+   *
+   * await using director = await Director.open()
+   * const plan = await director.plan(parseRules('-A -t 192.0.2.1:80 -s rr'), { prune: true, owner: '192.0.2.0/24' })
+   * console.log(`${plan}`, plan.counts)
+   * await plan.apply({ progress: ({ done, total }) => console.log(`${done} of ${total}`) })
+   * ```
+   */
+  async plan(wanted: readonly VirtualServiceSpec[] | DirectorSpec, options?: PlanOptions): Promise<Plan> {
+    return await planTable(this.ipvs, wanted, options)
   }
 
   // ── services ──
@@ -123,17 +101,17 @@ export class Director implements AsyncDisposable {
   /** Adds services with their real servers. Rejects with `EEXIST` where one is there; its real servers are left alone then. */
   async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
     const services = normalize(spec)
-    const errors = await this.#attempt(services.map(service => ['newService', { service: serviceAttributes(service) }]), options)
-    const added = services.filter((_, i) => errors[i] === undefined)
-    const servers = added.flatMap(service => service.realServers.map((server): IpvsCommand => [
-      'newDest', { service: keyAttributes(service), dest: destinationAttributes(server) },
-    ]))
-    throwFirst([...errors, ...await this.#attempt(servers, options)])
+    const { ipvs } = this
+    await ipvs.turns.beside(async () => {
+      const errors = await ipvs.attempt(services.map(service => ['newService', { service: serviceAttributes(ipvs.drains.settings(service)) }]), options)
+      const servers = services.filter((_, i) => errors[i] === undefined).flatMap(service => service.realServers.map(server => ({ service, server })))
+      throwFirst([...errors, ...await ipvs.attempt(servers.map(({ service, server }) => this.#server('newDest', service, server)), options)])
+    })
   }
 
   /** Changes services to what the spec says; what it leaves out gets its default. Connections, counters and real servers stay. */
   async changeService(spec: ServiceSpec, options?: CallOptions): Promise<void> {
-    await this.run(normalizeService(spec).map(service => ['setService', { service: serviceAttributes(service) }]), options)
+    await this.run(normalizeService(spec).map(service => ['setService', { service: serviceAttributes(this.ipvs.drains.settings(service)) }]), options)
   }
 
   /** Removes services with their real servers. Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`. */
@@ -143,14 +121,17 @@ export class Director implements AsyncDisposable {
 
   // ── real servers ──
 
-  /** Adds a real server, of weight 1 and by `route` where it does not say otherwise. */
+  /** Adds a real server, of weight 1 and by `route` where it does not say otherwise. One that is being drained is so no longer. */
   async addRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
-    await this.#changeServer('newDest', id, server, options)
+    await this.run(this.#places(id, server).map(({ service, server }) => {
+      this.ipvs.drains.delete(service, server)
+      return this.#server('newDest', service, server)
+    }), options)
   }
 
-  /** Changes a real server to what the spec says; what it leaves out gets its default. Its connections and counters stay. */
+  /** Changes a real server to what the spec says; what it leaves out gets its default. Its connections and counters stay. Drained, it keeps weight 0. */
   async changeRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
-    await this.#changeServer('setDest', id, server, options)
+    await this.run(this.#places(id, server).map(({ service, server }) => this.#server('setDest', service, server)), options)
   }
 
   /** Removes a real server. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
@@ -161,41 +142,40 @@ export class Director implements AsyncDisposable {
     }), options)
   }
 
-  async #changeServer(
-    command: 'newDest' | 'setDest', id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
-  ): Promise<void> {
-    await this.run(serviceKeys(id).map(key => [
-      command, { service: keyAttributes(key), dest: destinationAttributes(normalizeRealServer('server', server, key)) },
-    ]), options)
+  /** A real server in each of the services that an id stands for. */
+  #places(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
+    return serviceKeys(id).map(service => ({ service, server: normalizeRealServer('server', server, service) }))
+  }
+
+  #server(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
+    return [command, { service: keyAttributes(service), dest: destinationAttributes(this.ipvs.drains.server(service, server) ?? server) }]
   }
 
   // ── the table as a whole ──
 
   /** How long connections are kept, in seconds. */
   async timeouts(options?: CallOptions): Promise<Timeouts> {
-    const { timeoutTcp = 0, timeoutTcpFin = 0, timeoutUdp = 0 } = await this.#call('getConfig', {}, options)
-    return { tcp: timeoutTcp, tcpFin: timeoutTcpFin, udp: timeoutUdp }
+    return readTimeouts(await this.ipvs.call('getConfig', {}, options))
   }
 
   /** Sets timeouts in seconds, 1 to 2678400 (31 days); those left out, or 0, stay. Connections take them at their next packet. */
-  async setTimeouts({ tcp, tcpFin, udp }: Partial<Timeouts>, options?: CallOptions): Promise<void> {
-    const seconds = (name: string, value = 0): number => value === 0 ? 0 : integer(name, value, 1, LONGEST_TIMEOUT)
-    await this.#call('setConfig', { timeoutTcp: seconds('tcp', tcp), timeoutTcpFin: seconds('tcpFin', tcpFin), timeoutUdp: seconds('udp', udp) }, options)
+  async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
+    await this.ipvs.call('setConfig', timeoutAttributes(timeouts), options)
   }
 
   /** The synchronisation daemons that run: none, one, or a master and a backup. */
   async syncDaemons(options?: CallOptions): Promise<SyncDaemonState[]> {
-    return await this.#dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
+    return await this.ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
   }
 
   /** Starts a synchronisation daemon. */
   async startSyncDaemon(spec: SyncDaemonSpec, options?: CallOptions): Promise<void> {
-    await this.#call('newDaemon', { daemon: daemonAttributes(spec) }, options)
+    await this.ipvs.call('newDaemon', { daemon: daemonAttributes(spec) }, options)
   }
 
   /** Stops the master or the backup. */
   async stopSyncDaemon(state: SyncDaemonSpec['state'], options?: CallOptions): Promise<void> {
-    await this.#call('delDaemon', { daemon: { state: oneOf('state', state, ['master', 'backup']) } }, options)
+    await this.ipvs.call('delDaemon', { daemon: { state: oneOf('state', state, ['master', 'backup']) } }, options)
   }
 
   /** Sets the counters of some services and their real servers to zero; without an id, all counters and the totals. */
@@ -205,7 +185,7 @@ export class Director implements AsyncDisposable {
 
   /** Removes all services and real servers of this network namespace. Timeouts and sync daemons stay. */
   async flush(options?: CallOptions): Promise<void> {
-    await this.#call('flush', {}, options)
+    await this.ipvs.call('flush', {}, options)
   }
 
   /** All services as text for `parseRules`; `strict`: as `ipvsadm -S -n` prints them, with what that loses (thresholds, above all). */
@@ -215,70 +195,18 @@ export class Director implements AsyncDisposable {
 
   /** Closes the sockets; the kernel keeps its table. What is pending rejects with `ECANCELED`. */
   close(): Promise<void> {
-    this.#connection.close()
+    this.ipvs.close()
     return Promise.resolve()
   }
 
   /** {@link Director.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }
 
-  // ── asking ──
-
   /**
    * Sends commands together and rejects with the first error; the others are still carried out.
    * @internal
    */
   async run(commands: readonly IpvsCommand[], options?: CallOptions): Promise<void> {
-    throwFirst(await this.#attempt(commands, options))
+    await this.ipvs.turns.beside(() => this.ipvs.run(commands, options))
   }
-
-  /** The error of each command, undefined where it was done. */
-  async #attempt(commands: readonly IpvsCommand[], options?: CallOptions): Promise<unknown[]> {
-    const outcomes = await this.#client.batch(commands, options)
-    return outcomes.map((outcome, i) => outcome.status === 'rejected' ? explained(outcome.reason, commands[i]![0], commands[i]![1]) : undefined)
-  }
-
-  async #call<K extends keyof Commands>(command: K, attributes: Attributes<Commands[K]>, options?: CallOptions): Promise<Reply<Commands[K]>> {
-    try {
-      return await this.#client.call(command, attributes, options)
-    } catch (error) {
-      throw explained(error, command, attributes)
-    }
-  }
-
-  /** Lists, keeping of each answer only what `map` makes of it. */
-  async #dump<T>(
-    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
-  ): Promise<T[]> {
-    try {
-      return await this.#client.dump(command, attributes, { ...options, map })
-    } catch (error) {
-      throw explained(error, command, attributes)
-    }
-  }
-}
-
-/** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
-const unique = <T>(rows: readonly T[], key: (row: T) => string): T[] => [...new Map(rows.map(row => [key(row), row])).values()]
-
-/** So few are compared with one another faster than they are looked up. */
-const FEW = 32
-
-function uniqueServers(servers: RealServerState[]): RealServerState[] {
-  const repeats = servers.length > FEW || servers.some(({ address, port }, i) => {
-    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return true
-    return false
-  })
-  return repeats ? unique(servers, ({ address, port }) => `${address} ${port}`) : servers
-}
-
-/** Throws the first error; it tells of the others. */
-function throwFirst(outcomes: readonly unknown[]): void {
-  const [first, ...more] = outcomes.filter(error => error !== undefined)
-  if (first === undefined) return
-  if (more.length > 0 && first instanceof Error) {
-    first.message += `; ${more.length} more failed, listed in cause`
-    first.cause = new AggregateError(more)
-  }
-  throw first as Error
 }

@@ -8,7 +8,7 @@
 // ── virtual services ──
 
 export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/index.js'
-export { Director, type DirectorInfo, type DirectorOptions, type Timeouts } from './director.js'
+export { Director, type DirectorInfo, type DirectorOptions } from './director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
 export type { ConnectionEnd, ConnectionOrigin, ConnectionState, ConnectionStateName } from './connection-rows.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
@@ -20,15 +20,19 @@ export type {
   RealServerState, Scheduler, SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats,
   Thresholds, Tunnel, VirtualServiceSpec,
 } from './model.js'
-export { formatRules } from './rules-format.js'
+export { addressInC, formatRules, sortServices } from './rules-format.js'
 export { parseRules, RulesError } from './rules-parse.js'
 export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
+export type { Timeouts } from './timeouts.js'
 
 // ── plans, and the other side ──
 
 export type { Finding, Problem } from './diagnose.js'
 export { Host } from './host.js'
-export { Plan, PlanError, type Step, type StepObject } from './plan.js'
+export {
+  BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepFailure, type StepObject, type Together,
+} from './plan.js'
+export type { DirectorSpec, Owner, PlanOptions } from './table-plan.js'
 export { planNetwork, type NetworkSpec } from './network.js'
 export { RealServer } from './real-server.js'
 export { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from './real-server-network.js'

@@ -1,33 +1,59 @@
 /** Differences of IPVS as the steps of a plan. */
 
 import type { CallOptions } from '../generic-netlink/index.js'
-import { commandOf, inverseOf, type Change, type IpvsCommand } from './diff.js'
-import { explained } from './explain.js'
+import { converge } from './converge.js'
+import { inverse, type Change } from './diff.js'
 import type { Host } from './host.js'
-import type { Step } from './plan.js'
-import { realServerArguments, serviceArguments } from './rules-format.js'
+import { serviceName } from './model.js'
+import type { Outcome, Step, Together } from './plan.js'
+import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules-format.js'
 
-/** ipvsadm's commands by ours. */
-const LETTERS = { newService: '-A', setService: '-E', newDest: '-a', setDest: '-e' } as const
+/** A change as a step. There may be many thousands: what is printed of one is made when it is asked for. */
+class IpvsStep implements Step {
+  readonly change: Change
+  readonly together: Together
+  readonly why: string | undefined
 
-async function send(host: Host, [command, attributes]: IpvsCommand, options?: CallOptions): Promise<void> {
-  try {
-    await (await host.ipvs(options)).call(command, attributes, options)
-  } catch (error) {
-    throw explained(error, command, attributes)
+  constructor(change: Change, together: Together, why: string | undefined) {
+    this.change = change
+    this.together = together
+    this.why = why
+  }
+
+  get action(): Change['action'] { return this.change.action }
+  get object(): 'service' | 'real server' { return this.change.server ? 'real server' : 'service' }
+  get line(): string { return lineOf(this.change) }
+
+  run(host: Host, options?: CallOptions): Promise<void> { return this.#alone('run', host, options) }
+  undo(host: Host, options?: CallOptions): Promise<void> { return this.#alone('undo', host, options) }
+
+  async #alone(deed: 'run' | 'undo', host: Host, options?: CallOptions): Promise<void> {
+    const [outcome] = await this.together([this], deed, host, options)
+    if (outcome && 'error' in outcome) throw outcome.error
   }
 }
 
-/** A step for each change; its line is what ipvsadm would be told. */
-export const ipvsSteps = (changes: readonly Change[]): Step[] => changes.map((change): Step => {
-  const { service, server, before } = change
-  const command = commandOf(change)
-  const letter = LETTERS[command[0] as keyof typeof LETTERS]
-  return {
-    action: before ? 'change' : 'add',
-    object: server ? 'real server' : 'service',
-    line: `ipvsadm ${letter} ${server ? realServerArguments(service, server) : serviceArguments(service)}`,
-    run: (host, options) => send(host, command, options),
-    undo: (host, options) => send(host, inverseOf(change), options),
+/** A step for each change; its line is what ipvsadm would be told. Steps that stand together are sent together. */
+export function ipvsSteps(changes: readonly Change[], why?: string): Step[] {
+  const lost = new Set<string>()
+  const together: Together = async (steps, deed, host, options) => {
+    const ipvs = await host.ipvs(options)
+    const own = steps.filter(step => step instanceof IpvsStep)
+    if (deed === 'run') for (const { change: { server, service } } of own) if (!server) lost.delete(serviceName(service)) // it is tried again
+    const wanted = own.map(({ change }) => deed === 'run' ? [change] : inverse(change))
+    const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), lost, options))
+    if (deed === 'run') return made
+    let next = 0
+    return wanted.map(({ length }): Outcome => made.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }
-})
+  return changes.map(change => new IpvsStep(change, together, why))
+}
+
+/** ipvsadm's commands by ours: of services, and of real servers. */
+const LETTERS = { add: ['-A', '-a'], change: ['-E', '-e'], remove: ['-D', '-d'] } as const
+
+function lineOf({ action, service, server }: Change): string {
+  const [ofService, ofServer] = LETTERS[action]
+  if (!server) return `ipvsadm ${ofService} ${action === 'remove' ? serviceKeyArguments(service) : serviceArguments(service)}`
+  return `ipvsadm ${ofServer} ${action === 'remove' ? realServerKeyArguments(service, server) : realServerArguments(service, server)}`
+}

@@ -3,11 +3,13 @@
 import createDebug from 'debug'
 import type { CallOptions } from '../generic-netlink/index.js'
 import { Host } from './host.js'
+import type { IpvsClient } from './ipvs-client.js'
 
 const debug = createDebug('ipvs-nl:plan')
 
 /** What a step is about. */
-export type StepObject = 'service' | 'real server' | 'timeouts' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl' | 'fou port' | 'module'
+export type StepObject =
+  'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl' | 'fou port' | 'module'
 
 const SIGNS = { add: '+', change: '~', remove: '-' } as const
 
@@ -18,25 +20,69 @@ export interface Step {
   /** The command that an operator would type for it: `ip addr add 192.0.2.1/32 dev tun0`. */
   readonly line: string
   /** Why it is needed, where that does not show. */
-  readonly why?: string
+  readonly why?: string | undefined
   /** The link that goes, if only to be made anew: what stands on it goes with it. */
   readonly removes?: string
   /** Makes the change. */
   run(host: Host, options?: CallOptions): Promise<void>
   /** Takes it back. */
   undo(host: Host, options?: CallOptions): Promise<void>
+  /** Makes, or takes back, steps that stand together and have the same of it: faster than one by one. */
+  readonly together?: Together
 }
 
-/** A plan stopped at a step that failed. What was done before it stays done; applying again goes on from there. */
+/** How a step came out. One that was skipped needs another that failed. */
+export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
+
+/** Makes, or takes back, several steps, in order, and tells of each how it came out. */
+export type Together = (steps: readonly Step[], deed: 'run' | 'undo', host: Host, options?: CallOptions) => Promise<readonly Outcome[]>
+
+/** A step that failed, and how. */
+export interface StepFailure { readonly step: Step; readonly error: unknown }
+
+/** How far a plan is. */
+export interface PlanProgress {
+  /** Steps that are made. */
+  readonly done: number
+  /** Steps that failed. */
+  readonly failed: number
+  readonly total: number
+  /** The last step that was tried. */
+  readonly step: Step
+}
+
+/** Options of {@link Plan.apply}. */
+export interface ApplyOptions extends CallOptions {
+  /** What happens when a step fails: nothing more is sent, or all that does not need it. @defaultValue `'stop'` */
+  readonly onFailure?: 'stop' | 'continue'
+  /** Told after each step, or each thousand of those that are sent together. What it throws ends the application, and is passed on. */
+  readonly progress?: (progress: PlanProgress) => void
+}
+
+/** Steps of a plan failed. Those that were made stay made; applying again goes on from there. */
 export class PlanError extends Error {
   static { this.prototype.name = 'PlanError' }
-  /** The step that failed; `cause` says how. */
+  /** The first step that failed; `cause` says how. */
   readonly step: Step
-  constructor(step: Step, done: number, total: number, cause: unknown) {
-    super(`step ${done + 1} of ${total} failed: ${step.line}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  /** All steps that failed. */
+  readonly failed: readonly StepFailure[]
+  constructor(plan: Plan, [first, ...more]: readonly [StepFailure, ...StepFailure[]]) {
+    const { step, error } = first
+    const others = more.length > 0 ? `; ${more.length} more failed` : ''
+    const why = error instanceof Error ? error.message : String(error)
+    super(`step ${plan.steps.indexOf(step) + 1} of ${plan.steps.length} failed: ${step.line}: ${why}${others}`, { cause: error })
     this.step = step
+    this.failed = [first, ...more]
   }
 }
+
+/** A plan that would take out too much is not applied. */
+export class BrakeError extends Error {
+  static { this.prototype.name = 'BrakeError' }
+}
+
+/** So many steps are sent together before progress is told and an abort is heard. */
+const LARGEST_BATCH = 1024
 
 /**
  * What must change for the host to be as wanted; empty where it is.
@@ -56,35 +102,92 @@ export class PlanError extends Error {
 export class Plan {
   /** In the order in which they are made. */
   readonly steps: readonly Step[]
-  #done = 0
+  /** Why {@link Plan.apply} refuses it; undefined where it does not. */
+  readonly brake: string | undefined
+  readonly #ipvs: IpvsClient | undefined
+  /** Of each step, whether it is made. */
+  readonly #made: boolean[]
+  #failed: readonly StepFailure[] = []
 
-  constructor(steps: readonly Step[]) { this.steps = steps }
+  /** @internal */
+  constructor(steps: readonly Step[], { ipvs, brake }: { ipvs?: IpvsClient; brake?: string | undefined } = {}) {
+    this.steps = steps
+    this.brake = brake
+    this.#ipvs = ipvs
+    this.#made = new Array<boolean>(steps.length).fill(false)
+  }
 
   /** Whether nothing has to change. */
   get empty(): boolean { return this.steps.length === 0 }
 
-  /** How many steps are done, from the first. */
-  get done(): number { return this.#done }
+  /** How many steps there are of each sort. */
+  get counts(): Record<Step['action'], number> {
+    const counts = { add: 0, change: 0, remove: 0 }
+    for (const { action } of this.steps) counts[action]++
+    return counts
+  }
 
-  /** Makes the changes that are not made yet, in order. Rejects with {@link PlanError} at the first that fails. */
-  async apply(options?: CallOptions): Promise<void> {
-    await using host = new Host()
-    for (; this.#done < this.steps.length; this.#done++) {
-      const step = this.steps[this.#done]!
+  /** How many steps are made. */
+  get done(): number { return this.#made.reduce((sum, made) => sum + Number(made), 0) }
+
+  /** The steps that are made. */
+  get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
+
+  /** The steps that failed when the plan was last applied, and how. What needed one of them was not tried, and is in neither list. */
+  get failed(): readonly StepFailure[] { return this.#failed }
+
+  /**
+   * Makes the changes that are not made yet, in order.
+   *
+   * Steps of IPVS are sent a thousand at a time; where one fails, others that were sent with it may be made. What somebody
+   * else has done meanwhile is no failure. Rejects with {@link PlanError} where a step failed, with {@link BrakeError} where
+   * the plan takes out too much, and with the signal's reason; {@link Plan.applied} says what was made.
+   */
+  async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
+    if (this.brake !== undefined) throw new BrakeError(this.brake)
+    await using host = new Host(this.#ipvs)
+    const failed: StepFailure[] = []
+    this.#failed = failed
+    let done = this.done
+    for (const group of this.#groups()) {
+      signal?.throwIfAborted()
+      if (debug.enabled) for (const i of group) debug('%s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
+      const outcomes = await perform('run', group.map(i => this.steps[i]!), host, { signal })
+      outcomes.forEach((outcome, n) => {
+        const i = group[n]!
+        if (outcome.done) {
+          this.#made[i] = true
+          done++
+        } else if ('error' in outcome && !signal?.aborted) failed.push({ step: this.steps[i]!, error: outcome.error })
+      })
+      progress?.({ done, failed: failed.length, total: this.steps.length, step: this.steps[group.at(-1)!]! })
+      if (failed.length > 0 && onFailure === 'stop') break
+    }
+    const [first, ...more] = failed
+    if (first) throw new PlanError(this, [first, ...more])
+    if (this.#made.includes(false)) signal?.throwIfAborted()
+  }
+
+  /** Takes back what {@link Plan.apply} did, last first. Rejects with the first error; reverting again goes on from there. */
+  async revert(options?: CallOptions): Promise<void> {
+    await using host = new Host(this.#ipvs)
+    for (const group of this.#groups(true)) {
       options?.signal?.throwIfAborted()
-      debug('%s %s', SIGNS[step.action], step.line)
-      try { await step.run(host, options) } catch (error) { throw new PlanError(step, this.#done, this.steps.length, error) }
+      if (debug.enabled) for (const i of group) debug('undo %s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
+      const outcomes = await perform('undo', group.map(i => this.steps[i]!), host, options)
+      outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group[n]!] = false })
+      for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
     }
   }
 
-  /** Takes back what {@link Plan.apply} did, last first. */
-  async revert(options?: CallOptions): Promise<void> {
-    await using host = new Host()
-    while (this.#done > 0) {
-      const step = this.steps[this.#done - 1]!
-      debug('undo %s %s', SIGNS[step.action], step.line)
-      await step.undo(host, options)
-      this.#done--
+  /** The indices of the steps to be made, or, last first, of those to be taken back: together what may go together. */
+  * #groups(backwards = false): Generator<number[]> {
+    const order = this.steps.map((_, i) => i).filter(i => this.#made[i] === backwards)
+    if (backwards) order.reverse()
+    for (let begin = 0, end = 1; begin < order.length; begin = end++) {
+      const { together } = this.steps[order[begin]!]!
+      while (together && end < order.length && end - begin < LARGEST_BATCH && this.steps[order[end]!]!.together === together) end++
+      yield order.slice(begin, end)
     }
   }
 
@@ -96,5 +199,18 @@ export class Plan {
   /** The steps without what makes them. */
   toJSON(): Pick<Step, 'action' | 'object' | 'line' | 'why'>[] {
     return this.steps.map(({ action, object, line, why }) => ({ action, object, line, ...why !== undefined && { why } }))
+  }
+}
+
+/** Makes, or takes back, steps that may go together. Never rejects. */
+async function perform(deed: 'run' | 'undo', steps: readonly Step[], host: Host, options?: CallOptions): Promise<readonly Outcome[]> {
+  const [first] = steps
+  if (!first) return []
+  try {
+    if (first.together) return await first.together(steps, deed, host, options)
+    await first[deed](host, options)
+    return [{ done: true }]
+  } catch (error) {
+    return steps.map(() => ({ done: false, error }))
   }
 }

@@ -27,17 +27,21 @@ import { normalize } from './validate.js'
  */
 export function formatRules(services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {}): string {
   const lines: string[] = []
-  for (const service of sort(services.flatMap(asListed), serviceOrder, compareServices)) {
+  for (const service of sortServices(services.flatMap(asListed))) {
     if (!strict) refuse(service, unknownProtocol(service))
     lines.push(`-A ${strict ? strictService(service) : serviceArguments(service)}\n`)
     const key = strict ? strictKey(service) : serviceKeyArguments(service)
-    for (const server of sort(service.realServers, serverOrder, compareServers)) {
+    for (const server of service.realServers) {
       refuse(service, (strict ? unprintable : unknownForwarding)(server.forward), server)
       lines.push(`-a ${key} ${strict ? strictServer(server) : serverOptions(server)}\n`)
     }
   }
   return lines.join('')
 }
+
+/** Services, and the real servers of each, in the order in which ipvsadm lists them; of states in the order listed it is exact. */
+export const sortServices = <S extends Service>(services: readonly S[]): S[] =>
+  sort(services, serviceOrder, compareServices).map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
 
 /** The kernel lists real servers newest first. */
 const asListed = (service: VirtualServiceSpec | ServiceState | Service): Service[] =>
@@ -64,6 +68,10 @@ export function serviceArguments(service: ServiceKey & ServiceSettings): string 
     persistence ? persistenceOptions(persistence, serviceFamily(service)) : netmask === undefined ? '' : ` -M ${netmask}`}${
     engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}${flags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
 }
+
+/** What names a real server of a service: `-t 10.0.0.1:80 -r 192.168.9.2:80`. */
+export const realServerKeyArguments = (key: ServiceKey, { address, port }: Pick<RealServerSettings, 'address' | 'port'>): string =>
+  `${serviceKeyArguments(key)} -r ${endpoint(address, port)}`
 
 /** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 192.168.9.2:80 -m -w 1`. */
 export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string => `${serviceKeyArguments(key)} ${serverOptions(server)}`
@@ -109,14 +117,16 @@ const tunnelOptions = ({ type, port, flags }: AnyTunnel): string =>
   ` --tun-type ${type}${port !== 0 ? ` --tun-port ${port}` : ''}${
     type === 'ipip' && flags === 0 ? '' : ` ${CHECKSUMS[flags] ?? `--tun-flags ${flags}`}`}`
 
-/** An endpoint with the address as the C library writes it: it takes `::102:304` for an IPv4 address in IPv6 form. */
-function endpoint(address: string, port: number): string {
-  if (!address.includes(':')) return `${address}:${port}`
-  if (!address.startsWith('::')) return `[${address}]:${port}`
+/** `192.168.50.100:53` or `[2001:db8::53]:53`. */
+const endpoint = (address: string, port: number): string => address.includes(':') ? `[${addressInC(address)}]:${port}` : `${address}:${port}`
+
+/** An address as the C library writes it: it takes `::102:304` for an IPv4 address in IPv6 form. */
+export function addressInC(address: string): string {
+  if (!address.startsWith('::')) return address
   const bytes = parseIPv6(address)!
   const zeros = bytes.findIndex(byte => byte !== 0)
   const embedded = zeros === 12 || zeros === 13 || (zeros === 10 && bytes[10] === 255 && bytes[11] === 255)
-  return `[${embedded ? `::${zeros === 10 ? 'ffff:' : ''}${bytes.subarray(12).join('.')}` : address}]:${port}`
+  return embedded ? `::${zeros === 10 ? 'ffff:' : ''}${bytes.subarray(12).join('.')}` : address
 }
 
 // ── what cannot be said ──

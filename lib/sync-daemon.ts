@@ -53,3 +53,11 @@ export function readDaemon(daemon: DaemonAttributes): SyncDaemonState {
     ttl: mcastTtl,
   }
 }
+
+/** A daemon as `ipvsadm --start-daemon` is told: `master --mcast-interface eth0 --syncid 7`. */
+export function syncDaemonArguments({ state, interface: name, syncId, maxLength, group, port, ttl }: SyncDaemonSpec): string {
+  const options = {
+    '--mcast-interface': name, '--syncid': syncId, '--sync-maxlen': maxLength, '--mcast-group': group, '--mcast-port': port, '--mcast-ttl': ttl,
+  }
+  return [state, ...Object.entries(options).flatMap(([option, value]) => value === undefined ? [] : [`${option} ${value}`])].join(' ')
+}

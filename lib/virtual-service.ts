@@ -3,14 +3,12 @@
 import type { CallOptions } from '../generic-netlink/index.js'
 import type { Finding } from './diagnose.js'
 import { directorFindings, readDirector } from './diagnose-director.js'
-import { additionsAndChanges, commandOf } from './diff.js'
 import { Director, type DirectorOptions } from './director.js'
 import { directorNetwork } from './director-network.js'
-import { ipvsSteps } from './ipvs-steps.js'
 import type { RealServerId, RealServerState, Service, ServiceKey, ServiceState, VirtualServiceSpec } from './model.js'
-import { planNetwork } from './network.js'
-import { Plan } from './plan.js'
+import type { ApplyOptions, Plan } from './plan.js'
 import { integer } from './fields.js'
+import { planServices, type PlanOptions } from './table-plan.js'
 import { normalize, realServerId } from './validate.js'
 import { destinationAttributes, destinationKey, keyAttributes } from './wire.js'
 
@@ -64,17 +62,15 @@ export class VirtualService implements AsyncDisposable {
 
   /**
    * What must change for the kernel to have it: what its `network` asks for, then what is missing or otherwise in the
-   * kernel's service of each protocol. Real servers that the spec does not name stay.
+   * kernel's service of each protocol. Real servers that the spec does not name stay, unless `prune` is set.
    */
-  async plan(options?: CallOptions): Promise<Plan> {
-    const network = await planNetwork(directorNetwork(this.spec, this.#services), options)
-    return new Plan([...network.steps, ...ipvsSteps(additionsAndChanges(this.#services, await this.state(options)))])
+  async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
+    return await planServices(this.#director.ipvs, this.#services, { ...options, network: directorNetwork(this.spec, this.#services) })
   }
 
   /** Makes it so: {@link VirtualService.plan}, applied. Sends nothing where nothing differs. Live connections stay. */
-  async apply(options?: CallOptions): Promise<void> {
-    await (await planNetwork(directorNetwork(this.spec, this.#services), options)).apply(options)
-    await this.#director.run(additionsAndChanges(this.#services, await this.state(options)).map(commandOf), options)
+  async apply(options?: ApplyOptions): Promise<void> {
+    await (await this.plan(options)).apply(options)
   }
 
   /**

@@ -60,6 +60,13 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/proc-net.ts',                     'node:fs/promises'],
   ['lib/connection-rows.ts',              ''],
   ['lib/connections.ts',                  ''],
+  ['lib/timeouts.ts',                     ''],
+
+  // A conversation with IPVS.
+  ['lib/drains.ts',                       ''],
+  ['lib/turns.ts',                        ''],
+  ['lib/ipvs-client.ts',                  ''],
+  ['lib/table.ts',                        ''],
 
   // Plans, and what they change.
   ['lib/host.ts',                         ''],
@@ -73,11 +80,13 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/rtnetlink/routes.ts',             ''],
   ['lib/rtnetlink/neighbours.ts',         ''],
   ['lib/network.ts',                      ''],
+  ['lib/converge.ts',                     ''],
   ['lib/ipvs-steps.ts',                   ''],
+  ['lib/director-network.ts',             ''],
+  ['lib/table-plan.ts',                   ''],
 
   // What users hold.
   ['lib/director.ts',                     ''],
-  ['lib/director-network.ts',             ''],
   ['lib/real-server-network.ts',          ''],
   ['lib/diagnose.ts',                     ''],
   ['lib/diagnose-director.ts',            ''],

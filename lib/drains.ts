@@ -1,0 +1,76 @@
+/** Real servers that are being taken out: the one owner of what is sent for them, whatever else is wanted. */
+
+import { schedulerBits, schedulerFlagName, serviceName, type RealServerSettings, type Service, type ServiceKey, type ServiceSettings } from './model.js'
+
+/**
+ * How a real server is kept from new connections: at weight 0, or by not being there.
+ *
+ * Not being there is for UDP: a flow whose client keeps its source port stays on a real server of weight 0 for as long as it goes on.
+ */
+export type DrainedBy = 'weight' | 'absence'
+
+/** Which real server: its address and port. */
+type ServerId = Pick<RealServerSettings, 'address' | 'port'>
+
+const FALLBACK = ['sh', 'mh']
+
+/** Whether the scheduler goes on asking a real server of weight 0, and so refuses its clients. */
+export function asksWeightZero({ scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>): boolean {
+  return scheduler === 'dh' || (FALLBACK.includes(scheduler) && !schedulerFlags.some(flag => schedulerBits[flag] === 'sched1'))
+}
+
+/**
+ * What a service has to be for none of its clients to be refused while a real server has weight 0: sh and mh go on to
+ * the next real server with their fallback flag; dh cannot, and lblc, which also goes by where packets are sent, stands in for it.
+ */
+export function passingOver<S extends ServiceSettings>(service: S): S {
+  const { scheduler, schedulerFlags } = service
+  if (!asksWeightZero(service)) return service
+  if (scheduler === 'dh') return { ...service, scheduler: 'lblc' }
+  return { ...service, schedulerFlags: [schedulerFlagName(scheduler, 'sched1'), ...schedulerFlags] }
+}
+
+/** Which real servers are being taken out, for as long as the process lives: what is wanted of them is combined with it when it is sent. */
+export class Drains {
+  readonly #services = new Map<string, Map<string, DrainedBy>>()
+
+  /** Begins. */
+  add(service: ServiceKey, server: ServerId, by: DrainedBy): void {
+    const name = serviceName(service)
+    const servers = this.#services.get(name) ?? new Map<string, DrainedBy>()
+    this.#services.set(name, servers.set(serverName(server), by))
+  }
+
+  /** Ends. */
+  delete(service: ServiceKey, server: ServerId): void {
+    const servers = this.#services.get(serviceName(service))
+    servers?.delete(serverName(server))
+    if (servers?.size === 0) this.#services.delete(serviceName(service))
+  }
+
+  /** How it is kept from new connections, if it is. */
+  of(service: ServiceKey, server: ServerId): DrainedBy | undefined {
+    if (this.#services.size === 0) return undefined
+    return this.#services.get(serviceName(service))?.get(serverName(server))
+  }
+
+  /** What a real server is to be now; undefined where it is not to be there. */
+  server<S extends RealServerSettings>(service: ServiceKey, server: S): S | undefined {
+    const by = this.of(service, server)
+    return by === undefined ? server : by === 'weight' ? { ...server, weight: 0 } : undefined
+  }
+
+  /** What a service is to be now, its real servers left as they are. */
+  settings<S extends ServiceKey & ServiceSettings>(service: S): S {
+    const servers = this.#services.size === 0 ? undefined : this.#services.get(serviceName(service))
+    return servers && [...servers.values()].includes('weight') ? passingOver(service) : service
+  }
+
+  /** What a service with its real servers is to be now. */
+  service(service: Service): Service {
+    if (this.#services.size === 0 || !this.#services.has(serviceName(service))) return service
+    return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
+  }
+}
+
+const serverName = ({ address, port }: ServerId): string => `${address} ${port}`

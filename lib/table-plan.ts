@@ -1,0 +1,187 @@
+/** A director as it should be, against what it is, as a plan. */
+
+import { parseIPv4, parseIPv6, type CallOptions } from '../generic-netlink/index.js'
+import { familyOf } from './address.js'
+import { differences, type Change } from './diff.js'
+import { directorNetwork } from './director-network.js'
+import { integer, list, record, show } from './fields.js'
+import type { Host } from './host.js'
+import type { IpvsClient } from './ipvs-client.js'
+import { ipvsSteps } from './ipvs-steps.js'
+import { serviceName, type Service, type VirtualServiceSpec } from './model.js'
+import { networkSteps, readNetwork, type NetworkSpec } from './network.js'
+import { Plan, type Step } from './plan.js'
+import { daemonAttributes, readDaemon, syncDaemonArguments, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
+import { readWanted } from './table.js'
+import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
+import { normalize } from './validate.js'
+
+/** What a director should be. What it leaves out stays as it is. */
+export interface DirectorSpec {
+  readonly services?: readonly VirtualServiceSpec[]
+  /** How long connections are kept, in seconds. */
+  readonly timeouts?: Partial<Timeouts>
+  /** A master, a backup, or both; one that runs otherwise is started anew. */
+  readonly syncDaemons?: readonly SyncDaemonSpec[]
+  /** What it needs of its network, besides what its services say. */
+  readonly network?: NetworkSpec
+}
+
+/** Whose a service is: networks that its VIP may lie in, as `192.0.2.0/24` or `192.0.2.1`, or a function that knows. A firewall mark lies in no network. */
+export type Owner = string | readonly string[] | ((service: Service) => boolean)
+
+/** Options of planning. */
+export interface PlanOptions extends CallOptions {
+  /**
+   * Removes what is there and nobody wants: real servers of the services that are named, services of the `owner`, and sync
+   * daemons, where the spec names any. @defaultValue false
+   */
+  readonly prune?: boolean
+  /** Whose services are removed if they are not wanted; `() => true` is all that are there. @defaultValue nobody's: services that are not named stay */
+  readonly owner?: Owner
+  /** Lets the plan remove more than half of the real servers that it owns. @defaultValue false: such a plan can be read, but not applied */
+  readonly force?: boolean
+}
+
+/** What must change for the kernel to have what is wanted. @throws TypeError, RangeError naming the field */
+export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
+  const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
+  record('director', spec, SPEC_FIELDS)
+  const services = (spec.services ?? []).map((each, i) => at(`services[${i}]`, () => normalize(each)))
+  refuseTwins(services)
+  const owned = options.owner === undefined ? undefined : ownership(options.owner)
+  const settings = await settingsSteps(ipvs, spec, options)
+  const network = merge([...spec.network ? [spec.network] : [], ...services.map((each, i) => directorNetwork(spec.services![i]!, each))])
+  return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
+}
+
+const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
+
+/** {@link planTable} for services that are in their normal form. */
+export async function planServices(
+  ipvs: IpvsClient, services: readonly Service[],
+  { prune = false, owned, force = false, network = {}, settings = [], ...options }:
+  Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
+): Promise<Plan> {
+  const actual = await readWanted(ipvs, services, prune && owned !== undefined, options)
+  const changes = differences(services.map(service => ipvs.drains.service(service)), actual, { prune, ...owned && { owned } })
+  const steps = [...networkSteps(network, await readNetwork(network, options)), ...settings, ...ipvsSteps(changes)]
+  return new Plan(steps, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
+}
+
+/** What a field of a list is, with its refusals named for it. */
+function at<T>(path: string, read: () => T): T {
+  try { return read() } catch (error) {
+    if (error instanceof Error) error.message = `${path}.${error.message}`
+    throw error
+  }
+}
+
+function refuseTwins(services: readonly (readonly Service[])[]): void {
+  const seen = new Map<string, number>()
+  services.forEach((each, i) => each.forEach(service => {
+    const name = serviceName(service)
+    if (seen.has(name)) throw new RangeError(`services[${i}]: ${name} is services[${seen.get(name)!}] already`)
+    seen.set(name, i)
+  }))
+}
+
+// ── ownership, and its brake ──
+
+/** Networks, as their first bits. @throws TypeError, RangeError naming the field */
+function ownership(owner: Owner): (service: Service) => boolean {
+  if (typeof owner === 'function') return owner
+  const texts = typeof owner === 'string' ? [owner] : owner
+  list('owner', texts)
+  const networks = texts.map((text, i) => networkOf(typeof owner === 'string' ? 'owner' : `owner[${i}]`, text))
+  return ({ vip }) => vip !== undefined && networks.some(contains => contains(vip))
+}
+
+/** Whether an address lies in a network. */
+function networkOf(path: string, text: unknown): (address: string) => boolean {
+  const [address = '', length, ...more] = typeof text === 'string' ? text.split('/') : []
+  const bits = bitsOf(address)
+  if (!bits || more.length > 0 || (length !== undefined && !/^\d{1,3}$/.test(length))) throw new RangeError(`${path}: ${show(text)} is not a network such as 192.0.2.0/24`)
+  const prefix = length === undefined ? bits.length : integer(`${path}: the prefix length`, Number(length), 0, bits.length)
+  return other => familyOf(other) === familyOf(address) && bitsOf(other)!.startsWith(bits.slice(0, prefix))
+}
+
+function bitsOf(address: string): string | undefined {
+  const n = parseIPv4(address)
+  if (n >= 0) return n.toString(2).padStart(32, '0')
+  const bytes = parseIPv6(address)
+  return bytes ? Array.from(bytes, byte => byte.toString(2).padStart(8, '0')).join('') : undefined
+}
+
+/** Why a plan takes out too much, if it does. */
+function brakeOf(
+  changes: readonly Change[], wanted: readonly Service[], actual: readonly Service[], owned: ((service: Service) => boolean) | undefined,
+): string | undefined {
+  const removed = changes.reduce((sum, { action, server, service }) => sum + (action !== 'remove' ? 0 : server ? 1 : service.realServers.length), 0)
+  if (removed === 0) return undefined
+  const names = new Set(wanted.map(serviceName))
+  const all = actual.filter(state => names.has(serviceName(state)) || owned?.(state)).reduce((sum, { realServers }) => sum + realServers.length, 0)
+  if (removed * 2 <= all) return undefined
+  return `the plan would remove ${removed} of the ${all} real servers that it owns, ${removed === all ? 'all of them' : 'more than half'}; `
+    + 'plan with force: true if that is meant'
+}
+
+// ── timeouts, sync daemons, network ──
+
+async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: DirectorSpec, { prune = false, ...options }: PlanOptions): Promise<Step[]> {
+  return [
+    ...timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : [],
+    ...syncDaemons ? daemonSteps(syncDaemons, await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options), prune) : [],
+  ]
+}
+
+function timeoutSteps(wanted: Partial<Timeouts>, actual: Timeouts): Step[] {
+  const { timeoutTcp, timeoutTcpFin, timeoutUdp } = timeoutAttributes(wanted)
+  const after: Timeouts = { tcp: timeoutTcp || actual.tcp, tcpFin: timeoutTcpFin || actual.tcpFin, udp: timeoutUdp || actual.udp }
+  if (after.tcp === actual.tcp && after.tcpFin === actual.tcpFin && after.udp === actual.udp) return []
+  const set = async (timeouts: Timeouts, host: Host, options?: CallOptions): Promise<void> => {
+    await (await host.ipvs(options)).call('setConfig', timeoutAttributes(timeouts), options)
+  }
+  return [{
+    action: 'change', object: 'timeouts', line: `ipvsadm --set ${after.tcp} ${after.tcpFin} ${after.udp}`,
+    run: (host, options) => set(after, host, options),
+    undo: (host, options) => set(actual, host, options),
+  }]
+}
+
+function daemonSteps(wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean): Step[] {
+  const running = new Map(actual.map(daemon => [daemon.state, daemon]))
+  const steps = wanted.flatMap((spec, i) => {
+    const attributes = at(`syncDaemons[${i}]`, () => daemonAttributes(spec))
+    if (wanted.findIndex(({ state }) => state === spec.state) < i) throw new RangeError(`syncDaemons[${i}]: there is one ${spec.state} at most`)
+    const before = running.get(spec.state)
+    running.delete(spec.state)
+    const told = readDaemon(attributes)
+    const same = (key: keyof SyncDaemonSpec): boolean => spec[key] === undefined || before?.[key] === told[key]
+    if (before && before.syncId === told.syncId && (Object.keys(spec) as (keyof SyncDaemonSpec)[]).every(same)) return []
+    return [...before ? [stopping(before)] : [], starting(spec)]
+  })
+  return [...steps, ...prune ? [...running.values()].map(stopping) : []]
+}
+
+const start = (spec: SyncDaemonSpec): Step['run'] => async (host, options) => {
+  await (await host.ipvs(options)).call('newDaemon', { daemon: daemonAttributes(spec) }, options)
+}
+const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (host, options) => {
+  await (await host.ipvs(options)).call('delDaemon', { daemon: { state } }, options)
+}
+const starting = (spec: SyncDaemonSpec): Step =>
+  ({ action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(spec)}`, run: start(spec), undo: stop(spec) })
+const stopping = (spec: SyncDaemonState): Step =>
+  ({ action: 'remove', object: 'sync daemon', line: `ipvsadm --stop-daemon ${spec.state}`, run: stop(spec), undo: start(spec) })
+
+/** What several parts need of one network; what two of them need, once. */
+function merge(parts: readonly NetworkSpec[]): NetworkSpec {
+  const all = <K extends keyof NetworkSpec>(key: K): NetworkSpec[K] => {
+    const seen = new Map(parts.flatMap(part => (part[key] ?? []) as readonly object[]).map(each => [JSON.stringify(each), each]))
+    return seen.size === 0 ? undefined : [...seen.values()] as NetworkSpec[K]
+  }
+  return Object.fromEntries(PARTS.map(key => [key, all(key)]).filter(([, value]) => value !== undefined)) as NetworkSpec
+}
+
+const PARTS = ['fouPorts', 'links', 'addresses', 'routes', 'neighbours', 'sysctls'] as const
