@@ -14,6 +14,7 @@ export type { ConnectionEnd, ConnectionOrigin, ConnectionState, ConnectionStateN
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
 export { endpoint } from './address.js'
 export { serviceName } from './model.js'
+export { ipvsStatus, perCpuStatistics, totals, type CpuStatistics, type IpvsStatus, type TableStatus } from './statistics.js'
 export type { Family } from './address.js'
 export type {
   ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec,

@@ -60,6 +60,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/proc-net.ts',                     'node:fs/promises'],
   ['lib/connection-rows.ts',              ''],
   ['lib/connections.ts',                  ''],
+  ['lib/statistics.ts',                   ''],
   ['lib/timeouts.ts',                     ''],
 
   // A conversation with IPVS.
