@@ -1,6 +1,8 @@
 /** The IPVS table of this host. */
 
 import type { CallOptions, ConnectionOptions } from '../generic-netlink/index.js'
+import { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
+import type { ConnectionState } from './connection-rows.js'
 import { IpvsClient, throwFirst, type IpvsCommand } from './ipvs-client.js'
 import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState, VirtualServiceSpec } from './model.js'
 import type { Plan } from './plan.js'
@@ -11,6 +13,7 @@ import { readFromTable, readTable } from './table.js'
 import { planTable, type DirectorSpec, type PlanOptions } from './table-plan.js'
 import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
 import { normalize, normalizeRealServer, normalizeService, realServerId, serviceKeys } from './validate.js'
+import { watchTable, type TableChange, type WatchOptions } from './watch.js'
 import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from './wire.js'
 
 /** What the kernel says of its IPVS. */
@@ -72,6 +75,17 @@ export class Director implements AsyncDisposable {
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
     const found = await Promise.all(serviceKeys(id).map(key => readFromTable(this.ipvs, key, options)))
     return found.filter(state => state !== undefined)
+  }
+
+  /**
+   * What changes in the table from now on, by looking again and again: the kernel tells nobody. Looks more seldom while nothing
+   * changes, and never twice at once. Ends by throwing the signal's reason.
+   */
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.ipvs, undefined, options) }
+
+  /** The connections through this director, without holding them all: see {@link connections}. */
+  connections(filter?: ConnectionFilter, options?: ConnectionListOptions): AsyncGenerator<ConnectionState, void, undefined> {
+    return connections(filter, options)
   }
 
   // ── plans ──

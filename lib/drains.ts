@@ -32,13 +32,13 @@ export function passingOver<S extends ServiceSettings>(service: S): S {
 
 /** Which real servers are being taken out, for as long as the process lives: what is wanted of them is combined with it when it is sent. */
 export class Drains {
-  readonly #services = new Map<string, Map<string, DrainedBy>>()
+  readonly #services = new Map<string, Map<string, Drained>>()
 
-  /** Begins. */
-  add(service: ServiceKey, server: ServerId, by: DrainedBy): void {
+  /** Begins; `server` is what it is to be afterwards. */
+  add(service: ServiceKey, server: RealServerSettings, by: DrainedBy): void {
     const name = serviceName(service)
-    const servers = this.#services.get(name) ?? new Map<string, DrainedBy>()
-    this.#services.set(name, servers.set(serverName(server), by))
+    const servers = this.#services.get(name) ?? new Map<string, Drained>()
+    this.#services.set(name, servers.set(serverName(server), { by, server }))
   }
 
   /** Ends. */
@@ -48,29 +48,35 @@ export class Drains {
     if (servers?.size === 0) this.#services.delete(serviceName(service))
   }
 
-  /** How it is kept from new connections, if it is. */
-  of(service: ServiceKey, server: ServerId): DrainedBy | undefined {
-    if (this.#services.size === 0) return undefined
-    return this.#services.get(serviceName(service))?.get(serverName(server))
+  /** How it is kept from new connections, and what it is to be afterwards; undefined where it is not being taken out. */
+  get(service: ServiceKey, server: ServerId): Drained | undefined {
+    return this.#of(service)?.get(serverName(server))
   }
 
   /** What a real server is to be now; undefined where it is not to be there. */
   server<S extends RealServerSettings>(service: ServiceKey, server: S): S | undefined {
-    const by = this.of(service, server)
-    return by === undefined ? server : by === 'weight' ? { ...server, weight: 0 } : undefined
+    const drained = this.get(service, server)
+    return drained === undefined ? server : drained.by === 'weight' ? { ...server, weight: 0 } : undefined
   }
 
   /** What a service is to be now, its real servers left as they are. */
   settings<S extends ServiceKey & ServiceSettings>(service: S): S {
-    const servers = this.#services.size === 0 ? undefined : this.#services.get(serviceName(service))
-    return servers && [...servers.values()].includes('weight') ? passingOver(service) : service
+    const servers = this.#of(service)
+    return servers && [...servers.values()].some(({ by }) => by === 'weight') ? passingOver(service) : service
   }
 
   /** What a service with its real servers is to be now. */
   service(service: Service): Service {
-    if (this.#services.size === 0 || !this.#services.has(serviceName(service))) return service
+    if (!this.#of(service)) return service
     return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
   }
+
+  /** A name costs more than all else here, and mostly nothing is being taken out. */
+  #of(service: ServiceKey): Map<string, Drained> | undefined {
+    return this.#services.size === 0 ? undefined : this.#services.get(serviceName(service))
+  }
 }
+
+interface Drained { readonly by: DrainedBy; readonly server: RealServerSettings }
 
 const serverName = ({ address, port }: ServerId): string => `${address} ${port}`

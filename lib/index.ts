@@ -8,12 +8,14 @@
 // ── virtual services ──
 
 export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/index.js'
+export { DrainError, type DrainOptions, type DrainProgress } from './drain.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
 export type { ConnectionEnd, ConnectionOrigin, ConnectionState, ConnectionStateName } from './connection-rows.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
 export { endpoint } from './address.js'
 export { serviceName } from './model.js'
+export { formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions } from './metrics.js'
 export { ipvsStatus, perCpuStatistics, totals, type CpuStatistics, type IpvsStatus, type TableStatus } from './statistics.js'
 export type { Family } from './address.js'
 export type {
@@ -25,6 +27,7 @@ export { addressInC, formatRules, sortServices } from './rules-format.js'
 export { parseRules, RulesError } from './rules-parse.js'
 export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
 export type { Timeouts } from './timeouts.js'
+export type { TableChange, WatchOptions } from './watch.js'
 
 // ── plans, and the other side ──
 

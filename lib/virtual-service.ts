@@ -5,11 +5,14 @@ import type { Finding } from './diagnose.js'
 import { directorFindings, readDirector } from './diagnose-director.js'
 import { Director, type DirectorOptions } from './director.js'
 import { directorNetwork } from './director-network.js'
-import type { RealServerId, RealServerState, Service, ServiceKey, ServiceState, VirtualServiceSpec } from './model.js'
+import { drain, restore, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
+import type { IpvsCommand } from './ipvs-client.js'
+import type { RealServerId, RealServerState, Service, ServiceState, VirtualServiceSpec } from './model.js'
 import type { ApplyOptions, Plan } from './plan.js'
 import { integer } from './fields.js'
 import { planServices, type PlanOptions } from './table-plan.js'
 import { normalize, realServerId } from './validate.js'
+import { watchTable, type TableChange, type WatchOptions } from './watch.js'
 import { destinationAttributes, destinationKey, keyAttributes } from './wire.js'
 
 /** Options of {@link VirtualService.open}. */
@@ -86,6 +89,22 @@ export class VirtualService implements AsyncDisposable {
     return (await Promise.all(this.#services.map(service => this.#director.get(service, options)))).flat()
   }
 
+  /**
+   * What changes in it from now on, by looking again and again: more seldom while nothing changes, and never twice at once.
+   * Ends by throwing the signal's reason.
+   *
+   * @example
+   * ```ts
+   * import { serviceName, VirtualService } from 'ipvs-nl'
+   *
+   * await using dns = await VirtualService.open({ vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'], realServers: ['192.168.52.100'] })
+   * for await (const { action, service, server } of dns.watch({ interval: 500 })) {
+   *   console.log(action, serviceName(service), server?.address, server?.activeConnections)
+   * }
+   * ```
+   */
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.#director.ipvs, this.#services, options) }
+
   /** One of its real servers, in the services of all its protocols. Where the spec names the address once, it need not be told the port. */
   realServer(server: string | RealServerId): RealServerHandle {
     const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
@@ -135,20 +154,62 @@ export class RealServerHandle {
 
   /**
    * Sets its weight, 0 to 2147483647, and leaves all else as it is. At 0 it gets no new connections, and those it has
-   * live; but the schedulers sh, dh and mh refuse their clients then, unless the fallback flag is set.
+   * live; but the schedulers sh, dh and mh refuse their clients then, and persistent clients and UDP flows stay:
+   * {@link RealServerHandle.drain} sees to that. While it is drained, it takes the weight when it is undrained.
    */
   async setWeight(weight: number, options?: CallOptions): Promise<void> {
     integer('weight', weight, 0, 0x7fffffff)
-    const places = await this.#read(options)
-    await this.#director.run(places.map(({ service, id, state }) => [
-      // A server that is not there is asked for by its name alone, so that the kernel's answer tells what is missing.
-      'setDest', { service: keyAttributes(service), dest: destinationAttributes({ ...state ?? ABSENT, ...id, weight }) },
-    ]), options)
+    const { ipvs } = this.#director
+    await ipvs.turns.alone(async () => {
+      const commands = (await this.#read(options)).flatMap(({ service, id, state }): IpvsCommand[] => {
+        // A server that is not there is asked for by its name alone, so that the kernel's answer tells what is missing.
+        const wanted = { ...state ?? ABSENT, ...id, weight }
+        const drained = ipvs.drains.get(service, id)
+        if (drained) ipvs.drains.add(service, { ...drained.server, weight }, drained.by)
+        return drained ? [] : [['setDest', { service: keyAttributes(service), dest: destinationAttributes(wanted) }]]
+      })
+      await ipvs.run(commands, options)
+    })
   }
 
-  /** Removes it. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
+  /**
+   * Takes it out without losing a client, and resolves when its connections have ended: it gets no new ones, those it has
+   * live, and no client is refused, whatever the scheduler. What must be set for that is set, or refused: see {@link DrainOptions}.
+   *
+   * It stays drained for as long as the process lives, whatever plans say, until {@link RealServerHandle.undrain}; to have it so
+   * for good, declare its weight 0. After a restart drain it again: it goes on from what the kernel has.
+   *
+   * Rejects with {@link DrainError}; with the signal's reason, when it goes on being drained.
+   *
+   * @example
+   * ```ts
+   * import { VirtualService } from 'ipvs-nl'
+   *
+   * await using web = await VirtualService.open({ vip: '192.0.2.1', port: 80, protocols: ['tcp'], realServers: ['198.51.100.1', '198.51.100.2'] })
+   * const server = web.realServer('198.51.100.2')
+   * await server.drain({ deadline: 60_000, progress: ({ activeConnections }) => console.log(`${activeConnections} left`) })
+   * await server.remove()
+   * ```
+   */
+  async drain(options?: DrainOptions): Promise<DrainProgress> {
+    return await drain(this.#director.ipvs, this.#places, options)
+  }
+
+  /** Takes it back in after a drain: with the weight that is declared, or, where none is, with the one that it had. */
+  async undrain(options?: CallOptions): Promise<void> {
+    await undrain(this.#director.ipvs, this.#places, options)
+  }
+
+  /** Removes it. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; {@link RealServerHandle.drain} first lets them end. */
   async remove(options?: CallOptions): Promise<void> {
-    await this.#director.run(this.#places.map(({ service, id }) => ['delDest', { service: keyAttributes(service), dest: destinationKey(id) }]), options)
+    const { ipvs } = this.#director
+    const drained = this.#places.filter(({ service, id }) => ipvs.drains.get(service, id))
+    const there = this.#places.filter(({ service, id }) => ipvs.drains.get(service, id)?.by !== 'absence')
+    await ipvs.turns.alone(async () => {
+      await ipvs.run(there.map(({ service, id }) => ['delDest', { service: keyAttributes(service), dest: destinationKey(id) }]), options)
+      for (const { service, id } of drained) ipvs.drains.delete(service, id)
+      if (drained.length > 0) await restore(ipvs, drained, options)
+    })
   }
 
   async #read(options?: CallOptions): Promise<(Place & { state: RealServerState | undefined })[]> {
@@ -157,12 +218,6 @@ export class RealServerHandle {
       return { service, id, state: found?.realServers.find(each => each.address === id.address && each.port === id.port) }
     }))
   }
-}
-
-/** Where a real server stands: a service, and what it is known by there. */
-interface Place {
-  readonly service: ServiceKey
-  readonly id: { readonly address: string; readonly port: number }
 }
 
 const ABSENT = { forward: 'tunnel', thresholds: { upper: 0, lower: 0 } } as const

@@ -13,6 +13,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['generic-netlink/address.ts',          'ip-address'],
   ['generic-netlink/codec.ts',            'node:os bitwise/integer/index.js'],
   ['generic-netlink/attributes.ts',       ''],
+  ['generic-netlink/counters.ts',         'node:util'],
   ['generic-netlink/message.ts',          ''],
   ['generic-netlink/socket.ts',           'node:crypto node:fs netlink/dist/raw.js'],
   ['generic-netlink/pace.ts',             ''],
@@ -61,6 +62,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/connection-rows.ts',              ''],
   ['lib/connections.ts',                  ''],
   ['lib/statistics.ts',                   ''],
+  ['lib/metrics.ts',                      ''],
   ['lib/timeouts.ts',                     ''],
 
   // A conversation with IPVS.
@@ -85,6 +87,8 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/ipvs-steps.ts',                   ''],
   ['lib/director-network.ts',             ''],
   ['lib/table-plan.ts',                   ''],
+  ['lib/drain.ts',                        'node:timers/promises'],
+  ['lib/watch.ts',                        'node:timers/promises'],
 
   // What users hold.
   ['lib/director.ts',                     ''],
