@@ -19,24 +19,29 @@ const v4Text = new Memo<number, string>()
 const v6Text = new Memo<string, string>()
 const v6Bytes = new Memo<string, Uint8Array | null>()
 
-/** An IPv4 address as a number, or -1 where the text is not one in dotted decimal without leading zeros. */
-export function parseIPv4(text: string): number {
-  let address = 0, octet = -1, dots = 0
+/** Writes an IPv4 address; false where the text is not one in dotted decimal without leading zeros. */
+export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
+  let octet = -1, dots = 0
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48
     if (digit === -2 && octet >= 0 && dots < 3) {
-      address = address * 256 + octet
+      to[at + dots++] = octet
       octet = -1
-      dots++
     } else if (digit >= 0 && digit <= 9 && octet !== 0) {
       octet = octet < 0 ? digit : octet * 10 + digit
-      if (octet > 255) return -1
+      if (octet > 255) return false
     } else {
-      return -1
+      return false
     }
   }
-  return dots === 3 && octet >= 0 ? address * 256 + octet : -1
+  if (octet >= 0) to[at + dots] = octet
+  return dots === 3 && octet >= 0
 }
+
+const four = new Uint8Array(4)
+
+/** An IPv4 address as a number, or -1 where the text is not one in dotted decimal without leading zeros. */
+export const parseIPv4 = (text: string): number => putIPv4(four, 0, text) ? ((four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0) : -1
 
 /** The text of an IPv4 address that is a number. */
 export const formatIPv4 = (n: number): string => v4Text.get(n | 0) ?? v4Text.set(n | 0, `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`)

@@ -34,11 +34,19 @@ export interface AttributeSet<T extends Table> extends Codec<{ -readonly [K in k
   encode(value: { -readonly [K in keyof T]?: Infer<T[K][1]> }): Uint8Array
 }
 
-const HEADER = 4
+export const HEADER = 4
 const NLA_TYPE_MASK = 0x3fff
 const NLA_F_NESTED = 0x8000
 
-const align = (n: number): number => n + 3 & ~3
+// An attribute's header is read and written as one little-endian number: V8 is slow where it has to ask for the byte order.
+const swap = (n: number): number => n << 8 & 0xff00 | n >>> 8 & 0xff
+/** The length in a header, its own included. */
+export const sizeIn = (head: number): number => HOST ? head & 0xffff : swap(head)
+/** The type in a header, without its flags. */
+export const typeIn = (head: number): number => (HOST ? head >>> 16 : swap(head >>> 16)) & NLA_TYPE_MASK
+const headOf = (size: number, type: number): number => HOST ? size | type << 16 : swap(size) | swap(type) << 16
+
+export const align = (n: number): number => n + 3 & ~3
 
 /** `schedName` in the set `IPVS_SVC_ATTR` is the kernel's `IPVS_SVC_ATTR_SCHED_NAME`. */
 export const kernelName = (prefix: string, key: string): string =>
@@ -47,9 +55,10 @@ export const kernelName = (prefix: string, key: string): string =>
 /** Calls `visit` for each attribute of a stream, in wire order, with its number and where its payload lies. @throws DecodeError */
 export function eachAttribute({ view }: Input, at: number, end: number, visit: (type: number, at: number, length: number) => void): void {
   while (at + HEADER <= end) {
-    const length = view.getUint16(at, HOST)
+    const head = view.getInt32(at, true)
+    const length = sizeIn(head)
     if (length < HEADER || at + length > end) throw new DecodeError(`an attribute claims ${length} bytes of ${end - at}`)
-    visit(view.getUint16(at + 2, HOST) & NLA_TYPE_MASK, at + HEADER, length - HEADER)
+    visit(typeIn(head), at + HEADER, length - HEADER)
     at += align(length)
   }
 }
@@ -58,99 +67,162 @@ export function eachAttribute({ view }: Input, at: number, end: number, visit: (
 function attribute(to: Output, type: number, write: () => void): void {
   const at = to.take(HEADER)
   write()
-  to.view.setUint16(at, to.length - at, HOST)
-  to.view.setUint16(at + 2, type, HOST)
+  to.view.setInt32(at, headOf(to.length - at, type), true)
   to.align()
 }
 
-type Blank = Record<string, unknown>
+/** A row of the table, ready for use. */
+interface Line {
+  readonly key: string
+  /** In the header, with the flag of a nest. */
+  readonly type: number
+  readonly codec: Codec<unknown>
+  /** How many siblings are read before it; 0 where it depends on none. */
+  readonly depth: number
+}
+
+type Values = Record<string, unknown>
+
+/** Where the last object had an attribute, and what was read there. */
+interface Place {
+  readonly type: number
+  /** Undefined where no row names the attribute. */
+  readonly line: Line | undefined
+  /** Whether an attribute before it is the same. The last of them counts, so it is always read. */
+  readonly again: boolean
+  /** Where it begins. */
+  at: number
+  value: unknown
+  /** Its bytes, where the value is no object and they are few: its header, which is 0 where they are not kept, and what follows. */
+  head: number
+  word: number
+  word2: number
+}
+
+/** The last object: its attributes in the order of the wire, those among them that depend on others in the order of reading, and their values. */
+interface Memory { readonly places: Place[]; dependent: Place[]; readonly values: Values }
 
 /**
- * Makes objects that have all of a set's keys from the start: they are read and written several times faster
- * than ones that grow. V8 copies an object fast where a place in the source has seen few shapes, so each of
+ * Copies an object as it is, shape and all. V8 does that fast where a place in the source has seen few shapes, so each of
  * the places takes its share of the sets.
  */
-const blankOf = (keys: readonly string[]): () => Blank => {
-  // From JSON, V8 makes objects with room for all keys in one piece.
-  const shape = JSON.parse(JSON.stringify(Object.fromEntries(keys.map(key => [key, null])))) as Blank
-  for (const key of keys) shape[key] = undefined
-  const places = [
-    () => ({ ...shape }), () => ({ ...shape }), () => ({ ...shape }), () => ({ ...shape }),
-    () => ({ ...shape }), () => ({ ...shape }), () => ({ ...shape }), () => ({ ...shape }),
-  ]
-  return places[sets++ % places.length]!
-}
+const copies: readonly ((of: Values) => Values)[] = [
+  of => ({ ...of }), of => ({ ...of }), of => ({ ...of }), of => ({ ...of }), of => ({ ...of }), of => ({ ...of }), of => ({ ...of }), of => ({ ...of }),
+]
 let sets = 0
 
 /** Declares an attribute set. `prefix` and the keys spell the kernel's constants. */
 export function attributeSet<const T extends Table>(prefix: string, table: T): AttributeSet<T> {
-  const rows = Object.entries<Row>(table).map(([key, [number, codec]]) => ({
+  const lines = new Map(Object.entries<Row>(table).map(([key, [number, codec]]): [string, Line & { number: number }] => [key, {
     key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key),
-  }))
-  const byKey = new Map(rows.map(row => [row.key, row]))
-  const byNumber: (typeof rows[number] | undefined)[] = Array.from({ length: Math.max(0, ...rows.map(row => row.number)) + 1 }, () => undefined)
-  for (const row of rows) byNumber[row.number] = row
-  const dependent = rows.filter(row => row.depth > 0).toSorted((a, b) => a.depth - b.depth)
-  const blank = blankOf(rows.map(row => row.key))
-  const logged = new Set<number>()
+  }]))
+  const byNumber: (Line | undefined)[] = Array.from({ length: Math.max(0, ...[...lines.values()].map(line => line.number)) + 1 }, () => undefined)
+  for (const line of lines.values()) byNumber[line.number] = line
 
+  const keys = [...lines.keys()]
+  const json = JSON.stringify(Object.fromEntries(keys.map(key => [key, null])))
+  const newMemory = (): Memory => {
+    const values = JSON.parse(json) as Values // from JSON, V8 makes objects with room for all keys in one piece, and so are their copies
+    for (const key of keys) values[key] = undefined
+    return { places: [], dependent: [], values }
+  }
+  const copy = copies[sets++ % copies.length]!
+  let spare: Memory | undefined
+  /** The lines that the last object to be written needed, in its order. */
+  const order: Line[] = []
+
+  const logged = new Set<number>()
   const skip = (type: number): void => {
     if (logged.has(type)) return
     logged.add(type)
     debug('%s has an attribute %d that no table names; ignored', prefix, type)
   }
 
+  const newPlace = ({ places, dependent }: Memory, type: number): Place => {
+    const line = byNumber[type]
+    if (line === undefined && debug.enabled) skip(type)
+    const place = { type, line, again: line !== undefined && places.some(other => other.line === line), at: 0, value: undefined, head: 0, word: 0, word2: 0 }
+    places.push(place)
+    if (line !== undefined && line.depth > 0) {
+      if (place.again) dependent.splice(dependent.findIndex(other => other.line === line), 1)
+      dependent.push(place)
+      dependent.sort((a, b) => a.line!.depth - b.line!.depth)
+    }
+    return place
+  }
+
   const set: AttributeSet<T> = {
     prefix,
     table,
-    read(from, at, length) {
+    // One object is mostly like the last: the same attributes in the same order, most of them with the same bytes. So the
+    // last one is written over where it differs, and copied.
+    read(from, at, length, siblings) {
+      const memory = spare ?? newMemory()
+      spare = undefined // a set within itself, and whoever comes after an error, gets another
+      const { places, dependent, values } = memory
       const { view } = from
       const end = at + length
-      const out = blank()
-      const logging = debug.enabled
-      let key = ''
+      const last = from.bytes.length - HEADER - 8
+      let count = 0
+      let line: Line | undefined
       try {
-        while (at + HEADER <= end) {
-          const size = view.getUint16(at, HOST)
-          if (size < HEADER || at + size > end) throw new DecodeError(`an attribute claims ${size} bytes of ${end - at}`)
-          const type = view.getUint16(at + 2, HOST) & NLA_TYPE_MASK
-          const row = type < byNumber.length ? byNumber[type] : undefined
-          if (row === undefined) {
-            if (logging) skip(type)
-          } else if (row.depth > 0) {
-            out[row.key] = at // where it lies, until all that it depends on is read
-          } else {
-            key = row.key
-            out[key] = row.codec.read(from, at + HEADER, size - HEADER, out)
-            key = ''
+        for (let begin = at; begin + HEADER <= end; count++) {
+          const head = view.getInt32(begin, true)
+          const size = sizeIn(head)
+          if (size < HEADER || begin + size > end) throw new DecodeError(`an attribute claims ${size} bytes of ${end - begin}`)
+          const place = places[count] ?? newPlace(memory, typeIn(head))
+          if (place.head !== head || begin > last || place.word !== view.getInt32(begin + HEADER, true)
+            || (size > HEADER + 4 && place.word2 !== view.getInt32(begin + HEADER + 4, true))) {
+            if (place.type !== typeIn(head)) break
+            place.at = begin
+            if (place.line !== undefined && place.line.depth === 0) {
+              line = place.line
+              const value = line.codec.read(from, begin + HEADER, size - HEADER, values)
+              if (place.value !== value || place.again) place.value = values[line.key] = value
+              line = undefined
+              const kept = typeof value !== 'object' && size > HEADER && size <= HEADER + 8 && begin <= last && !place.again
+              place.head = kept ? head : 0
+              place.word = kept ? view.getInt32(begin + HEADER, true) : 0
+              place.word2 = kept ? view.getInt32(begin + HEADER + 4, true) : 0
+            }
           }
-          at += align(size)
+          begin += align(size)
         }
-        for (const row of dependent) {
-          const begin = out[row.key] as number | undefined
-          if (begin === undefined) continue
-          key = row.key
-          out[key] = row.codec.read(from, begin + HEADER, view.getUint16(begin, HOST) - HEADER, out)
+        if (count === places.length) {
+          for (let i = 0; i < dependent.length; i++) {
+            const place = dependent[i]!
+            line = place.line!
+            const value = line.codec.read(from, place.at + HEADER, sizeIn(view.getInt32(place.at, true)) - HEADER, values)
+            if (place.value !== value) place.value = values[line.key] = value
+            line = undefined
+          }
         }
       } catch (error) {
-        throw key && error instanceof DecodeError ? error.within(kernelName(prefix, key)) : error
+        throw line && error instanceof DecodeError ? error.within(kernelName(prefix, line.key)) : error
       }
-      return out as Infer<AttributeSet<T>>
+      if (count !== places.length) return set.read(from, at, length, siblings) // not the same attributes, so anew
+      spare = memory
+      return copy(values) as Infer<AttributeSet<T>>
     },
     write(to, value) {
       const values = fieldsOf(value)
       let key = ''
+      let count = 0
       try {
         // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
         for (key in values) {
           const v = values[key]
           if (v === undefined) continue
-          const row = byKey.get(key)
-          if (row === undefined) throw new EncodeError('there is no such attribute')
+          let line = order[count]
+          if (line?.key !== key) {
+            line = lines.get(key)
+            if (line === undefined) throw new EncodeError('there is no such attribute')
+            order[count] = line
+          }
+          count++
           const at = to.take(HEADER)
-          row.codec.write(to, v, values)
-          to.view.setUint16(at, to.length - at, HOST)
-          to.view.setUint16(at + 2, row.type, HOST)
+          line.codec.write(to, v, values)
+          to.view.setInt32(at, headOf(to.length - at, line.type), true)
           to.align()
         }
       } catch (error) {

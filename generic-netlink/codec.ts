@@ -9,7 +9,7 @@
 
 import { endianness } from 'node:os'
 import { getBit } from 'bitwise/integer/index.js' // the package's index loads all of it
-import { formatIPv4, formatIPv6, Memo, parseIPv4, parseIPv6 } from './address.js'
+import { formatIPv4, formatIPv6, Memo, parseIPv6, putIPv4 } from './address.js'
 import { DecodeError, EncodeError } from './errors.js'
 
 /** Bytes to read from, and the same bytes as numbers. */
@@ -106,16 +106,21 @@ function number(size: 1 | 2 | 4, { signed = false, littleEndian = HOST } = {}): 
     size,
     read({ view }, at, length) {
       if (length !== size) throw new DecodeError(`expected ${size} ${size === 1 ? 'byte' : 'bytes'}, got ${length}`)
-      const n = size === 4 ? view.getUint32(at, littleEndian) : size === 2 ? view.getUint16(at, littleEndian) : view.getUint8(at)
+      const n = size === 1 ? view.getUint8(at)
+        : littleEndian ? size === 4 ? view.getUint32(at, true) : view.getUint16(at, true)
+          : size === 4 ? view.getUint32(at) : view.getUint16(at)
       return n > max ? n - 2 * (max + 1) : n
     },
     write(to, value) {
       // DataView would turn NaN, null and 1.5 into some number, and a missing weight drains a server.
       if (!Number.isInteger(value) || value < min || value > max) throw new EncodeError(`${show(value)} is not an integer from ${min} to ${max}`)
       const at = to.take(size)
-      if (size === 4) to.view.setUint32(at, value, littleEndian)
-      else if (size === 2) to.view.setUint16(at, value, littleEndian)
-      else to.view.setUint8(at, value)
+      // The byte order is spelt out: V8 is slow where it is a variable.
+      if (size === 1) to.view.setUint8(at, value)
+      else if (size === 2 && littleEndian) to.view.setUint16(at, value, true)
+      else if (size === 2) to.view.setUint16(at, value)
+      else if (littleEndian) to.view.setUint32(at, value, true)
+      else to.view.setUint32(at, value)
     },
   }
 }
@@ -200,10 +205,8 @@ export const ipv4: Fixed<string> = {
     return formatIPv4(view.getUint32(at))
   },
   write(to, value) {
-    const n = typeof value === 'string' ? parseIPv4(value) : -1
-    if (n < 0) throw new EncodeError(`${show(value)} is not an IPv4 address`)
     const at = to.take(4)
-    to.view.setUint32(at, n)
+    if (typeof value !== 'string' || !putIPv4(to.bytes, at, value)) throw new EncodeError(`${show(value)} is not an IPv4 address`)
   },
 }
 
@@ -345,30 +348,5 @@ export function unless<C extends Codec<unknown>>(sibling: string, codec: C): Omi
     ...codec,
     after: sibling,
     read: (from, at, length, siblings) => siblings[sibling] === undefined ? codec.read(from, at, length, siblings) as Infer<C> : undefined,
-  }
-}
-
-/**
- * A codec for what is mostly the same from one object to the next, such as the counters of an idle table: the same bytes
- * give the same object, frozen.
- */
-export function recurring<T extends object>(of: Codec<T>): Codec<T> & { readonly nested: true } {
-  let value: T | undefined
-  let words = new Uint32Array(0)
-  return {
-    nested: true,
-    read(from, at, length, siblings) {
-      const { view } = from
-      let same = value !== undefined && length === words.length * 4
-      for (let i = 0; same && i < words.length; i++) same = view.getUint32(at + i * 4) === words[i]
-      if (same) return value!
-      value = undefined
-      const read = Object.freeze(of.read(from, at, length, siblings))
-      if (length % 4 !== 0) return read
-      if (words.length * 4 !== length) words = new Uint32Array(length / 4)
-      for (let i = 0; i < words.length; i++) words[i] = view.getUint32(at + i * 4)
-      return value = read
-    },
-    write: (to, given, siblings) => of.write(to, given, siblings),
   }
 }

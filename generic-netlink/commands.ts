@@ -44,8 +44,16 @@ interface Batch {
   settled(): void
 }
 
-/** A request on the wire. */
-interface Slot { readonly batch: Batch; readonly index: number; readonly request: Request<unknown> }
+/** Whose the slots are that carry nothing. */
+const NOBODY: Batch = { requests: [], outcomes: [], next: 0, open: 0, signal: undefined, settled: () => {} }
+
+/** A request on the wire. The slots are used again and again, so that a batch of many makes none of its own. */
+interface Slot {
+  batch: Batch
+  index: number
+  /** Whether it has an answer besides "done". */
+  answered: boolean
+}
 
 /** The socket that carries commands. */
 export class Commands {
@@ -57,9 +65,10 @@ export class Commands {
   readonly #queue: Batch[] = []
   /** The most bytes of one datagram: the send buffer less the kernel's own margin. */
   readonly #largest: number
-  /** What is on the wire: the first's sequence number, and all in order. */
+  /** What is on the wire: the first's sequence number, and so many slots in order. */
   #first = 0
-  #sent: Slot[] = []
+  #sent = 0
+  readonly #slots = Array.from({ length: LARGEST_BATCH }, (): Slot => ({ batch: NOBODY, index: 0, answered: false }))
   /** Whether a no-op ends the datagram; one whose last request has an answer needs none. */
   #fenced = false
   #scheduled = false
@@ -107,7 +116,7 @@ export class Commands {
     if (this.#closed) return
     this.#closed = reason
     this.#watchdog.stop()
-    for (const { batch, index, request } of this.#sent.splice(0)) this.#settle(batch, index, rejection(request, reason.errno, reason.message))
+    this.#settleSent(slot => rejection(requestOf(slot), reason.errno, reason.message))
     for (const batch of this.#queue.splice(0)) this.#giveUp(batch, request => refused(request, reason.errno, { why: reason.message }))
     this.#socket.close()
   }
@@ -123,7 +132,7 @@ export class Commands {
   }
 
   #pump(): void {
-    if (this.#pumping || this.#sent.length > 0 || this.#closed) return
+    if (this.#pumping || this.#sent > 0 || this.#closed) return
     this.#pumping = true
     this.#socket.ref()
     try {
@@ -138,39 +147,42 @@ export class Commands {
           continue
         }
         // The kernel has answered by now; where its answer can be read, the loop need not turn for it.
-        while (this.#sent.length > 0 && this.#socket.receive());
-        if (this.#sent.length > 0) { this.#watchdog.start(); return }
+        while (this.#sent > 0 && this.#socket.receive());
+        if (this.#sent > 0) { this.#watchdog.start(); return }
       }
     } finally {
       this.#pumping = false
-      if (this.#sent.length === 0 && this.#queue.length === 0) this.#socket.unref()
+      if (this.#sent === 0 && this.#queue.length === 0) this.#socket.unref()
     }
   }
 
   /** Writes as many of the queued requests as one datagram may carry; false where there were none to send. */
   #fill(): boolean {
     this.#out.length = 0
-    this.#first = randomInt(0x1_0000_0000) // nobody can answer for the kernel without guessing it
+    this.#first = randomInt(0x7fff_0000) // nobody can answer for the kernel without guessing it; from 2³¹ on V8 would make an object of it
     let cost = ERROR_COST
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
       for (; batch.next < batch.requests.length; batch.next++) {
         const request = batch.requests.at(batch.next)!
         const at = this.#write(request)
         if (typeof at !== 'number') {
-          this.#settle(batch, batch.next, { status: 'rejected', reason: at })
+          settle({ batch, index: batch.next }, { status: 'rejected', reason: at })
           continue
         }
         cost += ERROR_COST + 2 * (this.#out.length - at) + (request.read ? ANSWER_COST : 0)
-        const full = cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent.length === LARGEST_BATCH
-        if (full && this.#sent.length > 0) {
+        const full = cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent === LARGEST_BATCH
+        if (full && this.#sent > 0) {
           this.#out.length = at
           return this.#closeDatagram()
         }
-        this.#sent.push({ batch, index: batch.next, request })
+        const slot = this.#slots[this.#sent++]!
+        slot.batch = batch
+        slot.index = batch.next
+        slot.answered = request.read !== undefined
       }
       this.#queue.shift()
     }
-    return this.#sent.length > 0 && this.#closeDatagram()
+    return this.#sent > 0 && this.#closeDatagram()
   }
 
   /** Appends a request and says where it begins; where it cannot be sent, appends nothing and says why. */
@@ -179,7 +191,7 @@ export class Commands {
     try {
       this.#out.take(HEADER_SIZE)
       request.write(this.#out)
-      finishMessage(this.#out, before, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent.length >>> 0)
+      finishMessage(this.#out, before, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent)
       const size = this.#out.length - before
       if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `${size} bytes are more than one message can be` })
       return before
@@ -191,10 +203,9 @@ export class Commands {
 
   /** Sees to it that an answer tells that all were worked through. */
   #closeDatagram(): true {
-    const { request } = this.#sent.at(-1)!
-    this.#fenced = !request.read
-    if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent.length >>> 0, () => {})
-    debug('-> %d requests, %d bytes, from #%d: %s', this.#sent.length, this.#out.length, this.#first, request.name)
+    this.#fenced = !this.#slots[this.#sent - 1]!.answered
+    if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent, () => {})
+    if (debug.enabled) debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, requestOf(this.#slots[0]!).name)
     return true
   }
 
@@ -205,38 +216,43 @@ export class Commands {
       debug('unreadable datagram: %o', error)
       this.#lost(ENOBUFS)
     }
-    if (this.#sent.length === 0) { this.#watchdog.stop(); this.#pump() } // brought by an event: what waits may go now
+    if (this.#sent === 0) { this.#watchdog.stop(); this.#pump() } // brought by an event: what waits may go now
   }
 
   #message(from: Input, message: Message): void {
-    const position = message.seq - this.#first >>> 0
-    if (this.#fenced && position === this.#sent.length && message.type === NLMSG_ERROR) { this.#finish(); return }
-    const slot = this.#sent[position]
-    if (!slot) return // late, or forged
-    const { batch, index, request } = slot
+    const position = message.seq - this.#first
+    if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#finish(); return }
+    if (position < 0 || position >= this.#sent) return // late, or forged
+    const slot = this.#slots[position]!
     if (message.type === NLMSG_ERROR) {
       const { errno, extack } = readVerdict(from, message)
-      if (errno === 0) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel acknowledged it and answered nothing') : DONE)
-      else this.#settle(batch, index, { status: 'rejected', reason: refused(request, errno, { extack }) })
-    } else if (message.type >= NLMSG_MIN_TYPE && request.read) {
-      this.#settle(batch, index, attempt(() => request.read!(from, message.at, message.length)))
+      if (errno !== 0) settle(slot, { status: 'rejected', reason: refused(requestOf(slot), errno, { extack }) })
+      else settle(slot, slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel acknowledged it and answered nothing') : DONE)
+    } else if (message.type >= NLMSG_MIN_TYPE && slot.answered) {
+      const { batch, index } = slot // the reader may close this socket
+      settle({ batch, index }, attempt(() => requestOf({ batch, index }).read!(from, message.at, message.length)))
     } else return
-    if (!this.#fenced && position === this.#sent.length - 1) this.#finish()
+    if (!this.#fenced && position === this.#sent - 1) this.#finish()
   }
 
   /** All were worked through: those before it that the kernel did not name were done. */
   #finish(): void {
-    for (const { batch, index, request } of this.#sent) {
-      if (batch.outcomes[index] === undefined) this.#settle(batch, index, request.read ? rejection(request, ENODATA, 'the kernel answered nothing') : DONE)
+    this.#settleSent(slot => slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel answered nothing') : DONE)
+  }
+
+  /** Gives each on the wire its outcome that has none yet; nothing is on the wire then. */
+  #settleSent(outcome: (slot: Slot) => Outcome<unknown>): void {
+    for (let position = 0; position < this.#sent; position++) {
+      const slot = this.#slots[position]!
+      if (slot.batch.outcomes[slot.index] === undefined) settle(slot, outcome(slot))
+      slot.batch = NOBODY
     }
-    this.#sent = []
+    this.#sent = 0
   }
 
   /** The answers will not come: nobody can say what became of what was sent. */
   #lost(errno: number): void {
-    for (const { batch, index, request } of this.#sent.splice(0)) {
-      this.#settle(batch, index, rejection(request, errno, 'its outcome is unknown, read the state again'))
-    }
+    this.#settleSent(slot => rejection(requestOf(slot), errno, 'its outcome is unknown, read the state again'))
     this.#watchdog.stop()
     if (this.#queue.length > 0) this.#schedule()
     else if (!this.#closed) this.#socket.unref()
@@ -245,15 +261,17 @@ export class Commands {
   #giveUp(batch: Batch, reason: (request: Request<unknown>) => unknown): void {
     while (batch.next < batch.requests.length) {
       const index = batch.next++
-      this.#settle(batch, index, { status: 'rejected', reason: reason(batch.requests.at(index)!) })
+      settle({ batch, index }, { status: 'rejected', reason: reason(batch.requests.at(index)!) })
     }
   }
+}
 
-  #settle(batch: Batch, index: number, outcome: Outcome<unknown>): void {
-    if (batch.outcomes[index] !== undefined) return
-    batch.outcomes[index] = outcome
-    if (--batch.open === 0) batch.settled()
-  }
+const requestOf = ({ batch, index }: Pick<Slot, 'batch' | 'index'>): Request<unknown> => batch.requests.at(index)!
+
+function settle({ batch, index }: Pick<Slot, 'batch' | 'index'>, outcome: Outcome<unknown>): void {
+  if (batch.outcomes[index] !== undefined) return
+  batch.outcomes[index] = outcome
+  if (--batch.open === 0) batch.settled()
 }
 
 const rejection = (request: Request<unknown>, errno: number, why: string): Outcome<never> => ({ status: 'rejected', reason: refused(request, errno, { why }) })

@@ -50,8 +50,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a part of the table that it knows to be one. */
-  async dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
-    return await this.#dumps.dump(request, signal)
+  dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
+    return this.#dumps.dump(request, signal)
   }
 
   /** Closes the sockets. What is pending rejects with `ECANCELED`; what the kernel did stays done. Closing again does nothing. */

@@ -13,7 +13,8 @@ import { Output, type Input } from './codec.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, writeMessage, type Message, type Verdict,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict,
+  type Message, type Verdict,
 } from './message.js'
 import { Watchdog, type Pace } from './pace.js'
 import { refused, type Request } from './request.js'
@@ -29,15 +30,41 @@ const LONGEST_STRETCH = 32
 
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
 
-interface Dump {
-  readonly request: Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
-  rows: unknown[]
-  attempts: number
-  interrupted: boolean
+type Listing = Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
+
+/** What was asked for. A listing asks for thousands at once, so each is as little as can be. */
+class Dump {
+  readonly request: Listing
+  readonly signal: AbortSignal | undefined
+  rows: unknown[] = []
+  attempts = 0
+  interrupted = false
   /** The first error while reading; the rest of the dump is drained all the same. */
   error: unknown
-  settled: boolean
-  finish(error: unknown): void
+  settled = false
+  readonly #resolve: (rows: unknown[]) => void
+  readonly #reject: (error: unknown) => void
+  #giveUp: (() => void) | undefined
+
+  constructor(request: Listing, signal: AbortSignal | undefined, resolve: (rows: unknown[]) => void, reject: (error: unknown) => void) {
+    this.request = request
+    this.signal = signal
+    this.#resolve = resolve
+    this.#reject = reject
+    if (!signal) return
+    // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
+    this.#giveUp = () => this.finish(signal.reason ?? new Error('aborted'))
+    signal.addEventListener('abort', this.#giveUp, { once: true })
+    if (signal.aborted) this.#giveUp()
+  }
+
+  finish(error: unknown): void {
+    if (this.settled) return
+    this.settled = true
+    if (this.#giveUp) this.signal!.removeEventListener('abort', this.#giveUp)
+    if (error === undefined) this.#resolve(this.rows)
+    else this.#reject(error)
+  }
 }
 
 /** The socket that carries dumps. */
@@ -71,26 +98,11 @@ export class Dumps {
   /** Asks for a dump and resolves with all its rows. */
   dump<T>(request: Request<T>, signal?: AbortSignal): Promise<T[]> {
     return new Promise((resolve, reject) => {
-      const dump: Dump = {
-        request: request as Dump['request'], rows: [], attempts: 0, interrupted: false, error: undefined, settled: false,
-        finish(error) {
-          if (dump.settled) return
-          dump.settled = true
-          signal?.removeEventListener('abort', giveUp)
-          if (error === undefined) resolve(dump.rows as T[])
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
-          else reject(error)
-        },
-      }
-      // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
-      const giveUp = (): void => dump.finish(signal?.reason ?? new Error('aborted'))
+      const dump = new Dump(request as Listing, signal, resolve as (rows: unknown[]) => void, reject)
       if (this.#closed) dump.finish(refused(request, this.#closed.errno, { why: this.#closed.message }))
-      else if (signal?.aborted) giveUp()
-      else {
-        signal?.addEventListener('abort', giveUp, { once: true })
-        this.#queue.push(dump)
-        this.#schedule()
-      }
+      if (dump.settled) return
+      this.#queue.push(dump)
+      this.#schedule()
     })
   }
 
@@ -139,13 +151,15 @@ export class Dumps {
     for (let dump = this.#queue.shift(); dump; dump = this.#queue.shift()) {
       if (dump.settled) continue
       this.#out.length = 0
-      this.#seq = randomInt(0x1_0000_0000) // nobody can answer for the kernel without guessing it
+      this.#seq = randomInt(0x7fff_0000) // nobody can answer for the kernel without guessing it
       try {
         const { type, flags = 0 } = dump.request
-        writeMessage(this.#out, type, NLM_F_REQUEST | NLM_F_DUMP | flags, this.#seq, to => dump.request.write(to))
+        this.#out.take(HEADER_SIZE)
+        dump.request.write(this.#out)
+        finishMessage(this.#out, 0, type, NLM_F_REQUEST | NLM_F_DUMP | flags, this.#seq)
         this.#socket ??= this.#open()
         this.#socket.ref()
-        debug('-> dump #%d: %s', this.#seq, dump.request.name)
+        if (debug.enabled) debug('-> dump #%d: %s', this.#seq, dump.request.name)
         this.#running = dump
         this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
         return true
@@ -180,8 +194,10 @@ export class Dumps {
   }
 
   #done(dump: Dump, { errno, extack }: Verdict): void {
-    const how = dump.interrupted ? ', interrupted' : ''
-    debug('<- dump #%d: %s, %d rows, errno %d%s', this.#seq, dump.request.name, dump.rows.length, errno, how)
+    if (debug.enabled) {
+      const how = dump.interrupted ? ', interrupted' : ''
+      debug('<- dump #%d: %s, %d rows, errno %d%s', this.#seq, dump.request.name, dump.rows.length, errno, how)
+    }
     this.#running = undefined
     if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
     else if (!dump.interrupted) dump.finish(dump.error)

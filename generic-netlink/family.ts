@@ -6,7 +6,7 @@ import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, genlmsghdr, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
 import { logger } from './log.js'
-import { unwrap, type CallOptions, type Outcome, type Request } from './request.js'
+import { unwrap, type CallOptions, type Outcome, type Request, type Requests } from './request.js'
 
 const debug = logger('ipvs-nl:netlink')
 
@@ -73,13 +73,13 @@ const NO_SIBLINGS = Object.freeze({})
 
 /** A command that is answered by "done". */
 class CommandRequest implements Request<unknown> {
-  protected readonly kind: Kind
-  readonly #attributes: object
-  readonly object: string | undefined
+  kind: Kind
+  attributes: object
+  object: string | undefined
 
   constructor(kind: Kind, attributes: object, object?: string) {
     this.kind = kind
-    this.#attributes = attributes
+    this.attributes = attributes
     this.object = object
   }
 
@@ -88,7 +88,7 @@ class CommandRequest implements Request<unknown> {
 
   write(to: Output): void {
     genlmsghdr.write(to, this.kind.header, NO_SIBLINGS)
-    this.kind.request.write(to, this.#attributes, NO_SIBLINGS)
+    this.kind.request.write(to, this.attributes, NO_SIBLINGS)
   }
 }
 
@@ -156,20 +156,23 @@ export class FamilyClient<C extends CommandTable> {
   async dump<K extends keyof C & string, T = Reply<C[K]>>(
     command: K, attributes: Attributes<C[K]>, { signal, object, map }: DumpOptions<Reply<C[K]>, T> = {},
   ): Promise<T[]> {
-    const run = (): Promise<unknown[]> => this.#connection.dump(this.#request(command, attributes, object, map), { signal })
     const id = this.#id
     try {
-      return await run() as T[]
+      return await this.#list(command, attributes, object, map, signal) as T[]
     } catch (error) {
       if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#moved(id, signal))) throw error
-      return await run() as T[]
+      return await this.#list(command, attributes, object, map, signal) as T[]
     }
   }
 
+  #list(command: string, attributes: object, object?: string, map?: (answer: never) => unknown, signal?: AbortSignal): Promise<unknown[]> {
+    const kind = this.#kind(command)
+    return this.#connection.dump(map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object), { signal })
+  }
+
   async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
-    const run = (which: typeof commands): Promise<Outcome<unknown>[]> =>
-      this.#connection.batch({ length: which.length, at: i => this.#request(...which[i]!) }, { signal })
-    for (const command of commands) this.#kind(command[0])
+    const run = (which: typeof commands): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
+    for (let i = 0; i < commands.length; i++) this.#kind(commands[i]![0])
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
@@ -177,16 +180,28 @@ export class FamilyClient<C extends CommandTable> {
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
+  /** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */
+  #requests(commands: readonly (readonly [string, object, string?])[]): Requests<unknown> {
+    let shared: CommandRequest | undefined
+    return {
+      length: commands.length,
+      at: index => {
+        const command = commands[index]!
+        const kind = this.#kind(command[0])
+        if (kind.reply) return new QueryRequest(kind, command[1], command[2])
+        shared ??= new CommandRequest(kind, command[1])
+        shared.kind = kind
+        shared.attributes = command[1]
+        shared.object = command[2]
+        return shared
+      },
+    }
+  }
+
   #kind(command: string): Kind {
     const kind = this.#kinds.get(command)
     if (!kind) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
     return kind
-  }
-
-  #request(command: string, attributes: object, object?: string, map?: (answer: never) => unknown): Request<unknown> {
-    const kind = this.#kind(command)
-    if (map) return new MappedRequest(kind, attributes, object, map)
-    return new (kind.reply ? QueryRequest : CommandRequest)(kind, attributes, object)
   }
 
   /** Whether the family has another id than the one asked under: its module was loaded anew, and its state is gone. */

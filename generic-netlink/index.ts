@@ -17,11 +17,12 @@
 export { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from './address.js'
 export { attributeSet, kernelName, list, type AttributeSet, type Row, type Table } from './attributes.js'
 export {
-  be16, be32, bits, by, bytes, enumeration, flag, Input, ip, ipv4, ipv6, Output, recurring, s32, string, struct, u8, u16, u32, u64, unless,
+  be16, be32, bits, by, bytes, enumeration, flag, Input, ip, ipv4, ipv6, Output, s32, string, struct, u8, u16, u32, u64, unless,
   type Bits, type Codec, type Fixed, type Infer, type Siblings,
 } from './codec.js'
 export { Connection, NETLINK_GENERIC, NETLINK_ROUTE, type ConnectionOptions } from './connection.js'
 export { controller, multicastGroup, operation, type FamilyAttributes } from './controller.js'
+export { counters } from './counters.js'
 export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
 export {
   describeFamily, family, FamilyClient,

@@ -1,7 +1,8 @@
 /** IPVS over generic netlink: `linux/ip_vs.h` and the policies of `ip_vs_ctl.c`, as tables. */
 
 import { attributeSet } from './attributes.js'
-import { be16, bits, by, enumeration, ipv4, ipv6, recurring, string, struct, u8, u16, u32, u64, unless, type Infer } from './codec.js'
+import { be16, bits, by, enumeration, ipv4, ipv6, string, struct, u8, u16, u32, u64, unless, type Infer } from './codec.js'
+import { counters } from './counters.js'
 import { family } from './family.js'
 
 /** `AF_*` */
@@ -74,7 +75,7 @@ export const service = attributeSet('IPVS_SVC_ATTR', {
   stats:     [10, unless('stats64', stats)],
   /** Persistence engine. Left out of `setService`, it is cleared. */
   peName:    [11, string(16)],
-  stats64:   [12, recurring(stats64)],
+  stats64:   [12, counters(stats64)],
 })
 
 /** `IPVS_DEST_ATTR_*`: a destination, that is, one real server of a service. */
@@ -92,7 +93,7 @@ export const destination = attributeSet('IPVS_DEST_ATTR', {
   persistConns: [9,  u32],
   stats:        [10, unless('stats64', stats)],
   addrFamily:   [11, addressFamily],
-  stats64:      [12, recurring(stats64)],
+  stats64:      [12, counters(stats64)],
   /** Left out of `setDest`, the tunnel falls back to IPIP. */
   tunType:      [13, tunnelType],
   tunPort:      [14, be16],

@@ -23,7 +23,7 @@ export interface Request<T> {
 export interface Requests<T> {
   /** How many they are. */
   readonly length: number
-  /** The request of this index, from 0. */
+  /** The request of this index, from 0. It holds until the next is asked for, and may be asked for again: for its answer, or its error. */
   at(index: number): Request<T> | undefined
 }
 

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { Connection, FamilyClient, ipvs, NETLINK_GENERIC } from '../../generic-netlink/index.js'
+import { Connection, FamilyClient, ipvs, NETLINK_GENERIC, stats64 } from '../../generic-netlink/index.js'
 import { median } from './measure.js'
 import { commands, rules, type Forwarding } from './table.js'
 
@@ -83,7 +83,7 @@ async function library(): Promise<Contestant> {
     }),
     async nonzero() {
       const rows = (await list()).destinations.flat()
-      const counters = rows.flatMap(({ stats64 }) => Object.values(stats64!))
+      const counters = rows.flatMap(({ stats64: told }) => Object.keys(stats64.table).map(key => told![key as keyof typeof told]))
       return { ms: 0, nonzero: 10 * counters.filter(n => n !== 0n).length / counters.length }
     },
     async ping(times) {

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  be16, be32, bits, by, bytes, enumeration, flag, Input, ip, ipv4, ipv6, Output, recurring, s32, string, struct, u8, u16, u32, u64, unless,
+  be16, be32, bits, by, bytes, enumeration, flag, Input, ip, ipv4, ipv6, Output, s32, string, struct, u8, u16, u32, u64, unless,
   type Codec, type Fixed, type Siblings,
 } from '../../../generic-netlink/codec.js'
 import { DecodeError, EncodeError } from '../../../generic-netlink/errors.js'
@@ -264,28 +264,4 @@ describe('output', () => {
     to.align()
     expect([...to.finish()]).toEqual([255, 255, 255, 255, 255, 0, 0, 0])
   })
-})
-
-describe('recurring', () => {
-  const pair = struct({ a: u16, b: u16 })
-  it('gives one frozen object for the same bytes, and another for others', () => {
-    const codec = recurring(pair)
-    const first = read(codec, '01000200')
-    expect(first).toEqual({ a: 1, b: 2 })
-    expect(read(codec, '01000200')).toBe(first)
-    expect(Object.isFrozen(first)).toBe(true)
-    expect(read(codec, '01000300')).toEqual({ a: 1, b: 3 })
-    expect(first).toEqual({ a: 1, b: 2 })
-  })
-  it('reads bytes of every length, and forgets none that do not fill words', () => {
-    const codec = recurring<Uint8Array[]>({ read: (from, at, length) => [from.bytes.slice(at, at + length)], write: () => {} })
-    for (const hex of ['', '01', '02', '0102030405', '0102030406', '01020304', '01020305', '']) expect(Buffer.from(read(codec, hex)[0]!).toString('hex')).toBe(hex)
-  })
-  it('remembers nothing that could not be read', () => {
-    const codec = recurring(pair)
-    const first = read(codec, '01000200')
-    expect(() => read(codec, '0100')).toThrow(DecodeError)
-    expect(read(codec, '01000200')).toEqual(first)
-  })
-  it('writes as what it wraps', () => expect(write(recurring(pair), { a: 1, b: 2 })).toBe('01000200'))
 })
