@@ -1,0 +1,69 @@
+/** The real ipvsadm, and the one in examples/, side by side. */
+
+import { spawnSync } from 'node:child_process'
+import { ipvsadm } from '../../examples/ipvsadm/commands.js'
+import { systemNames } from '../../examples/ipvsadm/names.js'
+import type { DestinationAttributes, FamilyClient, ipvs, ServiceAttributes } from '../../generic-netlink/index.js'
+import { EVERY_BIT } from './kernel.js'
+
+/** How a program ended, and what it printed. */
+export interface Ran { readonly status: number | null; readonly stdout: string; readonly stderr: string }
+
+/** Runs a program to its end. */
+export function spawn(program: string, words: readonly string[], input = ''): Ran {
+  const { status, stdout, stderr, error } = spawnSync(program, words, { input, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (error) throw error
+  return { status, stdout, stderr }
+}
+
+/** The real one. */
+export const theirs = (words: readonly string[], input = ''): Ran => spawn('ipvsadm', words, input)
+
+/** Ours, in this process. */
+export async function ours(words: readonly string[], input = ''): Promise<Ran> {
+  const printed = { stdout: '', stderr: '' }
+  async function* stdin(): AsyncGenerator<string, void, undefined> { yield await Promise.resolve(input) }
+  const status = await ipvsadm(words, {
+    program: 'ipvsadm',
+    names:   systemNames(),
+    stdin:   stdin(),
+    stdout:  text => { printed.stdout += text },
+    stderr:  text => { printed.stderr += text },
+  })
+  return { status, ...printed }
+}
+
+/** A table, with timeouts and sync daemons, as the kernel tells of it; counters left out. */
+export type State = Readonly<Record<'services' | 'timeouts' | 'daemons', readonly object[]>> & { readonly servers: readonly (readonly object[])[] }
+
+type Client = FamilyClient<typeof ipvs.commands>
+
+/** What is set. */
+export async function stateOf(client: Client): Promise<State> {
+  const services = (await client.dump('getService', {})).map(({ service }) => withoutCounters(service!))
+  return {
+    services,
+    servers:  await Promise.all(services.map(async service => (await client.dump('getDest', { service: keyOf(service) })).map(({ dest }) => withoutCounters(dest!)))),
+    timeouts: [await client.call('getConfig', {})],
+    daemons:  await client.dump('getDaemon', {}),
+  }
+}
+
+const keyOf = ({ af, protocol, addr, port, fwmark }: ServiceAttributes): ServiceAttributes => fwmark === undefined ? { af, protocol, addr, port } : { af, fwmark }
+const withoutCounters = <T extends object>(attributes: T): T => ({ ...attributes, stats: undefined, stats64: undefined })
+
+/** Puts in place what was there, in the order in which it was; daemons are ended. */
+export async function restore(client: Client, { services, servers, timeouts }: State): Promise<void> {
+  // One that does not run is no matter.
+  await client.batch([['delDaemon', { daemon: { state: 'master' } }], ['delDaemon', { daemon: { state: 'backup' } }]])
+  const outcomes = await client.batch([
+    ['flush', {}],
+    ['setConfig', timeouts[0]!],
+    ...services.toReversed().map((service: ServiceAttributes) => ['newService', { service: { ...service, flags: { ...service.flags!, mask: EVERY_BIT } } }] as const),
+    ...servers.flatMap((of, i) => of.toReversed().map((dest: DestinationAttributes) => ['newDest', { service: keyOf(services[i]!), dest }] as const)),
+  ])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+/** The words of a command line: blanks part them, `''` is an empty one, and `~` stands for a blank in one. */
+export const wordsOf = (line: string): string[] => line.split(' ').filter(word => word !== '').map(word => word === '\'\'' ? '' : word.replaceAll('~', ' '))
