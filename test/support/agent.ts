@@ -16,7 +16,9 @@ import { Director } from '../../lib/director.js'
 import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../lib/model.js'
 import { destinationAttributes, keyAttributes } from '../../lib/wire.js'
 import type { Finding } from '../../lib/diagnose.js'
+import { directing } from './directing.js'
 import type { Plan } from '../../lib/plan.js'
+import { traffic } from './traffic.js'
 
 /** A finding, with its plan as text. */
 export type Told = Omit<Finding, 'plan'> & { readonly plan: string }
@@ -50,6 +52,8 @@ const RESTLESS = /nf_conntrack_count|nf_conntrack_buckets|base_reachable_time/
 
 export const operations = {
   run,
+  ...traffic,
+  ...directing,
   /** Prepares the host as a real server; the plan's text. */
   prepare: async (spec: RealServerPreparation) => await apply(await RealServer.plan(spec)),
   plan: async (spec: RealServerPreparation) => `${await RealServer.plan(spec)}`,
