@@ -1,6 +1,6 @@
 /** IP addresses: text to bytes and back, with a memory, since the same ones come again and again. */
 
-import { Address6 } from 'ip-address'
+import { ipAddress } from './packages.js'
 
 /** A map that forgets everything when it is full. */
 export class Memo<K, V> {
@@ -50,7 +50,9 @@ export const formatIPv4 = (n: number): string => v4Text.get(n | 0) ?? v4Text.set
 export function parseIPv6(text: string): Uint8Array | null {
   const known = v6Bytes.get(text)
   if (known !== undefined) return known
-  if (!/^[0-9a-fA-F:.]+$/.test(text) || !Address6.isValid(text)) return v6Bytes.set(text, null)
+  if (!/^[0-9a-fA-F:.]+$/.test(text)) return v6Bytes.set(text, null)
+  const { Address6 } = ipAddress()
+  if (!Address6.isValid(text)) return v6Bytes.set(text, null)
   const tail = new Address6(text).toUnsignedByteArray()
   return v6Bytes.set(text, Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0))
 }
@@ -58,5 +60,5 @@ export function parseIPv6(text: string): Uint8Array | null {
 /** The text of an IPv6 address in its correct form (RFC 5952). */
 export function formatIPv6(bytes: Uint8Array): string {
   const key = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('latin1')
-  return v6Text.get(key) ?? v6Text.set(key, Address6.fromByteArray([...bytes]).correctForm())
+  return v6Text.get(key) ?? v6Text.set(key, ipAddress().Address6.fromByteArray([...bytes]).correctForm())
 }

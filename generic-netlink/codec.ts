@@ -8,9 +8,9 @@
  */
 
 import { endianness } from 'node:os'
-import { getBit } from 'bitwise/integer/index.js' // the package's index loads all of it
 import { formatIPv4, formatIPv6, Memo, parseIPv6, putIPv4 } from './address.js'
 import { DecodeError, EncodeError } from './errors.js'
+import { bitwise } from './packages.js'
 
 /** Bytes to read from, and the same bytes as numbers. */
 export class Input {
@@ -262,7 +262,7 @@ export type Bits<N extends string> = { readonly [K in N]?: boolean } & { readonl
 export function bits<const N extends string>(of: Fixed<number>, names: readonly N[]): Fixed<Bits<N>> {
   const keys = Array.from({ length: of.size * 8 }, (_, bit) => names[bit] ?? String(bit))
   const bitOf = new Map(keys.map((key, bit) => [key, bit]))
-  const namesIn = (word: number): string[] => keys.filter((_, bit) => getBit(word, bit))
+  const namesIn = (word: number): string[] => keys.filter((_, bit) => bitwise().getBit(word, bit))
   const setIn = new Memo<number, Bits<N>>() // a listing has the same few in every row
   return {
     size: of.size,

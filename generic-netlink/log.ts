@@ -1,9 +1,27 @@
 /** Logging, under the namespaces `ipvs-nl:netlink` and `ipvs-nl:wire`. */
 
-import createDebug, { type Debugger } from 'debug'
+import { debug } from './packages.js'
 
-/** A log of npm `debug`. Should what it writes to throw, that reaches neither the addon's callbacks nor a datagram half made. */
-export function logger(namespace: string): Debugger {
+/** A log of npm `debug`. */
+export interface Log {
+  (format: string, ...values: unknown[]): void
+  readonly enabled: boolean
+}
+
+/**
+ * A log that nobody enabled costs nothing, not even the package. Should what it writes to throw, that reaches neither the
+ * addon's callbacks nor a datagram half made.
+ */
+export function logger(namespace: string): Log {
+  let known: Log | undefined
+  // The package keeps in the environment what is enabled, however it was.
+  const current = (): Log | undefined => known ??= process.env.DEBUG === undefined ? undefined : open(namespace)
+  const log = (format: string, ...values: unknown[]): void => current()?.(format, ...values)
+  return Object.defineProperty(log, 'enabled', { get: () => current()?.enabled ?? false }) as unknown as Log
+}
+
+function open(namespace: string): Log {
+  const createDebug = debug()
   const log = createDebug(namespace)
   log.log = (...line: unknown[]) => {
     try { createDebug.log(...line) } catch { /* nobody is left to tell */ }

@@ -9,9 +9,10 @@ import { describe, expect, it } from 'vitest'
 const order: readonly (readonly [file: string, outside: string])[] = [
   // The wire: bytes, tables, the conversation.
   ['generic-netlink/errors.ts',           'node:util'],
-  ['generic-netlink/log.ts',              'debug'],
-  ['generic-netlink/address.ts',          'ip-address'],
-  ['generic-netlink/codec.ts',            'node:os bitwise/integer/index.js'],
+  ['generic-netlink/packages.ts',         'node:module bitwise/integer/index.js debug ip-address'],
+  ['generic-netlink/log.ts',              ''],
+  ['generic-netlink/address.ts',          ''],
+  ['generic-netlink/codec.ts',            'node:os'],
   ['generic-netlink/attributes.ts',       ''],
   ['generic-netlink/counters.ts',         'node:util'],
   ['generic-netlink/message.ts',          ''],
