@@ -99,8 +99,20 @@ interface Place {
   word2: number
 }
 
-/** The last object: its attributes in the order of the wire, those among them that depend on others in the order of reading, and their values. */
-interface Memory { readonly places: Place[]; dependent: Place[]; readonly values: Values }
+/**
+ * An object that was read. Another is mostly like it: the same attributes in the same order, most of them with the same
+ * bytes. So it is written over where that one differs, and copied.
+ */
+interface Memory {
+  /** Its attributes, in the order of the wire. */
+  readonly places: Place[]
+  /** Those among them that depend on others, in the order of reading. */
+  readonly dependent: Place[]
+  readonly values: Values
+}
+
+/** Objects of one set may be of several kinds, such as services by address and by mark: so many are remembered besides the last. */
+const OTHERS = 3
 
 /**
  * Copies an object as it is, shape and all. V8 does that fast where a place in the source has seen few shapes, so each of
@@ -128,6 +140,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
   }
   const copy = copies[sets++ % copies.length]!
   let spare: Memory | undefined
+  const others: Memory[] = []
   /** The lines that the last object to be written needed, in its order. */
   const order: Line[] = []
 
@@ -138,7 +151,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     debug('%s has an attribute %d that no table names; ignored', prefix, type)
   }
 
-  const newPlace = ({ places, dependent }: Memory, type: number): Place => {
+  const newPlace = (places: Place[], dependent: Place[], type: number): Place => {
     const line = byNumber[type]
     if (line === undefined && debug.enabled) skip(type)
     const place = { type, line, again: line !== undefined && places.some(other => other.line === line), at: 0, value: undefined, head: 0, word: 0, word2: 0 }
@@ -151,58 +164,65 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     return place
   }
 
+  /** Reads an object over another with the same attributes in the same order; undefined where it has others. */
+  const readOver = ({ places, dependent, values }: Memory, from: Input, at: number, length: number): Values | undefined => {
+    const { view } = from
+    const end = at + length
+    const last = from.bytes.length - HEADER - 8
+    let count = 0
+    let line: Line | undefined
+    try {
+      for (let begin = at; begin + HEADER <= end; count++) {
+        const head = view.getInt32(begin, true)
+        const size = sizeIn(head)
+        if (size < HEADER || begin + size > end) throw new DecodeError(`an attribute claims ${size} bytes of ${end - begin}`)
+        const place = places[count] ?? newPlace(places, dependent, typeIn(head))
+        if (place.head !== head || begin > last || place.word !== view.getInt32(begin + HEADER, true)
+          || (size > HEADER + 4 && place.word2 !== view.getInt32(begin + HEADER + 4, true))) {
+          if (place.type !== typeIn(head)) return undefined
+          place.at = begin
+          if (place.line !== undefined && place.line.depth === 0) {
+            line = place.line
+            const value = line.codec.read(from, begin + HEADER, size - HEADER, values)
+            if (place.value !== value || place.again) place.value = values[line.key] = value
+            line = undefined
+            const kept = typeof value !== 'object' && size > HEADER && size <= HEADER + 8 && begin <= last && !place.again
+            place.head = kept ? head : 0
+            place.word = kept ? view.getInt32(begin + HEADER, true) : 0
+            place.word2 = kept ? view.getInt32(begin + HEADER + 4, true) : 0
+          }
+        }
+        begin += align(size)
+      }
+      if (count !== places.length) return undefined
+      for (let i = 0; i < dependent.length; i++) {
+        const place = dependent[i]!
+        line = place.line!
+        const value = line.codec.read(from, place.at + HEADER, sizeIn(view.getInt32(place.at, true)) - HEADER, values)
+        if (place.value !== value) place.value = values[line.key] = value
+        line = undefined
+      }
+    } catch (error) {
+      throw line && error instanceof DecodeError ? error.within(kernelName(prefix, line.key)) : error
+    }
+    return copy(values)
+  }
+
   const set: AttributeSet<T> = {
     prefix,
     table,
-    // One object is mostly like the last: the same attributes in the same order, most of them with the same bytes. So the
-    // last one is written over where it differs, and copied.
-    read(from, at, length, siblings) {
-      const memory = spare ?? newMemory()
+    read(from, at, length) {
+      let memory = spare ?? newMemory()
       spare = undefined // a set within itself, and whoever comes after an error, gets another
-      const { places, dependent, values } = memory
-      const { view } = from
-      const end = at + length
-      const last = from.bytes.length - HEADER - 8
-      let count = 0
-      let line: Line | undefined
-      try {
-        for (let begin = at; begin + HEADER <= end; count++) {
-          const head = view.getInt32(begin, true)
-          const size = sizeIn(head)
-          if (size < HEADER || begin + size > end) throw new DecodeError(`an attribute claims ${size} bytes of ${end - begin}`)
-          const place = places[count] ?? newPlace(memory, typeIn(head))
-          if (place.head !== head || begin > last || place.word !== view.getInt32(begin + HEADER, true)
-            || (size > HEADER + 4 && place.word2 !== view.getInt32(begin + HEADER + 4, true))) {
-            if (place.type !== typeIn(head)) break
-            place.at = begin
-            if (place.line !== undefined && place.line.depth === 0) {
-              line = place.line
-              const value = line.codec.read(from, begin + HEADER, size - HEADER, values)
-              if (place.value !== value || place.again) place.value = values[line.key] = value
-              line = undefined
-              const kept = typeof value !== 'object' && size > HEADER && size <= HEADER + 8 && begin <= last && !place.again
-              place.head = kept ? head : 0
-              place.word = kept ? view.getInt32(begin + HEADER, true) : 0
-              place.word2 = kept ? view.getInt32(begin + HEADER + 4, true) : 0
-            }
-          }
-          begin += align(size)
-        }
-        if (count === places.length) {
-          for (let i = 0; i < dependent.length; i++) {
-            const place = dependent[i]!
-            line = place.line!
-            const value = line.codec.read(from, place.at + HEADER, sizeIn(view.getInt32(place.at, true)) - HEADER, values)
-            if (place.value !== value) place.value = values[line.key] = value
-            line = undefined
-          }
-        }
-      } catch (error) {
-        throw line && error instanceof DecodeError ? error.within(kernelName(prefix, line.key)) : error
+      let value = readOver(memory, from, at, length)
+      for (let untried = others.length; value === undefined; untried--) {
+        others.push(memory)
+        memory = untried > 0 ? others.shift()! : newMemory()
+        value = readOver(memory, from, at, length)
       }
-      if (count !== places.length) return set.read(from, at, length, siblings) // not the same attributes, so anew
+      if (others.length > OTHERS) others.shift()
       spare = memory
-      return copy(values) as Infer<AttributeSet<T>>
+      return value as Infer<AttributeSet<T>>
     },
     write(to, value) {
       const values = fieldsOf(value)

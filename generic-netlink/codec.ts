@@ -62,7 +62,7 @@ export class Output {
   finish(): Uint8Array { return this.bytes.slice(0, this.length) }
 }
 
-/** The values beside this one: already decoded, or about to be encoded. */
+/** The values beside this one: about to be encoded, or decoded, as far as {@link Codec.after} names them. */
 export type Siblings = Readonly<Record<string, unknown>>
 
 /** How one value is read from, and written to, the wire. */
