@@ -1,7 +1,16 @@
 /** What `-h` and `-v` print. */
 
+import { KNOWN } from './rules.js'
+
 /** A line, which begins as that of the ipvsadm whose command line this is. */
 export const version = (): string => 'ipvsadm v1.31, as ipvs-nl does it (compiled with TypeScript and IPVS v1.2.1)\n'
+
+/** Every option by both of its names. */
+const both = [...new Set(KNOWN.map(({ long, short }) => `--${long}${short === '' ? '' : ` -${short}`}`))]
+
+/** As many as fit on a line. */
+const lines = (words: readonly string[], width: number): string => words.reduce(
+  (text, word) => text.length - text.lastIndexOf('\n') + word.length > width ? `${text},\n  ${word}` : `${text}${text === '' ? '  ' : ', '}${word}`, '')
 
 const SERVICE = '(-t|-u|--sctp-service HOST[:PORT] | -f MARK [-6])'
 
@@ -29,4 +38,7 @@ FLAGS      of flag-1,flag-2,flag-3, of sh-fallback,sh-port for sh, of mh-fallbac
 TUNNEL     with -i: --tun-type ipip|gue|gre, --tun-port PORT, --tun-nocsum|--tun-csum|--tun-remcsum
 VIEW       --stats, --rate, --thresholds, --persistent-conn, --tun-info
 DAEMON     --mcast-interface LINK, --syncid ID, --sync-maxlen BYTES, --mcast-group ADDRESS, --mcast-port PORT, --mcast-ttl TTL
+
+By their long names, too:
+${lines(both, 120)}
 `

@@ -18,8 +18,15 @@ const UNKNOWN = 'unknown option'
 const NO_VALUE = 'missing argument'
 const UNWANTED = 'option does not take an argument'
 
-/** Reads options one by one, and puts aside what is none. */
+/** Reads options one by one up to the first error, and puts aside what is none. */
 export function* options<O extends Option>(words: readonly string[], known: readonly O[], leftover: string[]): Generator<Token<O>, void, undefined> {
+  for (const token of tokens(words, known, leftover)) {
+    yield token
+    if (!token.option) return
+  }
+}
+
+function* tokens<O extends Option>(words: readonly string[], known: readonly O[], leftover: string[]): Generator<Token<O>, void, undefined> {
   const long = new Map(known.map(option => [option.long, option]))
   const short = new Map(known.map(option => [option.short, option]))
   let next = 0

@@ -2,11 +2,10 @@
 
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Connection, FamilyClient, ipvs } from '../../generic-netlink/index.js'
-import { ours, restore, stateOf, theirs, wordsOf, type Ran, type State } from '../support/ipvsadm.js'
+import { ours, resultOf, stateOf, theirs, wordsOf, type State } from '../support/ipvsadm.js'
 import { connect } from '../support/kernel.js'
 
 /** Names for some addresses; the machine's own DNS is out of reach, and nobody's business. */
@@ -56,24 +55,11 @@ beforeAll(async () => {
   start = await stateOf(client)
 })
 
-interface Result extends Ran { readonly state: State }
-
-/** Runs one of the two, and puts back what it changed. */
-async function result(run: () => Ran | Promise<Ran>): Promise<Result> {
-  const ran = await run()
-  const state = await stateOf(client)
-  if (!isDeepStrictEqual(state, start)) {
-    await restore(client, start)
-    expect(await stateOf(client)).toEqual(start)
-  }
-  return { ...ran, state }
-}
-
 async function same(lines: readonly string[]): Promise<void> {
   for (const line of lines) {
     const words = wordsOf(line)
-    const theirOwn = await result(() => theirs(words))
-    expect({ line, ...await result(() => ours(words)) }).toEqual({ line, ...theirOwn })
+    const theirOwn = await resultOf(client, start, () => theirs(words))
+    expect({ line, ...await resultOf(client, start, () => ours(words)) }).toEqual({ line, ...theirOwn })
   }
 }
 

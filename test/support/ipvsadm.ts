@@ -1,6 +1,7 @@
 /** The real ipvsadm, and the one in examples/, side by side. */
 
 import { spawnSync } from 'node:child_process'
+import { isDeepStrictEqual } from 'node:util'
 import { ipvsadm } from '../../examples/ipvsadm/commands.js'
 import { systemNames } from '../../examples/ipvsadm/names.js'
 import type { DestinationAttributes, FamilyClient, ipvs, ServiceAttributes } from '../../generic-netlink/index.js'
@@ -53,7 +54,7 @@ const keyOf = ({ af, protocol, addr, port, fwmark }: ServiceAttributes): Service
 const withoutCounters = <T extends object>(attributes: T): T => ({ ...attributes, stats: undefined, stats64: undefined })
 
 /** Puts in place what was there, in the order in which it was; daemons are ended. */
-export async function restore(client: Client, { services, servers, timeouts }: State): Promise<void> {
+async function restore(client: Client, { services, servers, timeouts }: State): Promise<void> {
   // One that does not run is no matter.
   await client.batch([['delDaemon', { daemon: { state: 'master' } }], ['delDaemon', { daemon: { state: 'backup' } }]])
   const outcomes = await client.batch([
@@ -63,6 +64,20 @@ export async function restore(client: Client, { services, servers, timeouts }: S
     ...servers.flatMap((of, i) => of.toReversed().map((dest: DestinationAttributes) => ['newDest', { service: keyOf(services[i]!), dest }] as const)),
   ])
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+/** What running one of the two gave, and what is set then. */
+export interface Result extends Ran { readonly state: State }
+
+/** Runs one of the two, and puts back what it changed. */
+export async function resultOf(client: Client, start: State, run: () => Ran | Promise<Ran>): Promise<Result> {
+  const ran = await run()
+  const state = await stateOf(client)
+  if (!isDeepStrictEqual(state, start)) {
+    await restore(client, start)
+    if (!isDeepStrictEqual(await stateOf(client), start)) throw new Error('the table is not what it was')
+  }
+  return { ...ran, state }
 }
 
 /** The words of a command line: blanks part them, `''` is an empty one, and `~` stands for a blank in one. */

@@ -1,0 +1,229 @@
+/** examples/ipvsadm.ts beyond a line: files to restore, connections and counters, and as a program of its own. */
+
+import { execFileSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect as dial, createServer, type Server, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Connection, FamilyClient, ipvs } from '../../generic-netlink/index.js'
+import { formatRules } from '../../lib/rules-format.js'
+import { ours, resultOf, spawn, stateOf, theirs, wordsOf, type Ran } from '../support/ipvsadm.js'
+import { connect } from '../support/kernel.js'
+import { virtualServices } from '../support/services.js'
+
+const PROGRAM = fileURLToPath(new URL('../../dist/examples/ipvsadm.js', import.meta.url))
+/** Ours, as a process. */
+const program = (words: readonly string[], input = ''): Ran => spawn(process.execPath, [PROGRAM, ...words], input)
+
+let connection: Connection
+let client: FamilyClient<typeof ipvs.commands>
+beforeAll(async () => { ({ connection, client } = await connect('descriptor')) })
+afterAll(async () => {
+  await client.call('flush', {})
+  connection.close()
+})
+
+const A = '-A -t 10.0.0.1:80\n'
+const LONG = 'x'.repeat(5000)
+
+/** Files, whole and broken. */
+const FILES: readonly string[] = [
+  '', '\n', '  \n\t\n\r\n', A, A.trimEnd(), `ipvsadm ${A}ipvsadm ipvsadm\nipvsadm -A ipvsadm -t 10.0.0.2:80\n`, `/sbin/ipvsadm ${A}`, `${A}/sbin/ipvsadm -A -t 10.0.0.2:80\n`,
+  `\n \t-A\t-t \t10.0.0.1:80\r\n\r\n-Ln\n-Sn\n`, `# x\n${A}`, `#\n${A}`, `${A}#-A -t 10.0.0.1:82\n-A -t 10.0.0.1:81\n`, `${A.trimEnd()} # x\n-A -t 10.0.0.2:80`, '-A #-t 10.0.0.1:80\n',
+  '-A -t 10.0.0.1:80#foo bar\n',
+  // What is wrong ends it; what is unknown, or the kernel refuses, does not.
+  `${A}-L -x -y\n-A -t 10.0.0.2:80\n`, `${A}${A}-A -t 10.0.0.2:80\n`, `${A}-A -t 10.0.0.2:80\n${A}`, `${A}-R\n-A -t 10.0.0.2:80\n`, `${A}-A --nosuch\n-A -t 10.0.0.2:80\n`,
+  `${A}-A --nosuch`, `${A}-A -t\n-A -t 10.0.0.2:80`, `-A -t 10.0.0.2:80 -o=1\n${A}`,
+  `-x\n${A}`, `${A}foo\n-A -t 10.0.0.2:80\n`, `-D -t 10.0.0.9:80\n${A}`, `${A}-D -t 10.0.0.9:80\n`, `${A}-L -t 10.0.0.9:80\n-A -t 10.0.0.2:80\n`,
+  `${A}-a -t 10.0.0.1:80 -r 224.0.0.1\n-a -t 10.0.0.1:80 -r 10.0.1.1\n`,
+  `-A -t 10.0.0.1:80 \\\n -s rr\n`, '-A -t "10.0.0.1:80"\n', '-A -t 10.0.0.1:80\v-s\frr\n', '-A -t 10.0.0.1:80\0 -s rr\n-A -t 10.0.0.1:81\n', '-A -t 10.0.0.1:80\r-s rr\n-A -t 10.0.0.1:81\r\n',
+  `${A}-A -t 10.0.0.2:80 -s ${LONG}\n-A -t 10.0.0.3:80\n`, `${A}-A -t 10.0.0.2:80 -s ${LONG.slice(0, 4096)}\n-A -t 10.0.0.3:80\n`,
+  `${A}-A -t 10.0.0.2:80 -s ${LONG.slice(0, 4097)}\n-A -t 10.0.0.3:80\n`,
+  `${A}-C\n-A -t 10.0.0.2:80\n`, `${A}--set 5 6 7\n-L --timeout\n--set 900 120 300\n-L --timeout\n`, `${A}-E -t 10.0.0.1:80 -s rr\n-L -n\n-Z\n-S\n`,
+  `${A}-A -f 4294967295\n-S -n\n-A -f -1\n-A -t 10.0.0.2:80\n`,
+  `${A}-E -t 10.0.0.1:80 -s sh -b flag-3\n-S -n\n-A -t 10.0.0.1:80 -s sh -b \n-A -t 10.0.0.2:80\n`,
+]
+
+describe('-R', () => {
+  beforeEach(async () => { await client.call('flush', {}) })
+
+  it('does what the real one does, of good files and of broken ones', async () => {
+    const start = await stateOf(client)
+    for (const file of FILES) {
+      const their = await resultOf(client, start, () => theirs(['-R'], file))
+      expect({ file, ...await resultOf(client, start, () => ours(['-R'], file)) }).toEqual({ file, ...their })
+    }
+  }, 300_000)
+
+  it.each([1, 2, 3])('restores what -S saves, and each what the other saved: seed %i', async seed => {
+    const services = fc.sample(virtualServices({ minLength: 20, maxLength: 30, ordered: true, local: false }), { seed: seed + 900, numRuns: 1 })[0]!
+    const rules = formatRules(services, { strict: true }).split('\n').filter(line => !line.endsWith('-b ')).join('\n')
+    const done = { status: 0, stdout: '', stderr: '' }
+    expect(await ours(['-R'], rules)).toMatchObject({ stdout: '' })
+    const saved = theirs(['-S', '-n'])
+    expect(saved.stdout.length).toBeGreaterThan(1000)
+    expect(await ours(['-S', '-n'])).toEqual(saved)
+    const state = await stateOf(client)
+    for (const [save, restore] of [[ours, theirs], [theirs, ours], [ours, ours]] as const) {
+      const { stdout } = await save(['-S', '-n'])
+      await client.call('flush', {})
+      expect(await restore(['-R'], stdout)).toEqual(done)
+      expect(theirs(['-S', '-n'])).toEqual(saved)
+    }
+    expect((await stateOf(client)).services.length).toBe(state.services.length)
+    expect(await ours(['-S'])).toEqual(theirs(['-S'])) // by name
+  }, 300_000)
+})
+
+// ── connections and counters ──
+
+describe('with connections', () => {
+  const servers: Server[] = []
+  const sockets: Socket[] = []
+  const INVITE = ['INVITE sip:a@b SIP/2.0', 'Via: SIP/2.0/UDP 10.8.2.1:5060', 'From: <sip:a@b>;tag=1', 'To: <sip:c@d>', 'Call-ID: 006617d3-e0d8@10.8.2.1', 'CSeq: 1 INVITE', 'Content-Length: 0', '', ''].join('\r\n')
+  const RULES = `
+    -A -t 10.8.0.1:80 -s rr -p 300 -M 255.255.255.0
+    -a -t 10.8.0.1:80 -r 10.8.1.1:8080 -m -x 1000
+    -A -t [fd08::1]:80 -s rr
+    -a -t [fd08::1]:80 -r [fd08::1:1]:8080 -m
+    -A -u 10.8.0.1:53 -s rr
+    -a -u 10.8.0.1:53 -r 10.8.77.2:53 -g
+    -a -u 10.8.0.1:53 -r 10.8.77.3:53 -g
+    -A -u 10.8.0.1:54 -s rr
+    -a -u 10.8.0.1:54 -r [fd08::77]:54 -i
+    -A -u 10.8.0.1:5060 -s rr -p 300 --pe sip
+    -a -u 10.8.0.1:5060 -r 10.8.77.5:5060 -g
+    -A -f 7 -s rr -p 300
+    -a -f 7 -r 10.8.77.4 -g
+    -A -f 2147483649 -6 -s rr -p 300 -M 64
+    -a -f 2147483649 -6 -r fd08::78 -g
+  `
+  const talk = async (host: string): Promise<void> => {
+    const socket = dial({ host, port: 80 })
+    sockets.push(socket)
+    await once(socket, 'connect')
+    socket.write('x'.repeat(1000))
+    await once(socket, 'data')
+  }
+  const tell = async (type: 'udp4' | 'udp6', to: string, port: number, text: string): Promise<void> => {
+    const socket = createSocket(type)
+    await new Promise<void>((resolve, reject) => { socket.send(text, port, to, error => error ? reject(error) : resolve()) })
+    socket.close()
+  }
+  /** Node has no SO_MARK. */
+  const tellMarked = (family: 'AF_INET' | 'AF_INET6', to: string, mark: number): string => execFileSync('python3', ['-c',
+    `import socket, struct\ns = socket.socket(socket.${family}, socket.SOCK_DGRAM)\ns.setsockopt(socket.SOL_SOCKET, 36, struct.pack('I', ${mark}))\ns.sendto(b'x', ('${to}', 99))`], { encoding: 'utf8' })
+
+  beforeAll(async () => {
+    execFileSync('ip', ['-batch', '-'], { input: [
+      'link add ipvs8 type dummy', 'link set ipvs8 up', ...['0.1', '0.7', '1.1'].map(a => `address add 10.8.${a}/16 dev ipvs8`), ...['1', '7', '1:1'].map(a => `address add fd08::${a}/64 dev ipvs8 nodad`),
+    ].join('\n') })
+    for (const host of ['10.8.1.1', 'fd08::1:1']) {
+      const server = createServer(socket => {
+        sockets.push(socket)
+        socket.pipe(socket)
+      })
+      servers.push(server)
+      server.listen(8080, host)
+      await once(server, 'listening')
+    }
+    expect(await ours(['-R'], RULES.trim())).toEqual({ status: 0, stdout: '', stderr: '' })
+    await talk('10.8.0.1')
+    await talk('10.8.0.1')
+    await talk('fd08::1')
+    await tell('udp4', '10.8.0.1', 53, 'x')
+    await tell('udp4', '10.8.0.1', 54, 'x')
+    await tell('udp4', '10.8.0.1', 5060, INVITE)
+    tellMarked('AF_INET', '10.8.0.7', 7)
+    tellMarked('AF_INET6', 'fd08::7', 2147483649)
+  })
+  afterAll(async () => {
+    for (const socket of sockets) socket.destroy()
+    for (const server of servers) await new Promise(resolve => server.close(resolve))
+    execFileSync('ip', ['link', 'delete', 'ipvs8'])
+  })
+
+  const LISTS = ['-Ln', '-L', '-Ln --persistent-conn', '-Ln --thresholds', '-Ln --stats', '-L --stats --exact', '-Ln --rate', '-Ln --rate --exact', '-L --rate -f 7']
+
+  it('both list the same', async () => {
+    // The kernel sums up every two seconds.
+    await expect.poll(() => theirs(['-Ln', '--stats']).stdout, { timeout: 20_000 }).toMatch(/^TCP +10\.8\.0\.1:80 +2 +[1-9]/m)
+    for (const list of LISTS) {
+      await expect.poll(async () => {
+        const [before, own, after] = [theirs(wordsOf(list)), await ours(wordsOf(list)), theirs(wordsOf(list))]
+        return before.stdout === own.stdout ? after : own
+      }, { timeout: 30_000 }).toEqual({ status: 0, stderr: '', stdout: expect.stringContaining('10.8.0.1') as string })
+    }
+  })
+
+  /** Rows without when they expire, and when. */
+  const expiries = ({ stdout }: Ran): [rows: string, seconds: number[]] => {
+    const seconds: number[] = []
+    const rows = stdout.replace(/^(\S+ +)(\d\d):(\d\d) /gm, (_, protocol: string, m: string, s: string) => {
+      seconds.push(Number(m) * 60 + Number(s))
+      return protocol
+    })
+    return [rows, seconds]
+  }
+
+  it.each(['-Lcn', '-Lc', '-Lcn --persistent-conn', '-Lc --persistent-conn'])('both list the same connections: %s', async list => {
+    const words = wordsOf(list)
+    const [before, own, after] = [expiries(theirs(words)), expiries(await ours(words)), expiries(theirs(words))]
+    expect(own[0]).toBe(before[0])
+    expect(own[1]).toHaveLength(12)
+    expect(own[1].filter((seconds, i) => seconds > before[1][i]! || seconds < after[1][i]!)).toEqual([])
+  })
+
+  it('both set the same to zero', async () => {
+    expect(await ours(['-Z', '-u', '10.8.0.1:53'])).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(theirs(['-Ln', '--stats', '-u', '10.8.0.1:53']).stdout).toMatch(/^UDP +10\.8\.0\.1:53 +0 +0 +0 +0 +0$/m)
+    expect(theirs(['-Ln', '--stats']).stdout).toMatch(/^TCP +10\.8\.0\.1:80 +2 +[1-9]/m)
+    expect(await ours(['-Z'])).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(theirs(['-Ln', '--stats']).stdout.replace(/^.*\n.*\n.*\n/, '')).not.toMatch(/ [1-9]\d*$/m)
+  })
+})
+
+// ── as a program ──
+
+describe('as a program', () => {
+  beforeEach(async () => { await client.call('flush', {}) })
+
+  const LINES = [
+    '-A -t 10.0.0.1:http -s rr -p', '-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m -x 9', '-a -t 10.0.0.1:80 -r 10.0.1.2 -i --tun-type gue --tun-port 6080', '-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m', '-A -f 4294967295 -6', '', '-L', '-Ln --stats',
+    '-S', '-S -n', '-L --timeout', '-D -t 10.0.0.9:80', '-L -t 10.0.0.9:80', '--nosuch', '-A', '-L -z', '--set 1 2', '-A -t nosuch:80', '-C',
+  ]
+
+  it('does the same, with the same status on the same streams', async () => {
+    const run = async (one: (words: readonly string[], input?: string) => Ran): Promise<Ran[]> => {
+      await client.call('flush', {})
+      return LINES.map(line => one(wordsOf(line)))
+    }
+    expect(await run(program)).toEqual(await run(theirs))
+  }, 300_000)
+
+  it('restores from a pipe, and saves into one', () => {
+    const rules = '-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m -w 1\n-A -f 7 -6 -s wlc\n'
+    expect(program(['-R'], rules)).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(program(['-S', '-n'])).toEqual({ status: 0, stdout: rules, stderr: '' })
+  })
+
+  it('is refused where the real one is', () => {
+    const nobody = (command: readonly string[]): Ran => spawn('setpriv', ['--reuid', '65534', '--clear-groups', ...command])
+    for (const words of [['-L'], ['-h'], ['--nosuch']]) {
+      const real = nobody(['ipvsadm', ...words])
+      expect(real.status).toBe(2)
+      expect(nobody([process.execPath, PROGRAM, ...words])).toEqual(real)
+    }
+  })
+
+  it('helps, and says its version', async () => {
+    for (const words of [['-h'], ['--help'], ['-v'], ['--version'], ['-hv', '-x']]) {
+      const [their, own] = [theirs(words), await ours(words)]
+      expect({ ...own, stdout: '' }).toEqual({ ...their, stdout: '' })
+      expect(own.stdout).toMatch(/^ipvsadm v1\.31.*IPVS v1\.2\.1\)\n/)
+      for (const [name] of their.stdout.matchAll(/--[a-z][a-z-]+|(?<= )-\w\b/g)) expect(own.stdout).toContain(name)
+    }
+  })
+})
