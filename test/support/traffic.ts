@@ -68,7 +68,8 @@ class Connection {
     return held
   }
 
-  close(): void { this.#socket.destroy() }
+  /** Resets it. */
+  close(): void { this.#socket.resetAndDestroy() }
 
   /** Ends it properly, and waits for the other end to do so. */
   end(): Promise<void> {
@@ -80,6 +81,8 @@ class Connection {
 
 const held = new Map<string, Connection[]>()
 const flows = new Map<string, UdpSocket>()
+/** The source port of all flows, until they are closed: IPVS would take a new one from the same port for the old one. */
+let flowPort = 40_000
 
 /** What one datagram of a flow is answered. */
 function ask(socket: UdpSocket, host: string, port: number, timeout: number): Promise<string> {
@@ -121,11 +124,11 @@ export const traffic = {
     await sleep(after)
     return (held.get(group) ?? []).map(connection => connection.look())
   },
-  /** Ends those that this server answers, or all. */
-  async letGo({ group, server }: { group: string; server?: string }) {
+  /** Ends those that this server answers, or all; or resets them, after which IPVS forgets them sooner. */
+  async letGo({ group, server, reset = false }: { group: string; server?: string; reset?: boolean }) {
     const all = held.get(group) ?? []
     const going = await Promise.all(all.map(async connection => server === undefined || await connection.named === server))
-    await Promise.all(all.filter((_, i) => going[i]).map(connection => connection.end()))
+    await Promise.all(all.filter((_, i) => going[i]).map(connection => reset ? connection.close() : connection.end()))
     held.set(group, all.filter((_, i) => !going[i]))
   },
   /** Who answers a new connection from each of these addresses, or why nobody does. */
@@ -144,7 +147,7 @@ export const traffic = {
       const socket = known ?? createSocket('udp4')
       if (!known) {
         flows.set(address, socket)
-        await new Promise<void>(resolve => { socket.bind({ address, port: 40_000 }, resolve) })
+        await new Promise<void>(resolve => { socket.bind({ address, port: flowPort }, resolve) })
       }
       return await ask(socket, host, port, timeout)
     }))
@@ -152,6 +155,7 @@ export const traffic = {
   closeFlows() {
     for (const socket of flows.values()) socket.close()
     flows.clear()
+    flowPort++
     return Promise.resolve()
   },
 }
