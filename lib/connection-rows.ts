@@ -21,7 +21,7 @@ const TEMPLATE_STATES = ['ASSURED'] as const
 /** What the kernel prints for a state that it has no name for. */
 const NO_STATES = ['ERR!', 'BUG!', '?'] as const
 
-/** Every state that the kernel has a name for. */
+/** Every state that the kernel has a name for, of whatever protocol; and what it prints for those that it has none for. */
 export const connectionStates = [...TCP_STATES, ...UDP_STATES, ...SCTP_STATES, ...TEMPLATE_STATES, ...NO_STATES] as const
 
 /**

@@ -11,7 +11,7 @@ export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, ty
 export { DrainError, type DrainOptions, type DrainProgress } from './drain.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
-export type { ConnectionEnd, ConnectionOrigin, ConnectionState, ConnectionStateName } from './connection-rows.js'
+export { connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
 export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
 export { endpoint } from './address.js'
 export { serviceName } from './model.js'
