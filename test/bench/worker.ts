@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { Connection, FamilyClient, ipvs, NETLINK_GENERIC, stats64 } from '../../generic-netlink/index.js'
 import { median } from './measure.js'
 import { commands, rules, type Forwarding } from './table.js'
@@ -25,10 +26,18 @@ export interface Answer {
 
 type Contestant = Record<string, (...words: string[]) => Promise<Answer>>
 
-async function timed(run: () => Promise<number | undefined>): Promise<Answer> {
-  // Of what was made before. The young generation alone: a whole collection gives memory back, and the next thing that is
-  // made pays the kernel for every page of it, in this guest more than for all else.
+/**
+ * Waits for the collector to be through with what the benchmark itself made before. Of the young generation alone: a whole
+ * collection gives memory back, and the next thing that is made pays the kernel for every page of it, in this guest more
+ * than for all else.
+ */
+async function collected(): Promise<void> {
   globalThis.gc?.({ type: 'minor' })
+  await setTimeout(200)
+}
+
+async function timed(run: () => Promise<number | undefined>): Promise<Answer> {
+  await collected()
   const start = performance.now()
   const rows = await run()
   return { ms: performance.now() - start, ...rows !== undefined && { rows } }
@@ -36,6 +45,7 @@ async function timed(run: () => Promise<number | undefined>): Promise<Answer> {
 
 /** The longest time between two turns of the event loop while `run` runs. Watching costs turns: not for timing. */
 async function watched(run: () => Promise<unknown>): Promise<Answer> {
+  await collected()
   const start = performance.now()
   let last = start, stall = 0, running = true
   const turn = (): void => {
