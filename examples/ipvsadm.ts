@@ -14,6 +14,7 @@
  * It differs from the original where that dies: of `-b ,` it says that it is no flag. `-h` and `-v` say it in other words.
  */
 
+import { spawnSync } from 'node:child_process'
 import { ipvsadm } from './ipvsadm/commands.js'
 import { systemNames } from './ipvsadm/names.js'
 
@@ -26,9 +27,10 @@ async function* stdin(): AsyncGenerator<string, void, undefined> {
 }
 
 process.exitCode = await ipvsadm(process.argv.slice(2), {
-  program: 'ipvsadm',
-  names:   systemNames(),
-  stdin:   stdin(),
-  stdout:  text => { process.stdout.write(text) },
-  stderr:  text => { process.stderr.write(text) },
+  program:  'ipvsadm',
+  names:    systemNames(),
+  modprobe: module => { spawnSync('/sbin/modprobe', ['--', module], { stdio: 'inherit' }) },
+  stdin:    stdin(),
+  stdout:   text => { process.stdout.write(text) },
+  stderr:   text => { process.stderr.write(text) },
 })

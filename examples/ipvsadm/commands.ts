@@ -21,6 +21,8 @@ export interface Streams {
   /** Its own name, for the advice it gives. */
   readonly program: string
   readonly names: Names
+  /** Loads a module of the kernel, as far as that can be done. */
+  readonly modprobe: (module: string) => void
   /** What `-R` reads. */
   readonly stdin: AsyncIterable<string>
   stdout(text: string): void
@@ -31,7 +33,7 @@ export interface Streams {
 export async function ipvsadm(words: readonly string[], streams: Streams): Promise<number> {
   const connection = new Connection(NETLINK_GENERIC)
   try {
-    const program = new Program(await begin(connection), streams)
+    const program = new Program(await begin(connection, streams), streams)
     return await (words.length === 0 ? program.listAll(NO_OPTIONS) : program.run(words))
   } catch (error) {
     if (!(error instanceof Exit)) throw error
@@ -42,17 +44,27 @@ export async function ipvsadm(words: readonly string[], streams: Streams): Promi
   }
 }
 
-/** Whether there is IPVS, and whether we may use it. */
-async function begin(connection: Connection): Promise<FamilyClient<Commands>> {
-  try {
+/** Whether there is IPVS, and whether we may use it. The kernel loads its module by itself, unless it is told not to. */
+async function begin(connection: Connection, { modprobe }: Streams): Promise<FamilyClient<Commands>> {
+  const find = async (): Promise<FamilyClient<Commands>> => {
     const client = await FamilyClient.find(connection, ipvs)
     await client.call('getInfo', {})
     return client
+  }
+  try {
+    return await find().catch((error: unknown) => {
+      if (!isMissing(error)) throw error
+      modprobe('ip_vs')
+      return find()
+    })
   } catch (error) {
-    const why = reason('getInfo', error).replace(/^No such file or directory$/, 'Protocol not available') // the kernel's older interface is what ipvsadm asks last
+    // ipvsadm asks by the kernel's older interface last, which says it otherwise.
+    const why = !isMissing(error) ? reason('getInfo', error) : REASONS[process.geteuid!() === 0 ? 'ENOPROTOOPT' : 'EPERM']
     throw new Exit(`Can't initialize ipvs: ${why}\nAre you sure that IP Virtual Server is built in the kernel or as module?`)
   }
 }
+
+const isMissing = (error: unknown): boolean => error instanceof NetlinkError && error.code === 'ENOENT'
 
 const NO_OPTIONS: ReadonlySet<string> = new Set()
 

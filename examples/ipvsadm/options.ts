@@ -5,7 +5,7 @@
 
 import type { CommandAttributes, DaemonAttributes, DestinationAttributes, ServiceAttributes } from 'ipvs-nl/generic-netlink'
 import type { Names } from './names.js'
-import { options } from './popt.js'
+import { byName, options } from './popt.js'
 import { KNOWN, misused, misusedTunnel, type CommandName, type KnownOption, type OptionName } from './rules.js'
 import { endpoint, ipv4Of, ipv6Of, leadingNumber, number } from './values.js'
 
@@ -35,13 +35,14 @@ export class Exit extends Error {
 /** An option is none, has no value or too much of one. A restore goes on after such a line. */
 export class BadOption extends Error {}
 
+const BY_NAME = byName(KNOWN)
 const INT_MAX = 0x7fffffff
 const LONGEST_TIMEOUT = 31 * 24 * 3600
 
 /** Reads a line. @throws Exit, BadOption with what ipvsadm would print */
 export async function readLine(words: readonly string[], program: string, names: Names): Promise<Line> {
   const leftover: string[] = []
-  const tokens = options(words, KNOWN, leftover)
+  const tokens = options(words, BY_NAME, leftover)
   const first = tokens.next().value
   const command = first?.option?.command
   if (command === undefined) throw tryHelp(program)

@@ -18,17 +18,22 @@ const UNKNOWN = 'unknown option'
 const NO_VALUE = 'missing argument'
 const UNWANTED = 'option does not take an argument'
 
+/** Options by their names. */
+export interface Known<O extends Option> { readonly long: ReadonlyMap<string, O>; readonly short: ReadonlyMap<string, O> }
+
+/** Options, to be found by name. */
+export const byName = <O extends Option>(options: readonly O[]): Known<O> =>
+  ({ long: new Map(options.map(option => [option.long, option])), short: new Map(options.map(option => [option.short, option])) })
+
 /** Reads options one by one up to the first error, and puts aside what is none. */
-export function* options<O extends Option>(words: readonly string[], known: readonly O[], leftover: string[]): Generator<Token<O>, void, undefined> {
+export function* options<O extends Option>(words: readonly string[], known: Known<O>, leftover: string[]): Generator<Token<O>, void, undefined> {
   for (const token of tokens(words, known, leftover)) {
     yield token
     if (!token.option) return
   }
 }
 
-function* tokens<O extends Option>(words: readonly string[], known: readonly O[], leftover: string[]): Generator<Token<O>, void, undefined> {
-  const long = new Map(known.map(option => [option.long, option]))
-  const short = new Map(known.map(option => [option.short, option]))
+function* tokens<O extends Option>(words: readonly string[], { long, short }: Known<O>, leftover: string[]): Generator<Token<O>, void, undefined> {
   let next = 0
   /** An option's value, where its own word does not have it; and the token. */
   const given = (option: O, attached: string | undefined): Token<O> => {

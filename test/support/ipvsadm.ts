@@ -25,11 +25,12 @@ export async function ours(words: readonly string[], input = ''): Promise<Ran> {
   const printed = { stdout: '', stderr: '' }
   async function* stdin(): AsyncGenerator<string, void, undefined> { yield await Promise.resolve(input) }
   const status = await ipvsadm(words, {
-    program: 'ipvsadm',
-    names:   systemNames(),
-    stdin:   stdin(),
-    stdout:  text => { printed.stdout += text },
-    stderr:  text => { printed.stderr += text },
+    program:  'ipvsadm',
+    names:    systemNames(),
+    modprobe: module => { throw new Error(`${module} is not there`) },
+    stdin:    stdin(),
+    stdout:   text => { printed.stdout += text },
+    stderr:   text => { printed.stderr += text },
   })
   return { status, ...printed }
 }

@@ -7,7 +7,7 @@ import { banner, connectionRow, connectionsTitle, counter, serviceRows, title, V
 import { byName, byNumber } from '../../../examples/ipvsadm/naming.js'
 import { services, type Names } from '../../../examples/ipvsadm/names.js'
 import { BadOption, Exit, readLine } from '../../../examples/ipvsadm/options.js'
-import { options, type Option } from '../../../examples/ipvsadm/popt.js'
+import { byName as optionsByName, options, type Option } from '../../../examples/ipvsadm/popt.js'
 import { linesOf, wordsOf } from '../../../examples/ipvsadm/restore.js'
 import { KNOWN, misused, misusedTunnel, OPTION_NAMES } from '../../../examples/ipvsadm/rules.js'
 import { endpoint, ipv4Of, leadingNumber, number } from '../../../examples/ipvsadm/values.js'
@@ -24,7 +24,7 @@ describe('words', () => {
   const known: Option[] = [{ long: 'all', short: 'a', takes: 'nothing' }, { long: 'value', short: 'v', takes: 'value' }, { long: 'maybe', short: 'm', takes: 'maybe' }]
   const read = (line: string): string => {
     const leftover: string[] = []
-    const tokens = [...options(line.split(' ').filter(word => word !== ''), known, leftover)]
+    const tokens = [...options(line.split(' ').filter(word => word !== ''), optionsByName(known), leftover)]
     return [...tokens.map(({ option, value, word, error }) => option ? `${option.long}${value === undefined ? '' : `=${value}`}` : `${word}: ${error}`), ...leftover.map(word => `+${word}`)].join(' ')
   }
   it.each([
