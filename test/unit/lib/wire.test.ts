@@ -64,6 +64,8 @@ describe('counters', () => {
     const narrow = Object.fromEntries(Object.entries(wide).map(([key, n]) => [key, key.endsWith('bytes') ? n : Number(n)]))
     expect(readService({ stats64: wide, stats: { conns: 99 } }).stats).toEqual(stats)
     expect(readService({ stats: narrow }).stats).toEqual(stats)
+    // Those that the wire decodes when they are read are plain here.
+    expect(readService(command.decode(command.encode({ service: { stats64: wide } })).service!).stats).toStrictEqual(stats)
   })
   it('that are idle are one object for all', () => {
     expect(readService({ stats64: { conns: 0n } }).stats).toBe(readRealServer({}).stats)
