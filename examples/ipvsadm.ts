@@ -8,6 +8,12 @@
  *
  *     npm run lab -- node dist/examples/ipvsadm.js -L -n
  *
+ * prints, where nothing is set,
+ *
+ *     IP Virtual Server version 1.2.1 (size=4096)
+ *     Prot LocalAddress:Port Scheduler Flags
+ *       -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
+ *
  * What it is told it hands to the kernel through the tables of `ipvs-nl/generic-netlink`, and not through Director: that
  * refuses what cannot work, such as a VIP of 127.0.0.1, and what ipvsadm leaves to the kernel. What it lists comes from Director.
  *

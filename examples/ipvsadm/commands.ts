@@ -176,6 +176,8 @@ class Program {
       this.#streams.stdout(await list(director))
       return 0
     } catch (error) {
+      // Of what no rule can say; ipvsadm may die of it.
+      if (error instanceof RangeError) throw new Exit(error.message, 1)
       if (!(error instanceof NetlinkError)) throw error
       throw new Exit(reason('getService', error), 1)
     }

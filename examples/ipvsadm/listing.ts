@@ -57,7 +57,7 @@ const PROTOCOLS: Readonly<Record<string, string>> = { tcp: 'TCP', udp: 'UDP', sc
 
 function serviceNameIn(service: ServiceState, naming: Naming): string {
   if (service.fwmark !== undefined) return `FWM  ${service.fwmark | 0}${service.family === 'inet6' ? ' IPv6' : ''}`
-  const name = `${left(4, PROTOCOLS[service.protocol] ?? '??')} ${naming(service.vip, service.port, service.protocol)}`
+  const name = `${left(4, PROTOCOLS[service.protocol] ?? '?')} ${naming(service.vip, service.port, service.protocol)}`
   return service.vip.includes(':') ? name : name.slice(0, 33)
 }
 
@@ -99,14 +99,16 @@ const connectionsOf = ({ activeConnections, inactiveConnections }: RealServerSta
   [[10, activeConnections], [10, inactiveConnections]]
 
 const CHECKSUMS: Readonly<Record<string, string>> = { none: '-c', csum: '+c', remcsum: 'r+c' }
+/** Of other flags, which no tool sets, ipvsadm reads past its table. */
+const checksumOf = (checksum: string | number): string => CHECKSUMS[checksum] ?? '(null)'
 
 function tunnelOf({ forward }: RealServerState): string {
   if (forward === 'tunnel') return 'ipip'
   if (typeof forward !== 'object') return 'n/a'
   const { tunnel, port = 0, checksum = 'none' } = forward as { tunnel: string | number; port?: number; checksum?: string | number }
   if (tunnel === 'ipip') return 'ipip'
-  if (tunnel === 'gue') return `gue:${port}:${CHECKSUMS[checksum]!}`.slice(0, 15)
-  return tunnel === 'gre' ? `gre:${CHECKSUMS[checksum]!}` : 'n/a'
+  if (tunnel === 'gue') return `gue:${port}:${checksumOf(checksum)}`.slice(0, 15)
+  return tunnel === 'gre' ? `gre:${checksumOf(checksum)}` : 'n/a'
 }
 
 // ── counters ──

@@ -35,12 +35,17 @@ export function services(text: string): Pick<Names, 'portOf' | 'serviceOf'> {
 
 /** This machine's names. */
 export function systemNames(): Names {
+  const hosts = new Map<string, Promise<string | undefined>>()
   let known: ReturnType<typeof services> | undefined
   const ports = (): ReturnType<typeof services> => known ??= services(read('/etc/services'))
   return {
     // Who has no address or no name is told by an error; an IPv6 address is its own name, whatever family is asked for.
     addressOf: async host => isIPv6(host) || host === '' ? undefined : (await lookup(host, { family: 4 }).catch(() => undefined))?.address,
-    hostOf: async address => (await lookupService(address, 0).catch(() => undefined))?.hostname,
+    hostOf: address => {
+      const host = hosts.get(address) ?? lookupService(address, 0).then(({ hostname }) => hostname, () => undefined)
+      hosts.set(address, host)
+      return host
+    },
     portOf: (service, protocol) => ports().portOf(service, protocol),
     serviceOf: (port, protocol) => ports().serviceOf(port, protocol),
   }

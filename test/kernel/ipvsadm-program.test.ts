@@ -7,10 +7,10 @@ import { connect as dial, createServer, type Server, type Socket } from 'node:ne
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Connection, FamilyClient, ipvs } from '../../generic-netlink/index.js'
+import type { Connection, DestinationAttributes, FamilyClient, ipvs, ServiceAttributes } from '../../generic-netlink/index.js'
 import { formatRules } from '../../lib/rules-format.js'
 import { ours, resultOf, spawn, stateOf, theirs, wordsOf, type Ran } from '../support/ipvsadm.js'
-import { connect } from '../support/kernel.js'
+import { connect, EVERY_BIT } from '../support/kernel.js'
 import { virtualServices } from '../support/services.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/examples/ipvsadm.js', import.meta.url))
@@ -75,6 +75,34 @@ describe('-R', () => {
     expect((await stateOf(client)).services.length).toBe(state.services.length)
     expect(await ours(['-S'])).toEqual(theirs(['-S'])) // by name
   }, 300_000)
+})
+
+// ── a table that others made ──
+
+describe('what only other programs set', () => {
+  const flags = (...names: string[]): ServiceAttributes['flags'] => ({ flags: Object.fromEntries(names.map(name => [name, true])), mask: EVERY_BIT })
+  const base: ServiceAttributes = { af: 'inet', protocol: 'tcp', addr: '10.0.0.1', port: 80, schedName: 'rr', flags: flags(), timeout: 0, netmask: '255.255.255.255' }
+  const services: ServiceAttributes[] = [
+    base, { ...base, protocol: 47 }, { ...base, port: 0 }, { ...base, addr: '224.0.0.9', flags: flags('onePacket') }, { ...base, addr: '10.0.0.2', schedName: 'sh', flags: flags('sched3') },
+    { ...base, addr: '10.0.0.5', netmask: '255.0.255.0', flags: flags('persistent') }, { ...base, addr: '10.0.0.6', netmask: '255.0.255.0', timeout: 5 }, { ...base, addr: '10.0.0.7', timeout: 4000000, flags: flags('persistent') },
+    { ...base, addr: '10.0.0.8', schedName: 'none' }, { ...base, addr: '10.0.0.9', flags: flags('6', '31', 'sched2') }, { ...base, af: 'inet6', addr: '::102:304', netmask: 128 },
+    { af: 'inet6', fwmark: 0xffffffff, schedName: 'wlc', flags: flags('persistent', 'onePacket', 'sched1', 'sched2', 'sched3'), timeout: 0, netmask: 1 },
+  ]
+  const server: DestinationAttributes = { addrFamily: 'inet', addr: '10.0.1.1', port: 8080, fwdMethod: 'masq', weight: 1, uThresh: 9, lThresh: 3 }
+  const servers: DestinationAttributes[] = [
+    server, ...(['local', 'tunnel', 'route', 'bypass', 5, 6, 7] as const).map((fwdMethod, i) => ({ ...server, fwdMethod, addr: `10.0.2.${i}` })),
+    { ...server, fwdMethod: 'tunnel', addr: '10.0.3.1', tunType: 3 }, { ...server, fwdMethod: 'tunnel', addr: '10.0.3.2', tunType: 'ipip', tunPort: 9, tunFlags: { csum: true } },
+    { ...server, fwdMethod: 'tunnel', addr: '10.0.3.3', tunType: 'gre', tunPort: 9, tunFlags: { remcsum: true } }, { ...server, fwdMethod: 'masq', addr: '10.0.3.4', tunType: 'gue', tunPort: 9 },
+  ]
+
+  it('is listed and saved the same', async () => {
+    await client.call('flush', {})
+    for (const service of services) await client.call('newService', { service })
+    for (const dest of servers) await client.call('newDest', { service: { af: 'inet', protocol: 'tcp', addr: '10.0.0.1', port: 80 }, dest })
+    const lines = ['-Ln', '-L', '-Ln --nosort', '-Ln --tun-info', '-Ln --thresholds', '-Ln --persistent-conn', '-Ln --stats', '-Ln -t 10.0.0.1:80', '-Ln -t [::1.2.3.4]:80', '-Sn', '-S', '-Z -t 224.0.0.9:80']
+    for (const line of lines) expect({ line, ...await ours(wordsOf(line)) }).toEqual({ line, ...theirs(wordsOf(line)) })
+    await client.call('flush', {})
+  })
 })
 
 // ── connections and counters ──
