@@ -10,6 +10,7 @@
  */
 
 import { randomInt } from 'node:crypto'
+import { onAbort } from './abort.js'
 import { Output, type Input } from './codec.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
@@ -95,16 +96,17 @@ export class Commands {
       const batch: Batch = {
         requests, outcomes, next: 0, open: requests.length, signal,
         settled: () => {
-          signal?.removeEventListener('abort', giveUp)
+          forget?.()
           resolve(outcomes as Outcome<unknown>[])
         },
       }
       const giveUp = (): void => this.#giveUp(batch, () => signal?.reason)
+      let forget: (() => void) | undefined
       if (requests.length === 0) resolve([])
       else if (this.#closed) this.#giveUp(batch, request => refused(request, this.#closed!.errno, { why: this.#closed!.message }))
       else if (signal?.aborted) giveUp()
       else {
-        signal?.addEventListener('abort', giveUp, { once: true })
+        if (signal) forget = onAbort(signal, giveUp)
         this.#queue.push(batch)
         this.#schedule()
       }

@@ -9,6 +9,7 @@
  */
 
 import { randomInt } from 'node:crypto'
+import { onAbort } from './abort.js'
 import { Output, type Input } from './codec.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
@@ -35,7 +36,6 @@ type Listing = Request<unknown> & { read: NonNullable<Request<unknown>['read']> 
 /** What was asked for. A listing asks for thousands at once, so each is as little as can be. */
 class Dump {
   readonly request: Listing
-  readonly signal: AbortSignal | undefined
   rows: unknown[] = []
   attempts = 0
   interrupted = false
@@ -44,24 +44,23 @@ class Dump {
   settled = false
   readonly #resolve: (rows: unknown[]) => void
   readonly #reject: (error: unknown) => void
-  #giveUp: (() => void) | undefined
+  #forget: (() => void) | undefined
 
   constructor(request: Listing, signal: AbortSignal | undefined, resolve: (rows: unknown[]) => void, reject: (error: unknown) => void) {
     this.request = request
-    this.signal = signal
     this.#resolve = resolve
     this.#reject = reject
     if (!signal) return
     // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
-    this.#giveUp = () => this.finish(signal.reason ?? new Error('aborted'))
-    signal.addEventListener('abort', this.#giveUp, { once: true })
-    if (signal.aborted) this.#giveUp()
+    const giveUp = (): void => this.finish(signal.reason ?? new Error('aborted'))
+    if (signal.aborted) giveUp()
+    else this.#forget = onAbort(signal, giveUp)
   }
 
   finish(error: unknown): void {
     if (this.settled) return
     this.settled = true
-    if (this.#giveUp) this.signal!.removeEventListener('abort', this.#giveUp)
+    this.#forget?.()
     if (error === undefined) this.#resolve(this.rows)
     else this.#reject(error)
   }

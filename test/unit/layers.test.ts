@@ -19,6 +19,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['generic-netlink/socket.ts',           'node:crypto node:fs netlink/dist/raw.js'],
   ['generic-netlink/pace.ts',             ''],
   ['generic-netlink/request.ts',          ''],
+  ['generic-netlink/abort.ts',            ''],
   ['generic-netlink/commands.ts',         'node:crypto'],
   ['generic-netlink/dumps.ts',            'node:crypto'],
   ['generic-netlink/connection.ts',       ''],
