@@ -1,6 +1,6 @@
 /** A director as it should be, against what it is, as a plan. */
 
-import { parseIPv4, parseIPv6, type CallOptions } from '../generic-netlink/index.js'
+import { parseIPv4, parseIPv6, type CallOptions, type CommandAttributes } from '../generic-netlink/index.js'
 import { familyOf } from './address.js'
 import { differences, type Change } from './diff.js'
 import { directorNetwork } from './director-network.js'
@@ -50,7 +50,7 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
   const services = (spec.services ?? []).map((each, i) => at(`services[${i}]`, () => normalize(each)))
   refuseTwins(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
-  const settings = await settingsSteps(ipvs, spec, options)
+  const settings = await settingsSteps(ipvs, settingsOf(spec), options)
   const network = merge([...spec.network ? [spec.network] : [], ...services.map((each, i) => directorNetwork(spec.services![i]!, each))])
   return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
 }
@@ -128,15 +128,32 @@ function brakeOf(
 
 // ── timeouts, sync daemons, network ──
 
-async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: DirectorSpec, { prune = false, ...options }: PlanOptions): Promise<Step[]> {
+/** What is not services, checked. */
+interface Settings {
+  readonly timeouts: CommandAttributes | undefined
+  /** With what each would be read back as. */
+  readonly syncDaemons: readonly { readonly spec: SyncDaemonSpec; readonly state: SyncDaemonState }[] | undefined
+}
+
+function settingsOf({ timeouts, syncDaemons }: DirectorSpec): Settings {
+  return {
+    timeouts: timeouts && timeoutAttributes(timeouts),
+    syncDaemons: syncDaemons?.map((spec, i) => {
+      const state = at(`syncDaemons[${i}]`, () => readDaemon(daemonAttributes(spec)))
+      if (syncDaemons.findIndex(other => other.state === spec.state) < i) throw new RangeError(`syncDaemons[${i}]: there is one ${spec.state} at most`)
+      return { spec, state }
+    }),
+  }
+}
+
+async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: Settings, { prune = false, ...options }: PlanOptions): Promise<Step[]> {
   return [
     ...timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : [],
     ...syncDaemons ? daemonSteps(syncDaemons, await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options), prune) : [],
   ]
 }
 
-function timeoutSteps(wanted: Partial<Timeouts>, actual: Timeouts): Step[] {
-  const { timeoutTcp, timeoutTcpFin, timeoutUdp } = timeoutAttributes(wanted)
+function timeoutSteps({ timeoutTcp, timeoutTcpFin, timeoutUdp }: CommandAttributes, actual: Timeouts): Step[] {
   const after: Timeouts = { tcp: timeoutTcp || actual.tcp, tcpFin: timeoutTcpFin || actual.tcpFin, udp: timeoutUdp || actual.udp }
   if (after.tcp === actual.tcp && after.tcpFin === actual.tcpFin && after.udp === actual.udp) return []
   const set = async (timeouts: Timeouts, host: Host, options?: CallOptions): Promise<void> => {
@@ -149,16 +166,14 @@ function timeoutSteps(wanted: Partial<Timeouts>, actual: Timeouts): Step[] {
   }]
 }
 
-function daemonSteps(wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean): Step[] {
+function daemonSteps(wanted: NonNullable<Settings['syncDaemons']>, actual: readonly SyncDaemonState[], prune: boolean): Step[] {
   const running = new Map(actual.map(daemon => [daemon.state, daemon]))
-  const steps = wanted.flatMap((spec, i) => {
-    const attributes = at(`syncDaemons[${i}]`, () => daemonAttributes(spec))
-    if (wanted.findIndex(({ state }) => state === spec.state) < i) throw new RangeError(`syncDaemons[${i}]: there is one ${spec.state} at most`)
-    const before = running.get(spec.state)
-    running.delete(spec.state)
-    const told = readDaemon(attributes)
-    const same = (key: keyof SyncDaemonSpec): boolean => spec[key] === undefined || before?.[key] === told[key]
-    if (before && before.syncId === told.syncId && (Object.keys(spec) as (keyof SyncDaemonSpec)[]).every(same)) return []
+  const steps = wanted.flatMap(({ spec, state }) => {
+    const before = running.get(state.state)
+    running.delete(state.state)
+    // What the spec leaves out is as the kernel chose it, but for the id, which is 0.
+    const same = (key: keyof SyncDaemonSpec): boolean => (spec[key] === undefined && key !== 'syncId') || before?.[key] === state[key]
+    if (before && (Object.keys(state) as (keyof SyncDaemonSpec)[]).every(same)) return []
     return [...before ? [stopping(before)] : [], starting(spec)]
   })
   return [...steps, ...prune ? [...running.values()].map(stopping) : []]

@@ -33,7 +33,8 @@ async function foreign(perSecond: number): Promise<void> {
   let running = true, count = 0
   process.stdin.once('end', () => { running = false }).resume()
   console.log('begin')
-  for (let port = 1; running; port = 1 + port % 60_000) {
+  const goesOn = (): boolean => running
+  for (let port = 1; goesOn(); port = 1 + port % 60_000) {
     const id = { vip: '10.51.0.1', port, protocols: ['tcp'] } as const
     await director.addService({ ...id, realServers: ['10.60.0.9'] }) // rejects where somebody has one of its own, or took one away
     await sleep(1000 / perSecond)

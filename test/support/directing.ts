@@ -24,11 +24,15 @@ export const directing = {
   /** Drains; the counts that were told, with the error at the end where there was one. */
   async drain({ service, server, ...options }: { service: VirtualServiceSpec; server: string } & Omit<DrainOptions, 'progress' | 'signal'>) {
     const told: Pick<DrainProgress, 'activeConnections' | 'inactiveConnections' | 'prepared'>[] = []
-    const error: unknown = await (await serviceOf(service)).realServer(server).drain({
-      ...options, progress: ({ activeConnections, inactiveConnections, prepared }) => told.push({ activeConnections, inactiveConnections, prepared }),
-    }).then(() => undefined, (error: unknown) => error)
-    if (error !== undefined && !(error instanceof DrainError)) throw error
-    return { told, ...error && { code: error.code, message: error.message } }
+    try {
+      await (await serviceOf(service)).realServer(server).drain({
+        ...options, progress: ({ activeConnections, inactiveConnections, prepared }) => told.push({ activeConnections, inactiveConnections, prepared }),
+      })
+      return { told, code: undefined, message: '' }
+    } catch (error) {
+      if (!(error instanceof DrainError)) throw error
+      return { told, code: error.code, message: error.message }
+    }
   },
   async undrain({ service, server }: { service: VirtualServiceSpec; server: string }) { await (await serviceOf(service)).realServer(server).undrain() },
   async take({ service, server }: { service: VirtualServiceSpec; server: string }) { await (await serviceOf(service)).realServer(server).remove() },
@@ -36,7 +40,7 @@ export const directing = {
   /** Connections that were scheduled, by service, and what each real server has now. */
   async counters() {
     return (await (await director()).list()).map(({ stats, realServers, ...service }) => ({
-      name: `${service.protocol ?? service.fwmark!}`, connections: Number(stats.connections), scheduler: service.scheduler,
+      name: `${service.protocol ?? service.fwmark}`, connections: Number(stats.connections), scheduler: service.scheduler,
       servers: Object.fromEntries(realServers.map(server => [server.address, {
         weight: server.weight, connections: Number(server.stats.connections), active: server.activeConnections, inactive: server.inactiveConnections,
       }])),

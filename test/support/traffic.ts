@@ -68,13 +68,13 @@ class Connection {
     return held
   }
 
-  /** Resets it. */
-  close(): void { this.#socket.resetAndDestroy() }
-
-  /** Ends it properly, and waits for the other end to do so. */
-  end(): Promise<void> {
+  /** Ends it, as both ends do or by a reset, and waits for that. */
+  end(reset = false): Promise<void> {
     return new Promise(resolve => {
-      this.#socket.once('close', () => resolve()).end()
+      if (this.#socket.destroyed) { resolve(); return }
+      this.#socket.once('close', () => resolve())
+      if (reset) this.#socket.resetAndDestroy()
+      else this.#socket.end()
     })
   }
 }
@@ -128,15 +128,15 @@ export const traffic = {
   async letGo({ group, server, reset = false }: { group: string; server?: string; reset?: boolean }) {
     const all = held.get(group) ?? []
     const going = await Promise.all(all.map(async connection => server === undefined || await connection.named === server))
-    await Promise.all(all.filter((_, i) => going[i]).map(connection => reset ? connection.close() : connection.end()))
+    await Promise.all(all.filter((_, i) => going[i]).map(connection => connection.end(reset)))
     held.set(group, all.filter((_, i) => !going[i]))
   },
   /** Who answers a new connection from each of these addresses, or why nobody does. */
   async whoAnswers({ host, port, from }: { host: string; port: number; from: string[] }): Promise<string[]> {
     return await Promise.all(from.map(async address => {
       const connection = new Connection(host, port, address)
-      const answer = await Promise.race([connection.named.catch((error: NodeJS.ErrnoException) => error.code ?? error.message), sleep(3000, 'timeout')])
-      connection.close()
+      const answer = await Promise.race([connection.named.catch((error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error)), sleep(3000, 'timeout')])
+      void connection.end(true)
       return answer
     }))
   },
