@@ -116,9 +116,9 @@ const READ: Readonly<Record<string, Read>> = {
     if (service.fwmark === undefined) throw new Exit('-6 used before -f\n')
     Object.assign(service, { af: 'inet6', netmask: 128 })
   },
-  'scheduler':       ({ service }, value) => { service.schedName = value.slice(0, 15) },
+  'scheduler':       ({ service }, value) => { service.schedName = cut(value) },
   'netmask':         readNetmask,
-  'pe':              ({ service }, value) => { service.peName = value.slice(0, 15) },
+  'pe':              ({ service }, value) => { service.peName = cut(value) },
   'ops':             ({ flags }) => { flags.onePacket = true },
   'real-server':     readServer,
   'masquerading':    ({ server }) => { server.fwdMethod = 'masq' },
@@ -134,7 +134,7 @@ const READ: Readonly<Record<string, Read>> = {
   'tun-port':        ({ server }, value) => { server.tunPort = inRange(value, 1, 65535, 'tunnel port') },
   'tun-csum':        ({ tunnelFlags }) => { tunnelFlags.csum = true },
   'tun-remcsum':     ({ tunnelFlags }) => { tunnelFlags.remcsum = true },
-  'mcast-interface': ({ daemon }, value) => { daemon.mcastIfn = value.slice(0, 15) },
+  'mcast-interface': ({ daemon }, value) => { daemon.mcastIfn = cut(value) },
   'syncid':          ({ daemon }, value) => { daemon.syncId = inRange(value, 0, 255, 'syncid') },
   'mcast-group':     readGroup,
   'mcast-port':      ({ daemon }, value) => { daemon.mcastPort = inRange(value, 1, 65535, 'mcast-port') },
@@ -149,6 +149,13 @@ async function read(line: Line, { long }: KnownOption, value: string | undefined
   } else {
     await READ[long]?.(line, value ?? '', names)
   }
+}
+
+/** As many characters as 15 bytes hold, which is what the kernel has for a name. */
+function cut(name: string): string {
+  let text = name
+  while (Buffer.byteLength(text) > 15) text = text.slice(0, -1)
+  return text
 }
 
 function inRange(value: string, min: number, max: number, what: string): number {

@@ -230,7 +230,7 @@ describe('as a program', () => {
       return LINES.map(line => one(wordsOf(line)))
     }
     expect(await run(program)).toEqual(await run(theirs))
-  }, 300_000)
+  }, 600_000)
 
   it('restores from a pipe, and saves into one', () => {
     const rules = '-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m -w 1\n-A -f 7 -6 -s wlc\n'
