@@ -7,16 +7,23 @@
  *   list                       all services and destinations with 64-bit stats
  *   ping N                     N times GET_INFO, one by one
  *   traffic PORT               one UDP round trip through every destination (see below)
+ *   fresh                      goes on in a network namespace of its own, new and empty
+ *
+ * As `floor spaces N COMMAND…` it makes N such namespaces, leaves two sockets into each open from descriptor 3 on, one after
+ * the other, and becomes the command: Node cannot change its namespace, but write to what it was given.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/genetlink.h>
 #include <linux/ip_vs.h>
 #include <linux/netlink.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -304,18 +311,41 @@ static void find_family(void) {
   if (!family) { fprintf(stderr, "floor: the kernel has no IPVS\n"); exit(1); }
 }
 
-int main(void) {
+static int open_socket(int flags) {
+  struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+  int fd = socket(AF_NETLINK, SOCK_RAW | flags, NETLINK_GENERIC);
+  if (fd < 0 || connect(fd, (void *)&kernel, sizeof kernel)) die("socket");
+  return fd;
+}
+
+/* A real server has to be reachable, if only by a namespace's own address. */
+static void fresh(void) {
+  if (unshare(CLONE_NEWNET)) die("unshare");
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+  if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo)) die("lo");
+  close(fd);
+}
+
+int main(int argc, char **argv) {
   char line[128], how[16];
   int n;
-  struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-  sock = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
-  if (sock < 0 || connect(sock, (void *)&kernel, sizeof kernel)) die("socket");
+  if (argc > 3 && !strcmp(argv[1], "spaces")) {
+    for (int i = 0; i < atoi(argv[2]); i++) {
+      fresh();
+      if (open_socket(SOCK_NONBLOCK) != 3 + 2 * i || open_socket(SOCK_NONBLOCK) != 4 + 2 * i) die("a descriptor is taken");
+    }
+    execvp(argv[3], argv + 3);
+    die(argv[3]);
+  }
+  sock = open_socket(0);
   find_family();
   while (fgets(line, sizeof line, stdin)) {
     if (sscanf(line, "program %d %15s", &n, how) == 2) printf("{\"ms\":%.4f}\n", program(n, strcmp(how, "masq") ? IP_VS_CONN_F_TUNNEL : IP_VS_CONN_F_MASQ));
     else if (!strncmp(line, "list", 4)) { double ms = list(); printf("{\"ms\":%.4f,\"rows\":%d}\n", ms, row_count); }
     else if (sscanf(line, "ping %d", &n) == 1) printf("{\"ms\":%.6f}\n", ping(n));
     else if (sscanf(line, "traffic %d", &n) == 1) printf("{\"ms\":%.4f}\n", traffic(n));
+    else if (!strncmp(line, "fresh", 5)) { close(sock); fresh(); sock = open_socket(0); printf("{\"ms\":0}\n"); }
     else return 1;
     fflush(stdout);
   }

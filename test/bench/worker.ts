@@ -20,6 +20,9 @@ export interface Answer {
   readonly stall?: number
   /** How many of ten counters are not zero, on average. */
   readonly nonzero?: number
+  /** Steps of a plan, and datagrams that its application sent. */
+  readonly steps?: number
+  readonly sent?: number
   /** Peak resident memory of the process so far, in MB. */
   readonly peak?: number
 }

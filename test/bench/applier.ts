@@ -1,0 +1,108 @@
+/**
+ * The contestant that applies plans. It was given two sockets in each of several network namespaces (floor.c, `spaces`), and
+ * goes on to the next where it needs an empty table: it programs with the very process that has done so before, and yet no
+ * table is another's leavings.
+ */
+
+import { closeSync, readSync, writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Input } from '../../generic-netlink/index.js'
+import type { OpenSocket } from '../../generic-netlink/socket.js'
+import { Director, type Plan, type VirtualServiceSpec } from '../../lib/index.js'
+import { DESTINATIONS, rip, SERVICES, vip } from './table.js'
+
+/** What is wanted; of every hundredth real server, another weight. */
+const wanted = (weight: number): VirtualServiceSpec[] => Array.from({ length: SERVICES }, (_, i) => ({
+  vip: vip(i), port: 80, protocols: ['udp'], scheduler: 'rr', forward: 'tunnel',
+  realServers: Array.from({ length: DESTINATIONS }, (_, j) => ({ address: rip(i, j), weight: (i * DESTINATIONS + j) % 100 ? 1 : weight })),
+}))
+
+let descriptor = 3
+let sent = 0
+/** A socket that was given; like one of socket.ts that is read at once. */
+const given: OpenSocket = (_, listener) => {
+  const fd = descriptor++
+  const input = new Input(new Uint8Array(65_536))
+  return {
+    receiveBuffer: 212_992, sendBuffer: 212_992,
+    send(datagram) { sent++; writeSync(fd, datagram) },
+    receive() {
+      try { listener.datagram(input, readSync(fd, input.bytes)) } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false
+        throw error
+      }
+      return true
+    },
+    ref() {}, unref() {}, close() { closeSync(fd) },
+  }
+}
+
+let director: Director | undefined
+const specs = [wanted(1), wanted(2)]
+let round = 0
+
+/** Milliseconds; what was made before is collected first. */
+async function timed(run: () => Promise<void>): Promise<number> {
+  globalThis.gc?.({ type: 'minor' })
+  await sleep(200) // the collector may be at it beside us
+  const start = performance.now()
+  await run()
+  return performance.now() - start
+}
+
+const reconcile = async (which: number): Promise<Plan> => {
+  const plan = await director!.plan(specs[which]!)
+  await plan.apply()
+  return plan
+}
+
+const commands: Record<string, () => Promise<object>> = {
+  /** Into an empty table. */
+  async apply() {
+    const before = director
+    const space = descriptor
+    if (before) await before.flush() // its services would be in the way of all namespaces'
+    director = await Director.open({ openSocket: given })
+    round = 0
+    const ms = await timed(async () => { await reconcile(0) })
+    await before?.close()
+    descriptor = space + 2
+    return { ms }
+  },
+  /** With 1 % changed. */
+  async change() {
+    round = 1 - round
+    let steps = 0
+    const ms = await timed(async () => { steps = (await reconcile(round)).steps.length })
+    return { ms, steps }
+  },
+  /** With nothing changed; the messages that were sent besides readings. */
+  async nothing() {
+    let plan: Plan | undefined
+    const ms = await timed(async () => { plan = await reconcile(round) })
+    const before = sent
+    await plan!.apply()
+    return { ms, steps: plan!.steps.length, sent: sent - before }
+  },
+  /** A listing, for comparison. */
+  list: async () => ({ ms: await timed(async () => { await director!.list() }) }),
+  /** The longest time between two turns of the event loop while a new table is programmed. */
+  async stall() {
+    let last = performance.now(), stall = 0, running = true
+    const turn = (): void => {
+      const now = performance.now()
+      stall = Math.max(stall, now - last)
+      last = now
+      if (running) setImmediate(turn)
+    }
+    setImmediate(turn)
+    await commands.apply!()
+    running = false
+    return { ms: 0, stall }
+  },
+  peak: () => Promise.resolve({ ms: 0, peak: process.resourceUsage().maxRSS / 1024 }),
+}
+
+for await (const line of createInterface(process.stdin)) console.log(JSON.stringify(await commands[line]!()))
+process.exit(0)
