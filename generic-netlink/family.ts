@@ -37,6 +37,12 @@ export type Reply<R extends CommandRow> = R extends readonly [number, AttributeS
 /** A command of a batch: its name, its attributes, and what it is about, for errors. */
 export type Command<C extends CommandTable> = { [K in keyof C & string]: readonly [name: K, attributes: Attributes<C[K]>, object?: string] }[keyof C & string]
 
+/** Commands, in order: an array, or what makes each when it is asked for, and the same one when it is asked again. */
+export type Commands<C extends CommandTable> = Several<Command<C>>
+
+type Several<T> = readonly T[] | { readonly length: number; at(index: number): T | undefined }
+type AnyCommand = readonly [name: string, attributes: object, object?: string]
+
 /** Options of a dump. */
 export interface DumpOptions<A, T> extends CommandOptions {
   /**
@@ -147,8 +153,11 @@ export class FamilyClient<C extends CommandTable> {
     return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
   }
 
-  /** Runs many commands, in order, in as few datagrams as possible. Resolves with the outcome of each; never rejects. */
-  async batch(commands: readonly Command<C>[], { signal }: CallOptions = {}): Promise<Outcome<Reply<C[keyof C]>>[]> {
+  /**
+   * Runs many commands, in order, in as few datagrams as possible: an array, or what makes each as it is sent, so that a long
+   * batch is never in memory whole. Resolves with the outcome of each; never rejects.
+   */
+  async batch(commands: Commands<C>, { signal }: CallOptions = {}): Promise<Outcome<Reply<C[keyof C]>>[]> {
     return await this.#batch(commands, signal) as Outcome<Reply<C[keyof C]>>[]
   }
 
@@ -170,23 +179,23 @@ export class FamilyClient<C extends CommandTable> {
     return this.#connection.dump(map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object), { signal })
   }
 
-  async #batch(commands: readonly (readonly [string, object, string?])[], signal?: AbortSignal): Promise<Outcome<unknown>[]> {
-    const run = (which: typeof commands): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
-    for (let i = 0; i < commands.length; i++) this.#kind(commands[i]![0])
+  async #batch(commands: Several<AnyCommand>, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+    const run = (which: Several<AnyCommand>): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
+    if (Array.isArray(commands)) for (const [name] of commands as readonly AnyCommand[]) this.#kind(name)
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
-    const again = await run(commands.filter((_, i) => isUnknown(outcomes[i]!)))
+    const again = await run(outcomes.flatMap((outcome, i) => isUnknown(outcome) ? [commands.at(i)!] : []))
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
   /** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */
-  #requests(commands: readonly (readonly [string, object, string?])[]): Requests<unknown> {
+  #requests(commands: Several<AnyCommand>): Requests<unknown> {
     let shared: CommandRequest | undefined
     return {
       length: commands.length,
       at: index => {
-        const command = commands[index]!
+        const command = commands.at(index)!
         const kind = this.#kind(command[0])
         if (kind.reply) return new QueryRequest(kind, command[1], command[2])
         shared ??= new CommandRequest(kind, command[1])

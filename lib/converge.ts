@@ -23,52 +23,55 @@ const ATTEMPTS = 4
  * @param lost - The services that could not be made so far, by name; grows.
  */
 export async function converge(ipvs: IpvsClient, changes: readonly Change[], lost: Set<string>, options?: CallOptions): Promise<Outcome[]> {
-  const errors = new Array<unknown>(changes.length).fill(undefined)
-  let open = changes.map((change, index) => ({ change, index }))
-  for (let attempt = 1; open.length > 0; attempt++) {
-    const asked = open.flatMap(({ change, index }) => {
-      const command = commandOf(change, ipvs.drains)
-      return command ? [{ change, index, command }] : []
+  const outcomes = new Array<Outcome>(changes.length).fill(DONE)
+  let asked: readonly Attempt[] = []
+  for (let attempt = 1, count = changes.length; count > 0; attempt++, count = asked.length) {
+    // At first there is nothing to note but the changes themselves, and there may be many thousands.
+    const changeAt = (i: number): Change => attempt === 1 ? changes[i]! : asked[i]!.change
+    const errors = await ipvs.attempt({ length: count, at: i => commandOf(changeAt(i), ipvs.drains) }, options)
+    const again: Attempt[] = []
+    errors.forEach((error, i) => {
+      if (error === undefined) return
+      const change = changeAt(i), index = attempt === 1 ? i : asked[i]!.index
+      const name = serviceName(change.service)
+      const others = attempt < ATTEMPTS && !lost.has(name) ? instead(change, error, ipvs.drains) : undefined
+      if (others) for (const other of others) again.push({ change: other, index })
+      else if (change.server && lost.has(name)) outcomes[index] = SKIPPED
+      else {
+        outcomes[index] = { done: false, error }
+        if (!change.server && change.action !== 'remove') lost.add(name)
+      }
     })
-    const answers = await ipvs.attempt(asked.map(({ command }) => command), options)
-    open = []
-    for (const [i, { change, index, command }] of asked.entries()) {
-      const error = answers[i]
-      if (error === undefined) continue
-      const others = attempt < ATTEMPTS ? instead(change, command, error) : undefined
-      if (!others || lost.has(serviceName(change.service))) {
-        errors[index] ??= error
-        if (!change.server && change.action !== 'remove') lost.add(serviceName(change.service))
-      } else for (const other of others) open.push({ change: other, index })
-    }
+    asked = again
   }
-  return changes.map(({ server, service }, i): Outcome => {
-    if (errors[i] === undefined) return DONE
-    return server && lost.has(serviceName(service)) ? SKIPPED : { done: false, error: errors[i] }
-  })
+  return outcomes
 }
+
+/** A change, and which of those that were asked for it stands for. */
+interface Attempt { readonly change: Change; readonly index: number }
 
 /** {@link converge}, rejecting with the first error. */
 export async function make(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
   throwFirst((await converge(ipvs, changes, new Set(), options)).map(made => 'error' in made ? made.error : undefined))
 }
 
-/** What makes a change, given what is being taken out now; undefined where that leaves nothing to do. */
-export function commandOf({ action, service, server }: Change, drains: Drains): IpvsCommand | undefined {
+/** What makes a change, given what is being taken out now. */
+export function commandOf({ action, service, server }: Change, drains: Drains): IpvsCommand {
   if (!server) {
     return action === 'remove'
       ? ['delService', { service: keyAttributes(service) }]
       : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
   }
   const key = keyAttributes(service)
-  if (action === 'remove') return ['delDest', { service: key, dest: destinationKey(server) }]
-  const now = drains.server(service, server)
-  return now && [action === 'add' ? 'newDest' : 'setDest', { service: key, dest: destinationAttributes(now) }]
+  const now = action === 'remove' ? undefined : drains.server(service, server)
+  if (!now) return ['delDest', { service: key, dest: destinationKey(server) }]
+  return [action === 'add' ? 'newDest' : 'setDest', { service: key, dest: destinationAttributes(now) }]
 }
 
 /** What to do where somebody else was quicker; undefined where the error stands. */
-function instead(change: Change, [command]: IpvsCommand, error: unknown): Change[] | undefined {
+function instead(change: Change, error: unknown, drains: Drains): Change[] | undefined {
   if (!(error instanceof NetlinkError)) return undefined
+  const [command] = commandOf(change, drains)
   const { service, server } = change
   const add = (): Change => ({ action: 'add', service, ...server && { server } })
   switch (`${command} ${error.code}`) {

@@ -58,3 +58,14 @@ export function address(path: string, value: unknown): string {
   }
   throw wrong(path, value, 'an IPv4 or IPv6 address')
 }
+
+/** What checks a part, with its refusals named for where the part is: fields' paths are made only when they are needed. */
+export function within<T>(path: string, check: () => T): T {
+  try { return check() } catch (error) { throw named(path, error) }
+}
+
+/** A refusal with its path begun further out. */
+export function named(path: string, error: unknown): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) error.message = `${path}${error.message.startsWith(':') ? '' : '.'}${error.message}`
+  return error
+}

@@ -2,26 +2,26 @@
 
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type Commands, type ConnectionOptions, type Reply,
 } from '../generic-netlink/index.js'
 import { Drains } from './drains.js'
 import { explained } from './explain.js'
 import { Turns } from './turns.js'
 
-type Commands = typeof ipvs.commands
+type IpvsTable = typeof ipvs.commands
 
 /** A command to IPVS, ready to be sent. */
-export type IpvsCommand = Command<Commands>
+export type IpvsCommand = Command<IpvsTable>
 
 /** A conversation with IPVS, and what all who hold it must agree on: who edits when, and which real servers are being taken out. */
 export class IpvsClient {
   readonly #connection: Connection
-  readonly #family: FamilyClient<Commands>
+  readonly #family: FamilyClient<IpvsTable>
   readonly drains = new Drains()
   readonly turns = new Turns()
   #closed = false
 
-  private constructor(connection: Connection, family: FamilyClient<Commands>) {
+  private constructor(connection: Connection, family: FamilyClient<IpvsTable>) {
     this.#connection = connection
     this.#family = family
   }
@@ -38,7 +38,7 @@ export class IpvsClient {
   }
 
   /** One command and its answer. */
-  async call<K extends keyof Commands>(command: K, attributes: Attributes<Commands[K]>, options?: CallOptions): Promise<Reply<Commands[K]>> {
+  async call<K extends keyof IpvsTable>(command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions): Promise<Reply<IpvsTable[K]>> {
     try {
       return await this.#family.call(command, attributes, options)
     } catch (error) {
@@ -58,9 +58,13 @@ export class IpvsClient {
   }
 
   /** Sends commands together. The error of each, undefined where it was done; never rejects. */
-  async attempt(commands: readonly IpvsCommand[], options?: CallOptions): Promise<unknown[]> {
+  async attempt(commands: Commands<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
     const outcomes = await this.#family.batch(commands, options)
-    return outcomes.map((outcome, i) => outcome.status === 'rejected' ? explained(outcome.reason, commands[i]![0], commands[i]![1]) : undefined)
+    return outcomes.map((outcome, i) => {
+      if (outcome.status === 'fulfilled') return undefined
+      const [command, attributes] = commands.at(i)!
+      return explained(outcome.reason, command, attributes)
+    })
   }
 
   /** Sends commands together and rejects with the first error; the others are still carried out. */

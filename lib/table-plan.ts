@@ -4,7 +4,7 @@ import { parseIPv4, parseIPv6, type CallOptions, type CommandAttributes } from '
 import { familyOf } from './address.js'
 import { differences, type Change } from './diff.js'
 import { directorNetwork } from './director-network.js'
-import { integer, list, record, show } from './fields.js'
+import { integer, list, record, show, within } from './fields.js'
 import type { Host } from './host.js'
 import type { IpvsClient } from './ipvs-client.js'
 import { ipvsSteps } from './ipvs-steps.js'
@@ -47,7 +47,7 @@ export interface PlanOptions extends CallOptions {
 export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
   const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
   record('director', spec, SPEC_FIELDS)
-  const services = (spec.services ?? []).map((each, i) => at(`services[${i}]`, () => normalize(each)))
+  const services = (spec.services ?? []).map((each, i) => within(`services[${i}]`, () => normalize(each)))
   refuseTwins(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
   const settings = await settingsSteps(ipvs, settingsOf(spec), options)
@@ -67,14 +67,6 @@ export async function planServices(
   const changes = differences(services.map(service => ipvs.drains.service(service)), actual, { prune, ...owned && { owned } })
   const steps = [...networkSteps(network, await readNetwork(network, options)), ...settings, ...ipvsSteps(changes)]
   return new Plan(steps, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
-}
-
-/** What a field of a list is, with its refusals named for it. */
-function at<T>(path: string, read: () => T): T {
-  try { return read() } catch (error) {
-    if (error instanceof Error) error.message = `${path}.${error.message}`
-    throw error
-  }
 }
 
 function refuseTwins(services: readonly (readonly Service[])[]): void {
@@ -139,7 +131,7 @@ function settingsOf({ timeouts, syncDaemons }: DirectorSpec): Settings {
   return {
     timeouts: timeouts && timeoutAttributes(timeouts),
     syncDaemons: syncDaemons?.map((spec, i) => {
-      const state = at(`syncDaemons[${i}]`, () => readDaemon(daemonAttributes(spec)))
+      const state = within(`syncDaemons[${i}]`, () => readDaemon(daemonAttributes(spec)))
       if (syncDaemons.findIndex(other => other.state === spec.state) < i) throw new RangeError(`syncDaemons[${i}]: there is one ${spec.state} at most`)
       return { spec, state }
     }),

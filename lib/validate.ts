@@ -8,7 +8,7 @@
  */
 
 import { parseIPv4 } from '../generic-netlink/index.js'
-import { address, integer, interfaceName, list, oneOf, record, show, wrong } from './fields.js'
+import { address, integer, interfaceName, list, named, oneOf, record, show, within, wrong } from './fields.js'
 import { familyOf, isMulticast, type Family } from './address.js'
 import {
   schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
@@ -53,11 +53,9 @@ function unusable(text: string): string | undefined {
           : undefined
 }
 
-function usable(path: string, value: unknown): string {
-  const text = address(path, value)
+function refuseUnusable(path: string, text: string): void {
   const why = unusable(text)
   if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)
-  return text
 }
 
 function netmask(path: string, value: unknown, family: Family): string | number {
@@ -174,7 +172,7 @@ export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettin
   }
   const keys = serviceKeys(spec)
   for (const { vip, protocol } of keys) {
-    if (vip !== undefined) usable('vip', vip)
+    if (vip !== undefined) refuseUnusable('vip', vip)
     if (typeof protocol === 'number') throw wrong('protocol', protocol, `one of ${PROTOCOLS.join(', ')}`)
   }
   const udp = keys.some(key => key.fwmark !== undefined || key.protocol === 'udp')
@@ -186,18 +184,25 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
   list('realServers', spec.realServers)
   if (spec.network !== undefined) network(spec.network, services[0]!)
-  return services.map(service => {
-    const seen = new Map<string, number>()
-    const realServers = spec.realServers.map((server, i) => {
-      const path = `realServers[${i}]`
-      const normal = normalizeRealServer(path, server, service, spec.forward)
-      const key = `${normal.address} ${normal.port}`
-      if (seen.has(key)) throw new RangeError(`${path}: ${normal.address} port ${normal.port} is realServers[${seen.get(key)!}] already`)
-      seen.set(key, i)
-      return normal
-    })
-    return { ...service, realServers }
+  const forward = spec.forward === undefined ? 'route' : forwarding('forward', spec.forward)
+  return services.map(service => ({ ...service, realServers: normalizeRealServers(spec.realServers, service, forward) }))
+}
+
+function normalizeRealServers(specs: readonly (string | RealServerSpec)[], service: ServiceKey, byDefault: Forwarding): RealServerSettings[] {
+  const servers: RealServerSettings[] = []
+  const addresses = new Set<string>()
+  specs.forEach((spec, i) => {
+    try {
+      const server = normalizeRealServer('', spec, service, byDefault)
+      if (addresses.has(server.address)) {
+        const twin = servers.findIndex(({ address, port }) => address === server.address && port === server.port)
+        if (twin >= 0) throw new RangeError(`: ${server.address} port ${server.port} is realServers[${twin}] already`)
+      }
+      addresses.add(server.address)
+      servers.push(server)
+    } catch (error) { throw named(`realServers[${i}]`, error) }
   })
+  return servers
 }
 
 /** What is not the address's and the routes' own to check. */
@@ -218,35 +223,33 @@ const SERVER_FIELDS = new Set(
 const TUNNEL_FIELDS = new Set(['tunnel', 'port', 'checksum'])
 const THRESHOLD_FIELDS = new Set(['upper', 'lower'])
 
-/** A real server of this service in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A real server of this service in its normal form. @throws RangeError naming the field below `path`; without a path, its own name */
 export function normalizeRealServer(path: string, spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
-  const given = typeof spec === 'string' ? { address: spec } : spec
-  record(path, given, SERVER_FIELDS)
-  const { forward: method = byDefault, weight = 1, thresholds: limits = { upper: 0 } } = given // defaults stand for undefined alone: null is refused
-  const forward = forwarding(given.forward === undefined ? 'forward' : `${path}.forward`, method)
-  const id = realServerId(path, given, service)
+  if (path !== '') return within(path, () => normalizeRealServer('', spec, service, byDefault))
+  const given: RealServerSpec = typeof spec === 'string' ? { address: spec } : spec
+  record('', given, SERVER_FIELDS)
+  const { port = service.port ?? 0, weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
+  const forward = given.forward === undefined ? byDefault : forwarding('forward', given.forward)
+  const own = address('address', given.address)
+  integer('port', port, 0, 65535)
   if (forward !== 'local') {
-    usable(`${path}.address`, id.address)
-    if (id.address === service.vip) throw new RangeError(`${path}.address: ${id.address} is the VIP itself`)
+    refuseUnusable('address', own)
+    if (own === service.vip) throw new RangeError(`address: ${own} is the VIP itself`)
   }
-  if (familyOf(id.address) === 'inet6' && /^fe[89ab]/.test(id.address)) {
-    throw new RangeError(`${path}.address: ${id.address} is link-local, and the kernel has no place for its link`)
-  }
+  if (familyOf(own) === 'inet6' && /^fe[89ab]/.test(own)) throw new RangeError(`address: ${own} is link-local, and the kernel has no place for its link`)
   const tunnel = forward === 'tunnel' || typeof forward === 'object'
-  if (familyOf(id.address) !== serviceFamily(service) && !tunnel) {
-    throw new RangeError(`${path}.address: ${id.address} is of another family than the service, which only a tunnel can bridge`)
+  if (!tunnel && familyOf(own) !== serviceFamily(service)) {
+    throw new RangeError(`address: ${own} is of another family than the service, which only a tunnel can bridge`)
   }
-  if (service.fwmark === undefined && id.port !== service.port && (tunnel || forward === 'route')) {
+  if (service.fwmark === undefined && port !== service.port && (tunnel || forward === 'route')) {
     const way = tunnel ? 'tunnel' : 'route'
-    throw new RangeError(`${path}.port: ${id.port} is not the service's port ${service.port}, at which packets arrive when forwarded by ${way}`)
+    throw new RangeError(`port: ${port} is not the service's port ${service.port}, at which packets arrive when forwarded by ${way}`)
   }
-  return {
-    ...id,
-    forward,
-    weight: integer(`${path}.weight`, weight, 0, INT_MAX),
-    thresholds: thresholds(`${path}.thresholds`, limits),
-  }
+  integer('weight', weight, 0, INT_MAX)
+  return { address: own, port, forward, weight, thresholds: limits === undefined ? NO_THRESHOLDS : thresholds('thresholds', limits) }
 }
+
+const NO_THRESHOLDS = Object.freeze({ upper: 0, lower: 0 })
 
 function forwarding(path: string, value: Forwarding): Forwarding {
   if (typeof value !== 'object') return oneOf(path, value, FORWARDING) as Forwarding

@@ -40,6 +40,7 @@ export function destinationKey({ address, port }: { address: string; port: numbe
   return { addrFamily: familyOf(address), addr: address, port }
 }
 
+const NO_FLAGS: TunnelFlags = {}
 const CHECKSUM_BITS = { csum: { csum: true }, remcsum: { remcsum: true } }
 
 /** All of a real server. The tunnel's attributes go along always: a `setDest` without them makes any tunnel IPIP. */
@@ -48,14 +49,16 @@ export function destinationAttributes(server: RealServerSettings): DestinationAt
   const tunnel = typeof forward === 'object' ? forward : undefined
   const checksum = tunnel && 'checksum' in tunnel ? tunnel.checksum : undefined
   return {
-    ...destinationKey(server),
+    addrFamily: familyOf(server.address),
+    addr: server.address,
+    port: server.port,
     fwdMethod: typeof forward === 'object' ? 'tunnel' : forward,
     weight: server.weight,
     uThresh: server.thresholds.upper,
     lThresh: server.thresholds.lower,
     tunType: tunnel?.tunnel ?? 'ipip',
     tunPort: tunnel && 'port' in tunnel ? tunnel.port : 0,
-    tunFlags: checksum === undefined ? {} : typeof checksum === 'number' ? bitsOf(checksum) : CHECKSUM_BITS[checksum],
+    tunFlags: checksum === undefined ? NO_FLAGS : typeof checksum === 'number' ? bitsOf(checksum) : CHECKSUM_BITS[checksum],
   }
 }
 
