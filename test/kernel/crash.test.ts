@@ -34,7 +34,7 @@ class Program {
   end(): void { this.#process.stdin!.end() }
   /** Its next line; where it ended without one, what it ended with. */
   async line(): Promise<string> {
-    const { value, done } = await this.#lines.next()
+    const { value, done } = await this.#lines.next() as IteratorResult<string, undefined>
     return done === true ? `ended ${this.#process.exitCode ?? this.#process.signalCode ?? ''}` : value
   }
 

@@ -105,7 +105,7 @@ describe.each<Forwarding>(['masq', 'tunnel'])('20 connections by %j', forward =>
     // r3's connections end; it goes; theirs live on.
     await host('client').call('letGo', { group: 'held', server: 'r3' })
     names = names.filter(name => name !== 'r3')
-    await direct({ ...serviceOf(forward), realServers: addresses.slice(0, 2).map(address => ({ address, forward })) } as VirtualServiceSpec)
+    await direct({ ...serviceOf(forward), realServers: addresses.slice(0, 2).map(address => ({ address, forward })) })
     const held = await look('held', 300)
     expect([held.length, alive(held)]).toEqual([own, true])
   })

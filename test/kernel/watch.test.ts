@@ -22,7 +22,7 @@ const key = { vip, port: 80, protocol: 'tcp' } as const
 const told = ({ action, service, server }: TableChange): string => `${action} ${serviceName(service)}${server ? ` ${server.address}` : ''}`
 
 /** Watches until it is stopped; what was told so far. */
-function watching(watch: (options: WatchOptions) => AsyncIterable<TableChange>, options: WatchOptions = {}): { seen: TableChange[]; stop(): Promise<unknown> } {
+function watching(watch: (options: WatchOptions) => AsyncIterable<TableChange>, options: WatchOptions = {}): { seen: TableChange[]; stop: () => Promise<unknown> } {
   const abort = new AbortController()
   const seen: TableChange[] = []
   const reason = new Error('enough')
