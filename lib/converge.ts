@@ -4,7 +4,7 @@ import { NetlinkError, type CallOptions } from '../generic-netlink/index.js'
 import type { Change } from './diff.js'
 import type { Drains } from './drains.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './ipvs-client.js'
-import { serviceName } from './model.js'
+import { serviceName, type ServiceKey } from './model.js'
 import type { Outcome } from './plan.js'
 import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from './wire.js'
 
@@ -24,11 +24,12 @@ const ATTEMPTS = 4
  */
 export async function converge(ipvs: IpvsClient, changes: readonly Change[], lost: Set<string>, options?: CallOptions): Promise<Outcome[]> {
   const outcomes = new Array<Outcome>(changes.length).fill(DONE)
+  const keyOf = lastKey()
   let asked: readonly Attempt[] = []
   for (let attempt = 1, count = changes.length; count > 0; attempt++, count = asked.length) {
     // At first there is nothing to note but the changes themselves, and there may be many thousands.
     const changeAt = (i: number): Change => attempt === 1 ? changes[i]! : asked[i]!.change
-    const errors = await ipvs.attempt({ length: count, at: i => commandOf(changeAt(i), ipvs.drains) }, options)
+    const errors = await ipvs.attempt({ length: count, at: i => commandOf(changeAt(i), ipvs.drains, keyOf) }, options)
     const again: Attempt[] = []
     errors.forEach((error, i) => {
       if (error === undefined) return
@@ -55,14 +56,24 @@ export async function make(ipvs: IpvsClient, changes: readonly Change[], options
   throwFirst((await converge(ipvs, changes, new Set(), options)).map(made => 'error' in made ? made.error : undefined))
 }
 
+/** {@link keyAttributes}, kept for the real servers of one service, which follow one another. */
+function lastKey(): typeof keyAttributes {
+  let last: ServiceKey | undefined
+  let key: ReturnType<typeof keyAttributes> = {}
+  return service => {
+    if (service !== last) key = keyAttributes(last = service)
+    return key
+  }
+}
+
 /** What makes a change, given what is being taken out now. */
-export function commandOf({ action, service, server }: Change, drains: Drains): IpvsCommand {
+export function commandOf({ action, service, server }: Change, drains: Drains, keyOf = keyAttributes): IpvsCommand {
   if (!server) {
     return action === 'remove'
       ? ['delService', { service: keyAttributes(service) }]
       : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
   }
-  const key = keyAttributes(service)
+  const key = keyOf(service)
   const now = action === 'remove' ? undefined : drains.server(service, server)
   if (!now) return ['delDest', { service: key, dest: destinationKey(server) }]
   return [action === 'add' ? 'newDest' : 'setDest', { service: key, dest: destinationAttributes(now) }]

@@ -38,11 +38,14 @@ export function ipvsSteps(changes: readonly Change[], why?: string): Step[] {
   const lost = new Set<string>()
   const together: Together = async (steps, deed, host, options) => {
     const ipvs = await host.ipvs(options)
-    const own = steps.filter(step => step instanceof IpvsStep)
-    if (deed === 'run') for (const { change: { server, service } } of own) if (!server) lost.delete(serviceName(service)) // it is tried again
-    const wanted = own.map(({ change }) => deed === 'run' ? [change] : inverse(change))
+    const changes: Change[] = []
+    for (const step of steps) if (step instanceof IpvsStep) changes.push(step.change)
+    if (deed === 'run') {
+      for (const { server, service } of changes) if (!server && lost.size > 0) lost.delete(serviceName(service)) // it is tried again
+      return await ipvs.turns.beside(() => converge(ipvs, changes, lost, options))
+    }
+    const wanted = changes.map(inverse)
     const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), lost, options))
-    if (deed === 'run') return made
     let next = 0
     return wanted.map(({ length }): Outcome => made.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }

@@ -182,13 +182,21 @@ export class Plan {
 
   /** The indices of the steps to be made, or, last first, of those to be taken back: together what may go together. */
   * #groups(backwards = false): Generator<number[]> {
-    const order = this.steps.map((_, i) => i).filter(i => this.#made[i] === backwards)
-    if (backwards) order.reverse()
-    for (let begin = 0, end = 1; begin < order.length; begin = end++) {
-      const { together } = this.steps[order[begin]!]!
-      while (together && end < order.length && end - begin < LARGEST_BATCH && this.steps[order[end]!]!.together === together) end++
-      yield order.slice(begin, end)
+    const { length } = this.steps
+    let group: number[] = []
+    let last: Together | undefined
+    for (let n = 0; n < length; n++) {
+      const i = backwards ? length - 1 - n : n
+      if (this.#made[i] !== backwards) continue
+      const { together } = this.steps[i]!
+      if (group.length > 0 && (!together || together !== last || group.length === LARGEST_BATCH)) {
+        yield group
+        group = []
+      }
+      group.push(i)
+      last = together
     }
+    if (group.length > 0) yield group
   }
 
   /** A line for each step. */

@@ -1,5 +1,6 @@
 /** A director as it should be, against what it is, as a plan. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseIPv4, parseIPv6, type CallOptions, type CommandAttributes } from '../generic-netlink/index.js'
 import { familyOf } from './address.js'
 import { differences, type Change } from './diff.js'
@@ -47,13 +48,21 @@ export interface PlanOptions extends CallOptions {
 export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
   const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
   record('director', spec, SPEC_FIELDS)
-  const services = (spec.services ?? []).map((each, i) => within(`services[${i}]`, () => normalize(each)))
+  const services: Service[][] = []
+  for (const [i, each] of (spec.services ?? []).entries()) {
+    if (i % STRETCH === STRETCH - 1) await nextTurn()
+    services.push(within(`services[${i}]`, () => normalize(each)))
+  }
   refuseTwins(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
   const settings = await settingsSteps(ipvs, settingsOf(spec), options)
-  const network = merge([...spec.network ? [spec.network] : [], ...services.map((each, i) => directorNetwork(spec.services![i]!, each))])
+  const networks = (spec.services ?? []).flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
+  const network = merge([...spec.network ? [spec.network] : [], ...networks])
   return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
 }
+
+/** So many services are checked before the event loop may turn. */
+const STRETCH = 64
 
 const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
 

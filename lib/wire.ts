@@ -21,18 +21,20 @@ const OUR_BITS = { persistent: true, onePacket: true, sched1: true, sched2: true
 /** All of a service: what `newService` and `setService` require, whether it is persistent or not. */
 export function serviceAttributes(service: ServiceKey & ServiceSettings): ServiceAttributes {
   const { persistence, scheduler, schedulerFlags, onePacket } = service
-  const engine = persistence?.engine ?? service.engine
-  return {
-    ...keyAttributes(service),
-    schedName: scheduler,
+  const bits = schedulerFlags.map(flag => schedulerBits[flag])
+  const attributes = keyAttributes(service)
+  attributes.schedName = scheduler
+  attributes.flags = {
     flags: {
-      flags: { persistent: persistence !== undefined, onePacket, ...Object.fromEntries(schedulerFlags.map(flag => [schedulerBits[flag], true])) },
-      mask: OUR_BITS,
+      persistent: persistence !== undefined, onePacket,
+      sched1: bits.includes('sched1'), sched2: bits.includes('sched2'), sched3: bits.includes('sched3'),
     },
-    timeout: persistence?.timeout ?? 0,
-    netmask: persistence?.netmask ?? service.netmask ?? singleClient(serviceFamily(service)),
-    ...engine !== undefined && { peName: engine },
+    mask: OUR_BITS,
   }
+  attributes.timeout = persistence?.timeout ?? 0
+  attributes.netmask = persistence?.netmask ?? service.netmask ?? singleClient(serviceFamily(service))
+  attributes.peName = persistence?.engine ?? service.engine
+  return attributes
 }
 
 /** What names a real server of a service. */

@@ -88,7 +88,7 @@ const order: readonly (readonly [file: string, outside: string])[] = [
   ['lib/converge.ts',                     ''],
   ['lib/ipvs-steps.ts',                   ''],
   ['lib/director-network.ts',             ''],
-  ['lib/table-plan.ts',                   ''],
+  ['lib/table-plan.ts',                   'node:timers/promises'],
   ['lib/drain.ts',                        'node:timers/promises'],
   ['lib/watch.ts',                        'node:timers/promises'],
 

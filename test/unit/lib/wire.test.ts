@@ -21,7 +21,7 @@ describe('meaning to wire and back', () => {
   it('changes no flag that is not ours', () => {
     const [service] = normalize({ fwmark: 1, scheduler: 'sh', schedulerFlags: ['sh-port'], onePacket: true, realServers: [] })
     expect(serviceAttributes(service!).flags).toEqual({
-      flags: { persistent: false, onePacket: true, sched2: true }, mask: { persistent: true, onePacket: true, sched1: true, sched2: true, sched3: true },
+      flags: { persistent: false, onePacket: true, sched1: false, sched2: true, sched3: false }, mask: { persistent: true, onePacket: true, sched1: true, sched2: true, sched3: true },
     })
   })
 
