@@ -55,6 +55,8 @@ export interface SysctlRow<
 }
 
 const INT_MAX = 0x7fffffff
+/** The kernel counts seconds in ticks, of which there are 1000 in one at most. */
+const LONGEST = 2_147_483
 
 const range = <const From extends number, const To extends number>(from: From, to: To): SysctlRange<From, To> => ({ from, to })
 const oneOf = <const Values extends readonly number[]>(...values: Values): SysctlOneOf<Values> => ({ oneOf: values })
@@ -121,6 +123,14 @@ export const ipvsSysctls = {
   /** Tunnelled packets are left alone. */
   ignore_tunneled: row('flag', 0, '4.4',
     'packets of protocols that IPVS does not know, such as IPIP, are not scheduled again: for a director that is also a real server'),
+  /** How long the scheduler lblc remembers where a destination went. There once its module is loaded. */
+  lblc_expiration: row(range(0, LONGEST), 86400, '2.6',
+    'the scheduler lblc forgets which real server an address is served by when it was not asked for it for so long',
+    { unit: 'seconds', config: 'CONFIG_IP_VS_LBLC' }),
+  /** How long the scheduler lblcr remembers where a destination went. There once its module is loaded. */
+  lblcr_expiration: row(range(0, LONGEST), 86400, '2.6',
+    'the scheduler lblcr forgets which real servers an address is served by when it was not asked for it for so long',
+    { unit: 'seconds', config: 'CONFIG_IP_VS_LBLCR' }),
   /** ICMP for packets of unknown connections. */
   nat_icmp_send: row('flag', 0, '2.6',
     'a real server\'s packet (masq) that belongs to no connection is answered with ICMP destination unreachable'),

@@ -19,7 +19,7 @@ const all = (): string => sh('sysctl -a -r \'^net\\.\' 2>/dev/null | grep -v -e 
 const VLAN = 'eth0.100'
 let untouched = ''
 beforeAll(() => {
-  sh(`modprobe ip_vs; ip link add ${VLAN} type dummy`)
+  sh(`modprobe -a ip_vs ip_vs_lblc ip_vs_lblcr; ip link add ${VLAN} type dummy`)
   untouched = all()
 })
 afterAll(() => {
