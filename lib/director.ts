@@ -130,7 +130,10 @@ export class Director implements AsyncDisposable {
 
   /** Removes services with their real servers. Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`. */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    await this.run(serviceKeys(id).map(key => ['delService', { service: keyAttributes(key) }]), options)
+    await this.run(serviceKeys(id).map(key => {
+      this.ipvs.drains.clear(key)
+      return ['delService', { service: keyAttributes(key) }]
+    }), options)
   }
 
   // ── real servers ──
@@ -152,6 +155,7 @@ export class Director implements AsyncDisposable {
   async removeRealServer(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
     await this.run(serviceKeys(id).map(key => {
       const { address, port } = realServerId('server', typeof server === 'string' ? { address: server } : server, key)
+      this.ipvs.drains.delete(key, { address, port })
       return ['delDest', { service: keyAttributes(key), dest: destinationKey({ address, port }) }]
     }), options)
   }
@@ -199,6 +203,7 @@ export class Director implements AsyncDisposable {
 
   /** Removes all services and real servers of this network namespace. Timeouts and sync daemons stay. */
   async flush(options?: CallOptions): Promise<void> {
+    this.ipvs.drains.clear()
     await this.ipvs.call('flush', {}, options)
   }
 

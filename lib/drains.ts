@@ -48,6 +48,12 @@ export class Drains {
     if (servers?.size === 0) this.#services.delete(serviceName(service))
   }
 
+  /** Ends all of a service that is removed, or of all services. */
+  clear(service?: ServiceKey): void {
+    if (service) this.#services.delete(serviceName(service))
+    else this.#services.clear()
+  }
+
   /** How it is kept from new connections, and what it is to be afterwards; undefined where it is not being taken out. */
   get(service: ServiceKey, server: ServerId): Drained | undefined {
     return this.#of(service)?.get(serverName(server))

@@ -124,6 +124,7 @@ export class VirtualService implements AsyncDisposable {
 
   /** Removes it with all its real servers. */
   async remove(options?: CallOptions): Promise<void> {
+    for (const service of this.#services) this.#director.ipvs.drains.clear(service)
     await this.#director.run(this.#services.map(service => ['delService', { service: keyAttributes(service) }]), options)
   }
 
