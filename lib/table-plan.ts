@@ -74,7 +74,7 @@ export async function planServices(
 ): Promise<Plan> {
   const actual = await readWanted(ipvs, services, prune && owned !== undefined, options)
   const changes = differences(services.map(service => ipvs.drains.service(service)), actual, { prune, ...owned && { owned } })
-  const steps = [...networkSteps(network, await readNetwork(network, options)), ...settings, ...ipvsSteps(changes)]
+  const steps = networkSteps(network, await readNetwork(network, options)).concat(settings, ipvsSteps(changes))
   return new Plan(steps, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
 }
 

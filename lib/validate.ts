@@ -155,13 +155,10 @@ function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceS
   if (persistent && spec.netmask !== undefined) throw new TypeError('netmask: of a persistent service it is persistence.netmask')
   if (!persistent && key.port === 0) throw new RangeError('port: 0 is every port, and needs persistence')
   const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
-  return {
-    scheduler,
-    schedulerFlags: schedulerFlags(flags, scheduler),
-    onePacket: onePacket && datagrams,
-    ...persistent && { persistence: persistent },
-    ...idle !== undefined && idle !== singleClient(family) && { netmask: idle },
-  }
+  const settings: ServiceSettings = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams }
+  if (persistent) settings.persistence = persistent
+  if (idle !== undefined && idle !== singleClient(family)) settings.netmask = idle
+  return settings
 }
 
 /** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */

@@ -57,19 +57,21 @@ const reconcile = async (which: number): Promise<Plan> => {
   return plan
 }
 
+/** Milliseconds that something takes with an empty table. */
+async function anew(run: () => Promise<void>): Promise<number> {
+  const before = director
+  const space = descriptor
+  if (before) await before.flush() // its services would be in the way of all namespaces'
+  director = await Director.open({ openSocket: given })
+  round = 0
+  const ms = await timed(run)
+  await before?.close()
+  descriptor = space + 2
+  return ms
+}
+
 const commands: Record<string, () => Promise<object>> = {
-  /** Into an empty table. */
-  async apply() {
-    const before = director
-    const space = descriptor
-    if (before) await before.flush() // its services would be in the way of all namespaces'
-    director = await Director.open({ openSocket: given })
-    round = 0
-    const ms = await timed(async () => { await reconcile(0) })
-    await before?.close()
-    descriptor = space + 2
-    return { ms }
-  },
+  apply: async () => ({ ms: await anew(async () => { await reconcile(0) }) }),
   /** With 1 % changed. */
   async change() {
     round = 1 - round
@@ -89,17 +91,21 @@ const commands: Record<string, () => Promise<object>> = {
   list: async () => ({ ms: await timed(async () => { await director!.list() }) }),
   /** The longest time between two turns of the event loop while a new table is programmed. */
   async stall() {
-    let last = performance.now(), stall = 0, running = true
-    const turn = (): void => {
-      const now = performance.now()
-      stall = Math.max(stall, now - last)
-      last = now
-      if (running) setImmediate(turn)
-    }
-    setImmediate(turn)
-    await commands.apply!()
-    running = false
-    return { ms: 0, stall }
+    let stall = 0
+    const ms = await anew(async () => {
+      let last = performance.now(), running = true
+      const turn = (): void => {
+        const now = performance.now()
+        stall = Math.max(stall, now - last)
+        last = now
+        if (running) setImmediate(turn)
+      }
+      setImmediate(turn)
+      await reconcile(0)
+      turn()
+      running = false
+    })
+    return { ms, stall }
   },
   peak: () => Promise.resolve({ ms: 0, peak: process.resourceUsage().maxRSS / 1024 }),
 }
