@@ -246,6 +246,7 @@ describe('connections that another director told of', () => {
 describe('very many connections', () => {
   it('are listed, each once, while they stay the same', async () => {
     const COUNT = 20_000
+    ipvsadm('--set 0 0 45') // they shall not outlive this file by much
     ipvsadm('-A -u 10.19.0.1:55 -s rr')
     ipvsadm('-a -u 10.19.0.1:55 -r 10.19.77.2:55 -g')
     ipvsadm('-a -u 10.19.0.1:55 -r 10.19.77.3:55 -g')
@@ -274,6 +275,11 @@ describe('very many connections', () => {
       for await (const _ of connections({}, { signal: controller.signal })) controller.abort(reason)
     })()).rejects.toBe(reason)
     expect(open()).toBe(0)
+  })
+
+  it('are gone when their time is over', async () => {
+    ipvsadm('--set 0 0 300')
+    await expect.poll(() => procLines('ip_vs_conn').length, { timeout: 120_000, interval: 2000 }).toBeLessThan(1000)
   })
 })
 

@@ -187,10 +187,10 @@ describe('with connections', () => {
     }
   })
 
-  /** Rows without when they expire, and when. */
+  /** Rows without when they expire, and when: those of this file, as connections outlive the services that other files made. */
   const expiries = ({ stdout }: Ran): [rows: string, seconds: number[]] => {
     const seconds: number[] = []
-    const rows = stdout.replace(/^(\S+ +)(\d\d):(\d\d) /gm, (_, protocol: string, m: string, s: string) => {
+    const rows = stdout.split('\n').filter((line, i) => i < 2 || /\b10\.8\.|\bfd08:/.test(line)).join('\n').replace(/^(\S+ +)(\d\d):(\d\d) /gm, (_, protocol: string, m: string, s: string) => {
       seconds.push(Number(m) * 60 + Number(s))
       return protocol
     })
