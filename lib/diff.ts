@@ -70,10 +70,10 @@ export function inverse(change: Change): Change[] {
 }
 
 /**
- * The real servers of a service, looked up by address and port. Mostly the kernel has them as they are wanted, in the reverse
+ * The real servers of a service, taken one by one by address and port. Mostly the kernel has them as they are wanted, in the reverse
  * order of their coming: so each is first looked for where it should then be.
  */
-class Servers {
+export class Servers {
   readonly #list: readonly RealServerSettings[]
   readonly #taken: boolean[]
   #next: number
@@ -85,6 +85,7 @@ class Servers {
     this.#next = list.length - 1
   }
 
+  /** The one with this address and port, if it is there. */
   take(server: RealServerSettings): RealServerSettings | undefined {
     let at = this.#next
     const guess = this.#list[at]

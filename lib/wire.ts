@@ -90,6 +90,18 @@ export function readService(attributes: ServiceAttributes): ServiceKey & Service
   }
 }
 
+/** A real server as `getDest` answers it, without what is counted. */
+export function readRealServerSettings(attributes: DestinationAttributes): RealServerSettings {
+  const { addr, port, weight, uThresh, lThresh } = attributes
+  return {
+    address: addr ?? '',
+    port: port ?? 0,
+    forward: readForwarding(attributes),
+    weight: weight ?? 0,
+    thresholds: readThresholds(uThresh, lThresh),
+  }
+}
+
 /** A real server as `getDest` answers it. */
 export function readRealServer(attributes: DestinationAttributes): RealServerState {
   const { addr, port, weight, uThresh, lThresh, activeConns, inactConns, persistConns } = attributes
@@ -98,7 +110,7 @@ export function readRealServer(attributes: DestinationAttributes): RealServerSta
     port: port ?? 0,
     forward: readForwarding(attributes),
     weight: weight ?? 0,
-    thresholds: uThresh === 0 && lThresh === 0 ? NO_THRESHOLDS : { upper: uThresh ?? 0, lower: lThresh ?? 0 },
+    thresholds: readThresholds(uThresh, lThresh),
     activeConnections: activeConns ?? 0,
     inactiveConnections: inactConns ?? 0,
     persistentConnections: persistConns ?? 0,
@@ -106,8 +118,10 @@ export function readRealServer(attributes: DestinationAttributes): RealServerSta
   }
 }
 
-const SCHEDULER_BITS = ['sched1', 'sched2', 'sched3'] as const
 const NO_THRESHOLDS = Object.freeze({ upper: 0, lower: 0 })
+const readThresholds = (upper = 0, lower = 0): { upper: number; lower: number } => upper === 0 && lower === 0 ? NO_THRESHOLDS : { upper, lower }
+
+const SCHEDULER_BITS = ['sched1', 'sched2', 'sched3'] as const
 
 function readForwarding({ fwdMethod = 'masq', tunType = 'ipip', tunPort = 0, tunFlags = {} }: DestinationAttributes): ActualForwarding {
   if (fwdMethod !== 'tunnel') return fwdMethod
