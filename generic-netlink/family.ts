@@ -38,10 +38,10 @@ export type Reply<R extends CommandRow> = R extends readonly [number, AttributeS
 export type Command<C extends CommandTable> = { [K in keyof C & string]: readonly [name: K, attributes: Attributes<C[K]>, object?: string] }[keyof C & string]
 
 /** Commands, in order: an array, or what makes each when it is asked for, and the same one when it is asked again. */
-export type Commands<C extends CommandTable> = Several<Command<C>>
+export type Commands<C extends CommandTable> = readonly Command<C>[] | { readonly length: number; at(index: number): Command<C> | undefined }
 
-type Several<T> = readonly T[] | { readonly length: number; at(index: number): T | undefined }
 type AnyCommand = readonly [name: string, attributes: object, object?: string]
+type AnyCommands = readonly AnyCommand[] | { readonly length: number; at(index: number): AnyCommand | undefined }
 
 /** Options of a dump. */
 export interface DumpOptions<A, T> extends CommandOptions {
@@ -179,8 +179,8 @@ export class FamilyClient<C extends CommandTable> {
     return this.#connection.dump(map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object), { signal })
   }
 
-  async #batch(commands: Several<AnyCommand>, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
-    const run = (which: Several<AnyCommand>): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
+  async #batch(commands: AnyCommands, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+    const run = (which: AnyCommands): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
     if (Array.isArray(commands)) for (const [name] of commands as readonly AnyCommand[]) this.#kind(name)
     const id = this.#id
     const outcomes = await run(commands)
@@ -190,7 +190,7 @@ export class FamilyClient<C extends CommandTable> {
   }
 
   /** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */
-  #requests(commands: Several<AnyCommand>): Requests<unknown> {
+  #requests(commands: AnyCommands): Requests<unknown> {
     let shared: CommandRequest | undefined
     return {
       length: commands.length,
