@@ -37,8 +37,13 @@ export type Reply<R extends CommandRow> = R extends readonly [number, AttributeS
 /** A command of a batch: its name, its attributes, and what it is about, for errors. */
 export type Command<C extends CommandTable> = { [K in keyof C & string]: readonly [name: K, attributes: Attributes<C[K]>, object?: string] }[keyof C & string]
 
-/** Commands, in order: an array, or what makes each when it is asked for, and the same one when it is asked again. */
-export type Commands<C extends CommandTable> = readonly Command<C>[] | { readonly length: number; at(index: number): Command<C> | undefined }
+/** What makes each of many commands when it is sent, so that they are never in memory whole. */
+export interface CommandSource<C extends CommandTable> {
+  /** How many they are. */
+  readonly length: number
+  /** The command of this index, from 0; the same one whenever it is asked for. */
+  at(index: number): Command<C> | undefined
+}
 
 type AnyCommand = readonly [name: string, attributes: object, object?: string]
 type AnyCommands = readonly AnyCommand[] | { readonly length: number; at(index: number): AnyCommand | undefined }
@@ -153,11 +158,8 @@ export class FamilyClient<C extends CommandTable> {
     return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
   }
 
-  /**
-   * Runs many commands, in order, in as few datagrams as possible: an array, or what makes each as it is sent, so that a long
-   * batch is never in memory whole. Resolves with the outcome of each; never rejects.
-   */
-  async batch(commands: Commands<C>, { signal }: CallOptions = {}): Promise<Outcome<Reply<C[keyof C]>>[]> {
+  /** Runs many commands, in order, in as few datagrams as possible. Resolves with the outcome of each; never rejects. */
+  async batch(commands: readonly Command<C>[] | CommandSource<C>, { signal }: CallOptions = {}): Promise<Outcome<Reply<C[keyof C]>>[]> {
     return await this.#batch(commands, signal) as Outcome<Reply<C[keyof C]>>[]
   }
 

@@ -26,7 +26,7 @@ export { counters } from './counters.js'
 export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
 export {
   describeFamily, family, FamilyClient,
-  type Attributes, type Command, type CommandOptions, type CommandRow, type Commands, type CommandTable, type DumpOptions, type Family, type Reply,
+  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandSource, type CommandTable, type DumpOptions, type Family, type Reply,
 } from './family.js'
 export { fou, fouEncapsulation, fouPort, type FouPortAttributes } from './fou.js'
 export * from './ipvs.js'

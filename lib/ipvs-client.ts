@@ -2,7 +2,7 @@
 
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type Commands, type ConnectionOptions, type Reply,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Reply,
 } from '../generic-netlink/index.js'
 import { Drains } from './drains.js'
 import { explained } from './explain.js'
@@ -58,7 +58,7 @@ export class IpvsClient {
   }
 
   /** Sends commands together. The error of each, undefined where it was done; never rejects. */
-  async attempt(commands: Commands<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
+  async attempt(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
     const outcomes = await this.#family.batch(commands, options)
     return outcomes.map((outcome, i) => {
       if (outcome.status === 'fulfilled') return undefined
