@@ -26,8 +26,8 @@ const debug = logger('ipvs-nl:netlink')
 /** A dump that the kernel says was disturbed is asked for again this often. */
 const RETRIES = 3
 
-/** So many parts of one dump are read without a turn of the loop: as many as the addon reads in one. */
-const LONGEST_STRETCH = 32
+/** So many parts of one dump are read without a turn of the loop: some thousand services. */
+const LONGEST_STRETCH = 8
 
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
 
