@@ -264,7 +264,7 @@ const line: fc.Arbitrary<string> = fc.oneof(
 ).map(words => words.map(word => word === '' ? '\'\'' : word).join(' '))
 
 describe('of lines made up at random too', () => {
-  it.each([1, 2, 3])('seed %i', async seed => {
+  it.each([1, 2])('seed %i', async seed => {
     const { 0: done = 0, 2: wrong = 0, 255: refused = 0 } = await same(fc.sample(line, { seed, numRuns: 100 }))
     expect(Math.min(done, wrong, refused), `${done} ${wrong} ${refused}`).toBeGreaterThan(10)
   }, 600_000)
