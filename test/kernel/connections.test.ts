@@ -72,6 +72,7 @@ const servers: Server[] = []
 const sockets: Socket[] = []
 beforeAll(async () => {
   run('modprobe', ['ip_vs'])
+  ipvsadm('--set 900 120 300') // what other files leave may be short
   run('ip', ['-batch', '-'], [
     'link add conn0 type dummy', 'link set conn0 up',
     ...['0.1', '0.7', '1.1', '2.1', '2.9', '2.77'].map(a => `address add 10.19.${a}/16 dev conn0`),

@@ -158,6 +158,7 @@ describe('with connections', () => {
       await once(server, 'listening')
     }
     expect(await ours(['-R'], RULES.trim())).toEqual({ status: 0, stdout: '', stderr: '' })
+    theirs(['--set', '900', '120', '300']) // what other files leave may be short
     await talk('10.8.0.1')
     await talk('10.8.0.1')
     await talk('fd08::1')
