@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './tsconfig.json' } },
       },
-      // The guest has one processor and one IPVS table: one file at a time. The limits are for what hangs: machines are busy.
+      // test/kernel/run starts each file in a guest of its own. The limits are for what hangs: machines are busy.
       { extends: true, test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], fileParallelism: false, testTimeout: 400_000, hookTimeout: 400_000 } },
     ],
   },
