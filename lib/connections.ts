@@ -1,12 +1,12 @@
 /** The connections through this director, one after the other, of as many as there are. */
 
-import { parseIPv4, parseIPv6, type CallOptions } from '../generic-netlink/index.js'
+import type { CallOptions } from '../generic-netlink/index.js'
 import { address, integer, list, oneOf, record, wrong } from './fields.js'
 import { connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
 import { familyOf } from './address.js'
 import type { RealServerId, ServiceId, ServiceKey } from './model.js'
 import { streamProcNet } from './proc-net.js'
-import { parsePrefix } from './rtnetlink/prefix.js'
+import { contains, parsePrefix } from './rtnetlink/prefix.js'
 import { serviceKeys } from './validate.js'
 
 /** Which connections are wanted: those that match all that is said here. */
@@ -105,24 +105,8 @@ function ofServer(server: string | RealServerId): Match {
 }
 
 function ofClient(client: string): Match {
-  const { family, address, length } = parsePrefix('client', client)
-  if (family === 'inet') {
-    const mask = length === 0 ? 0 : -1 << 32 - length
-    const network = parseIPv4(address) & mask
-    return ({ client }) => {
-      const n = parseIPv4(client.address)
-      return n >= 0 && (n & mask) === network
-    }
-  }
-  const network = parseIPv6(address)!
-  const whole = length >> 3
-  const partial = 0xff00 >> (length & 7) & 0xff
-  return ({ client }) => {
-    const bytes = familyOf(client.address) === 'inet6' ? parseIPv6(client.address) : null
-    if (!bytes) return false
-    for (let i = 0; i < whole; i++) if (bytes[i] !== network[i]) return false
-    return whole === 16 || ((bytes[whole]! ^ network[whole]!) & partial) === 0
-  }
+  const inNetwork = contains(parsePrefix('client', client))
+  return ({ client }) => inNetwork(client.address)
 }
 
 function inState(state: ConnectionStateName | readonly ConnectionStateName[]): Match {

@@ -1,6 +1,6 @@
 /** What is wanted against what the kernel has. Pure, and linear. */
 
-import { serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings } from './model.js'
+import { realServerName, serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings } from './model.js'
 
 /** One difference between what is wanted and what is. */
 export interface Change {
@@ -90,8 +90,8 @@ export class Servers {
     let at = this.#next
     const guess = this.#list[at]
     if (guess?.address !== server.address || guess.port !== server.port) {
-      this.#index ??= new Map(this.#list.map((each, i) => [keyOf(each), i]))
-      const found = this.#index.get(keyOf(server))
+      this.#index ??= new Map(this.#list.map((each, i) => [realServerName(each), i]))
+      const found = this.#index.get(realServerName(server))
       if (found === undefined) return undefined
       at = found
     }
@@ -103,8 +103,6 @@ export class Servers {
   /** Those that nobody took. */
   rest(): RealServerSettings[] { return this.#list.filter((_, i) => !this.#taken[i]) }
 }
-
-const keyOf = ({ address, port }: RealServerSettings): string => `${address} ${port}`
 
 function sameSettings(a: ServiceSettings, b: ServiceSettings): boolean {
   const { persistence: p } = a

@@ -1,12 +1,10 @@
 /** The director's side of the network: where a VIP lives, how it reaches its real servers, and what its forwarding needs of the kernel. */
 
 import { familyOf } from './address.js'
+import { asksWeightZero, EXPIRE_TEMPLATES } from './drains.js'
 import { serviceFamily, type Service, type VirtualServiceSpec } from './model.js'
 import type { NetworkSpec } from './network.js'
 import type { SysctlSetting } from './sysctl.js'
-
-/** Schedulers that keep asking a real server of weight 0, so that one is taken out by removing it. */
-const HASHING = new Set(['sh', 'dh', 'mh'])
 
 /** A sysctl that some services need, and why. */
 interface Need extends SysctlSetting {
@@ -23,13 +21,13 @@ const NEEDS: readonly Need[] = [
     needed: service => serviceFamily(service) === 'inet6' && service.realServers.some(({ forward }) => forward === 'masq'),
   },
   {
-    key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would go on to a real server of weight 0',
+    ...EXPIRE_TEMPLATES,
     needed: service => service.persistence !== undefined,
   },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
     why: 'this scheduler refuses clients of a real server of weight 0, so one is taken out by removing it, and its connections would hang',
-    needed: ({ scheduler, schedulerFlags }) => HASHING.has(scheduler) && !schedulerFlags.some(flag => flag.endsWith('-fallback')),
+    needed: asksWeightZero,
   },
 ]
 

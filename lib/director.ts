@@ -8,7 +8,7 @@ import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, Servi
 import type { Plan } from './plan.js'
 import { formatRules } from './rules-format.js'
 import { daemonAttributes, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
-import { oneOf } from './fields.js'
+import { oneOf, within } from './fields.js'
 import { readFromTable, readTable } from './table.js'
 import { planTable, type DirectorSpec, type PlanOptions } from './table-plan.js'
 import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
@@ -154,7 +154,7 @@ export class Director implements AsyncDisposable {
   /** Removes a real server. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
   async removeRealServer(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
     await this.run(serviceKeys(id).map(key => {
-      const { address, port } = realServerId('server', typeof server === 'string' ? { address: server } : server, key)
+      const { address, port } = within('server', () => realServerId(typeof server === 'string' ? { address: server } : server, key))
       this.ipvs.drains.delete(key, { address, port })
       return ['delDest', { service: keyAttributes(key), dest: destinationKey({ address, port }) }]
     }), options)
@@ -162,7 +162,7 @@ export class Director implements AsyncDisposable {
 
   /** A real server in each of the services that an id stands for. */
   #places(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
-    return serviceKeys(id).map(service => ({ service, server: normalizeRealServer('server', server, service) }))
+    return serviceKeys(id).map(service => ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
   }
 
   #server(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {

@@ -5,12 +5,12 @@ import type { CallOptions } from '../generic-netlink/index.js'
 import { endpoint } from './address.js'
 import { make } from './converge.js'
 import { differences, type Change } from './diff.js'
-import { passingOver, type DrainedBy } from './drains.js'
+import { EXPIRE_TEMPLATES, passingOver, type DrainedBy } from './drains.js'
 import { Host } from './host.js'
 import { integer, oneOf } from './fields.js'
 import type { IpvsClient } from './ipvs-client.js'
 import { ipvsSteps } from './ipvs-steps.js'
-import { serviceName, type RealServerSettings, type RealServerState, type Service, type ServiceState } from './model.js'
+import { findRealServer, serviceName, type RealServerKey, type RealServerSettings, type RealServerState, type Service, type ServiceState } from './model.js'
 import type { Step } from './plan.js'
 import { sysctl, sysctlSteps, type SysctlSetting } from './sysctl.js'
 import { readFromTable } from './table.js'
@@ -71,7 +71,7 @@ export class DrainError extends Error {
 export interface Place {
   /** As it was declared. */
   readonly service: Service
-  readonly id: Pick<RealServerSettings, 'address' | 'port'>
+  readonly id: RealServerKey
 }
 
 /** A place, and what the kernel has there. */
@@ -116,7 +116,7 @@ export async function drain(
 export async function undrain(ipvs: IpvsClient, places: readonly Place[], { signal }: CallOptions = {}): Promise<void> {
   await ipvs.turns.alone(async () => {
     const changes = (await find(ipvs, places, signal)).flatMap(({ service, id, state, server }): Change[] => {
-      const wanted = declared(service, id) ?? ipvs.drains.get(service, id)?.server
+      const wanted = declared({ service, id }) ?? ipvs.drains.get(service, id)?.server
       if (!wanted) throw new DrainError('missing', `${nameOf(places)} is not declared, and nobody knows what weight it had: set one (setWeight)`)
       ipvs.drains.delete(service, id)
       return differences([{ ...state, realServers: [wanted] }], [{ ...state, realServers: server ? [server] : [] }])
@@ -139,7 +139,7 @@ async function begin(
   ipvs: IpvsClient, places: readonly Place[], { prepare, udp, force, signal }: Required<Pick<DrainOptions, 'prepare' | 'udp' | 'force'>> & CallOptions,
 ): Promise<string[]> {
   const found = await find(ipvs, places, signal)
-  const known = found.filter(({ service, id, server }) => server ?? ipvs.drains.get(service, id) ?? (movesAway(service, udp) && declared(service, id)))
+  const known = found.filter(({ service, id, server }) => server ?? ipvs.drains.get(service, id) ?? (movesAway(service, udp) && declared({ service, id })))
   if (known.length === 0) throw new DrainError('missing', `${nameOf(places)} is no real server of ${servicesOf(places)}`)
   const drained = known.map(place => ({ ...place, by: movesAway(place.state, udp) ? 'absence' as const : 'weight' as const }))
   for (const { state, server } of drained) if (!force && server && server.weight > 0) refuseLast(state, server)
@@ -154,7 +154,9 @@ async function begin(
 
   await using host = new Host(ipvs)
   for (const step of sysctls) await step.run(host, { signal })
-  for (const { service, id, server = declared(service, id), by } of drained) if (server && !ipvs.drains.get(service, id)) ipvs.drains.add(service, server, by)
+  for (const { service, id, server = declared({ service, id }), by } of drained) {
+    if (server && !ipvs.drains.get(service, id)) ipvs.drains.add(service, server, by)
+  }
   try {
     await make(ipvs, [...settings, ...drained.flatMap(({ state, server, by }): Change[] => {
       if (!server || (by === 'weight' && server.weight === 0)) return []
@@ -171,13 +173,12 @@ async function begin(
 async function find(ipvs: IpvsClient, places: readonly Place[], signal: AbortSignal | undefined): Promise<Found[]> {
   const found = await Promise.all(places.map(async ({ service, id }) => {
     const state = await readFromTable(ipvs, service, { signal })
-    return state && { service, id, state, server: state.realServers.find(({ address, port }) => address === id.address && port === id.port) }
+    return state && { service, id, state, server: findRealServer(state.realServers, id) }
   }))
   return found.filter(place => place !== undefined)
 }
 
-const declared = ({ realServers }: Service, { address, port }: Place['id']): RealServerSettings | undefined =>
-  realServers.find(each => each.address === address && each.port === port)
+const declared = ({ service, id }: Place): RealServerSettings | undefined => findRealServer(service.realServers, id)
 
 /** Whether its flows are moved by taking the real server away: at weight 0 they would stay. */
 const movesAway = ({ protocol, onePacket }: Service, udp: DrainOptions['udp']): boolean => udp === 'move' && protocol === 'udp' && !onePacket
@@ -204,7 +205,7 @@ interface Need extends SysctlSetting {
 
 const NEEDS: readonly Need[] = [
   {
-    key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would go on to a real server of weight 0',
+    ...EXPIRE_TEMPLATES,
     needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined,
   },
   {

@@ -1,6 +1,9 @@
 /** Real servers that are being taken out: the one owner of what is sent for them, whatever else is wanted. */
 
-import { schedulerBits, schedulerFlagName, serviceName, type RealServerSettings, type Service, type ServiceKey, type ServiceSettings } from './model.js'
+import {
+  realServerName, schedulerBits, schedulerFlagName, serviceName, type RealServerKey, type RealServerSettings, type Service, type ServiceKey,
+  type ServiceSettings,
+} from './model.js'
 
 /**
  * How a real server is kept from new connections: at weight 0, or by not being there.
@@ -8,9 +11,6 @@ import { schedulerBits, schedulerFlagName, serviceName, type RealServerSettings,
  * Not being there is for UDP: a flow whose client keeps its source port stays on a real server of weight 0 for as long as it goes on.
  */
 export type DrainedBy = 'weight' | 'absence'
-
-/** Which real server: its address and port. */
-type ServerId = Pick<RealServerSettings, 'address' | 'port'>
 
 const FALLBACK = ['sh', 'mh']
 
@@ -30,6 +30,11 @@ export function passingOver<S extends ServiceSettings>(service: S): S {
   return { ...service, schedulerFlags: [schedulerFlagName(scheduler, 'sched1'), ...schedulerFlags] }
 }
 
+/** What persistent clients need for leaving a real server of weight 0. */
+export const EXPIRE_TEMPLATES = {
+  key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would go on to a real server of weight 0',
+} as const
+
 /** Which real servers are being taken out, for as long as the process lives: what is wanted of them is combined with it when it is sent. */
 export class Drains {
   readonly #services = new Map<string, Map<string, Drained>>()
@@ -38,13 +43,13 @@ export class Drains {
   add(service: ServiceKey, server: RealServerSettings, by: DrainedBy): void {
     const name = serviceName(service)
     const servers = this.#services.get(name) ?? new Map<string, Drained>()
-    this.#services.set(name, servers.set(serverName(server), { by, server }))
+    this.#services.set(name, servers.set(realServerName(server), { by, server }))
   }
 
   /** Ends. */
-  delete(service: ServiceKey, server: ServerId): void {
+  delete(service: ServiceKey, server: RealServerKey): void {
     const servers = this.#services.get(serviceName(service))
-    servers?.delete(serverName(server))
+    servers?.delete(realServerName(server))
     if (servers?.size === 0) this.#services.delete(serviceName(service))
   }
 
@@ -55,8 +60,8 @@ export class Drains {
   }
 
   /** How it is kept from new connections, and what it is to be afterwards; undefined where it is not being taken out. */
-  get(service: ServiceKey, server: ServerId): Drained | undefined {
-    return this.#of(service)?.get(serverName(server))
+  get(service: ServiceKey, server: RealServerKey): Drained | undefined {
+    return this.#of(service)?.get(realServerName(server))
   }
 
   /** What a real server is to be now; undefined where it is not to be there. */
@@ -84,5 +89,3 @@ export class Drains {
 }
 
 interface Drained { readonly by: DrainedBy; readonly server: RealServerSettings }
-
-const serverName = ({ address, port }: ServerId): string => `${address} ${port}`

@@ -246,6 +246,16 @@ export function serviceName(key: ServiceKey): string {
   return `${typeof key.protocol === 'number' ? `protocol ${key.protocol}` : key.protocol} ${endpoint(key.vip, key.port)}`
 }
 
+/** What tells a real server from the others of its service. */
+export type RealServerKey = Pick<RealServerSettings, 'address' | 'port'>
+
+/** A real server among those of its service, as a key for maps. */
+export const realServerName = ({ address, port }: RealServerKey): string => `${address} ${port}`
+
+/** The one with this address and port, if it is there. */
+export const findRealServer = <S extends RealServerKey>(servers: readonly S[], { address, port }: RealServerKey): S | undefined =>
+  servers.find(server => server.address === address && server.port === port)
+
 /** The netmask of a single client, which is what the kernel has where nobody said one. */
 export const singleClient = (family: Family): string | number => family === 'inet' ? '255.255.255.255' : 128
 

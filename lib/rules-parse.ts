@@ -3,9 +3,10 @@
 import { formatIPv6, parseIPv4, parseIPv6 } from '../generic-netlink/index.js'
 import { familyOf } from './address.js'
 import {
-  schedulerBits, schedulerFlagName, serviceName, type Forwarding, type Protocol, type RealServerSpec, type SchedulerFlag, type ServiceKey,
+  realServerName, schedulerBits, schedulerFlagName, serviceName, type Forwarding, type Protocol, type RealServerSpec, type SchedulerFlag, type ServiceKey,
   type ServiceSpec, type VirtualServiceSpec,
 } from './model.js'
+import { within } from './fields.js'
 import { normalizeRealServer, normalizeService } from './validate.js'
 
 /** A line that is not a rule. The message names line, column and word. */
@@ -264,8 +265,8 @@ function addServer(rule: Rule, services: Map<string, Added>): void {
     address: named.address, port, forward, weight: weight ?? 1,
     ...(upper !== undefined || lower !== undefined) && { thresholds: { upper: upper ?? 0, lower: lower ?? 0 } },
   }
-  checked(rule, () => normalizeRealServer('server', spec, key))
-  const name = `${spec.address} ${port}`
+  checked(rule, () => within('server', () => normalizeRealServer(spec, key)))
+  const name = realServerName({ address: spec.address, port })
   const before = lines.get(name)
   if (before !== undefined) throw rule.fail(where, `line ${before} adds this real server already`)
   lines.set(name, rule.line)

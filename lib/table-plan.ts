@@ -1,11 +1,10 @@
 /** A director as it should be, against what it is, as a plan. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { parseIPv4, parseIPv6, type CallOptions, type CommandAttributes } from '../generic-netlink/index.js'
-import { familyOf } from './address.js'
+import type { CallOptions, CommandAttributes } from '../generic-netlink/index.js'
 import { differences, type Change } from './diff.js'
 import { directorNetwork } from './director-network.js'
-import { integer, list, record, show, within } from './fields.js'
+import { list, record, within } from './fields.js'
 import type { Host } from './host.js'
 import type { IpvsClient } from './ipvs-client.js'
 import { ipvsSteps } from './ipvs-steps.js'
@@ -13,6 +12,7 @@ import { serviceName, type Service, type VirtualServiceSpec } from './model.js'
 import { networkSteps, readNetwork, type NetworkSpec } from './network.js'
 import { Plan, type Step } from './plan.js'
 import { daemonAttributes, readDaemon, syncDaemonArguments, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
+import { contains, parsePrefix } from './rtnetlink/prefix.js'
 import { readWanted } from './table.js'
 import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
 import { normalize } from './validate.js'
@@ -94,24 +94,8 @@ function ownership(owner: Owner): (service: Service) => boolean {
   if (typeof owner === 'function') return owner
   const texts = typeof owner === 'string' ? [owner] : owner
   list('owner', texts)
-  const networks = texts.map((text, i) => networkOf(typeof owner === 'string' ? 'owner' : `owner[${i}]`, text))
-  return ({ vip }) => vip !== undefined && networks.some(contains => contains(vip))
-}
-
-/** Whether an address lies in a network. */
-function networkOf(path: string, text: unknown): (address: string) => boolean {
-  const [address = '', length, ...more] = typeof text === 'string' ? text.split('/') : []
-  const bits = bitsOf(address)
-  if (!bits || more.length > 0 || (length !== undefined && !/^\d{1,3}$/.test(length))) throw new RangeError(`${path}: ${show(text)} is not a network such as 192.0.2.0/24`)
-  const prefix = length === undefined ? bits.length : integer(`${path}: the prefix length`, Number(length), 0, bits.length)
-  return other => familyOf(other) === familyOf(address) && bitsOf(other)!.startsWith(bits.slice(0, prefix))
-}
-
-function bitsOf(address: string): string | undefined {
-  const n = parseIPv4(address)
-  if (n >= 0) return n.toString(2).padStart(32, '0')
-  const bytes = parseIPv6(address)
-  return bytes ? Array.from(bytes, byte => byte.toString(2).padStart(8, '0')).join('') : undefined
+  const networks = texts.map((text, i) => contains(parsePrefix(typeof owner === 'string' ? 'owner' : `owner[${i}]`, text)))
+  return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
 }
 
 /** Why a plan takes out too much, if it does. */

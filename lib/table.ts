@@ -3,7 +3,7 @@
 import { NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes } from '../generic-netlink/index.js'
 import { Servers } from './diff.js'
 import type { IpvsClient } from './ipvs-client.js'
-import { serviceName, type RealServerSettings, type Service, type ServiceKey, type ServiceState } from './model.js'
+import { realServerName, serviceName, type RealServerSettings, type Service, type ServiceKey, type ServiceState } from './model.js'
 import { keyAttributes, readRealServer, readRealServerSettings, readService } from './wire.js'
 
 /** Real servers are asked for this many services at a time: enough to keep the kernel busy, few enough to hold. */
@@ -92,8 +92,6 @@ async function listRealServers<T extends RealServerSettings>(
 ): Promise<T[]> {
   return uniqueServers(await ipvs.dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => read(dest), options))
 }
-
-const realServerName = ({ address, port }: Pick<RealServerSettings, 'address' | 'port'>): string => `${address} ${port}`
 
 /** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
 const unique = <T>(rows: readonly T[], keyOf: (row: T) => string): T[] => [...new Map(rows.map(row => [keyOf(row), row])).values()]

@@ -8,11 +8,11 @@
  */
 
 import { parseIPv4 } from '../generic-netlink/index.js'
-import { address, integer, interfaceName, list, named, oneOf, record, show, within, wrong } from './fields.js'
+import { address, integer, interfaceName, list, named, oneOf, record, show, wrong } from './fields.js'
 import { familyOf, isMulticast, type Family } from './address.js'
 import {
   schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
-  type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
+  type RealServerKey, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
   type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds, type VirtualServiceSpec,
 } from './model.js'
 
@@ -96,11 +96,9 @@ const protocolOf = (path: string, value: unknown): Protocol | number =>
   typeof value === 'number' ? integer(path, value, 0, 65535) : oneOf(path, value, PROTOCOLS)
 
 /** The address and port of a real server of this service. @throws RangeError naming the field */
-export function realServerId(
-  path: string, id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey,
-): { address: string; port: number } {
+export function realServerId(id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey): RealServerKey {
   const { port = service.port ?? 0 } = id
-  return { address: address(`${path}.address`, id.address), port: integer(`${path}.port`, port, 0, 65535) }
+  return { address: address('address', id.address), port: integer('port', port, 0, 65535) }
 }
 
 // ── services ──
@@ -190,7 +188,7 @@ function normalizeRealServers(specs: readonly (string | RealServerSpec)[], servi
   const addresses = new Set<string>()
   specs.forEach((spec, i) => {
     try {
-      const server = normalizeRealServer('', spec, service, byDefault)
+      const server = normalizeRealServer(spec, service, byDefault)
       if (addresses.has(server.address)) {
         const twin = servers.findIndex(({ address, port }) => address === server.address && port === server.port)
         if (twin >= 0) throw new RangeError(`: ${server.address} port ${server.port} is realServers[${twin}] already`)
@@ -220,15 +218,13 @@ const SERVER_FIELDS = new Set(
 const TUNNEL_FIELDS = new Set(['tunnel', 'port', 'checksum'])
 const THRESHOLD_FIELDS = new Set(['upper', 'lower'])
 
-/** A real server of this service in its normal form. @throws RangeError naming the field below `path`; without a path, its own name */
-export function normalizeRealServer(path: string, spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
-  if (path !== '') return within(path, () => normalizeRealServer('', spec, service, byDefault))
+/** A real server of this service in its normal form. @throws RangeError naming the field */
+export function normalizeRealServer(spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
   const given: RealServerSpec = typeof spec === 'string' ? { address: spec } : spec
   record('', given, SERVER_FIELDS)
-  const { port = service.port ?? 0, weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
+  const { weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
   const forward = given.forward === undefined ? byDefault : forwarding('forward', given.forward)
-  const own = address('address', given.address)
-  integer('port', port, 0, 65535)
+  const { address: own, port } = realServerId(given, service)
   if (forward !== 'local') {
     refuseUnusable('address', own)
     if (own === service.vip) throw new RangeError(`address: ${own} is the VIP itself`)

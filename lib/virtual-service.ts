@@ -7,9 +7,9 @@ import { Director, type DirectorOptions } from './director.js'
 import { directorNetwork } from './director-network.js'
 import { drain, restore, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
 import type { IpvsCommand } from './ipvs-client.js'
-import type { RealServerId, RealServerState, Service, ServiceState, VirtualServiceSpec } from './model.js'
+import { findRealServer, type RealServerId, type RealServerState, type Service, type ServiceState, type VirtualServiceSpec } from './model.js'
 import type { ApplyOptions, Plan } from './plan.js'
-import { integer } from './fields.js'
+import { integer, within } from './fields.js'
 import { planServices, type PlanOptions } from './table-plan.js'
 import { normalize, realServerId } from './validate.js'
 import { watchTable, type TableChange, type WatchOptions } from './watch.js'
@@ -113,7 +113,7 @@ export class VirtualService implements AsyncDisposable {
       if (port === undefined && declared.length > 1) {
         throw new TypeError(`realServer.port: ${address} is declared with ports ${declared.map(each => each.port).join(', ')}; say which`)
       }
-      return { service, id: realServerId('realServer', { address, port: port ?? declared[0]?.port }, service) }
+      return { service, id: within('realServer', () => realServerId({ address, port: port ?? declared[0]?.port }, service)) }
     }))
   }
 
@@ -216,7 +216,7 @@ export class RealServerHandle {
   async #read(options?: CallOptions): Promise<(Place & { state: RealServerState | undefined })[]> {
     return await Promise.all(this.#places.map(async ({ service, id }) => {
       const [found] = await this.#director.get(service, options)
-      return { service, id, state: found?.realServers.find(each => each.address === id.address && each.port === id.port) }
+      return { service, id, state: found && findRealServer(found.realServers, id) }
     }))
   }
 }

@@ -5,7 +5,9 @@ import type { CallOptions } from '../generic-netlink/index.js'
 import { differences } from './diff.js'
 import { integer } from './fields.js'
 import type { IpvsClient } from './ipvs-client.js'
-import { serviceName, type RealServerState, type ServiceKey, type ServiceState, type Stats } from './model.js'
+import {
+  findRealServer, realServerName, serviceName, type RealServerKey, type RealServerState, type ServiceKey, type ServiceState, type Stats,
+} from './model.js'
 import { readFromTable, readTable } from './table.js'
 
 /** Options of watching. */
@@ -91,17 +93,14 @@ export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: Rea
 
 function* trafficOf(before: ServiceState, service: ServiceState): Generator<TableChange> {
   if (!sameStats(before.stats, service.stats)) yield { action: 'traffic', service, before }
-  const earlier = new Map(before.realServers.map(server => [keyOf(server), server]))
+  const earlier = new Map(before.realServers.map(server => [realServerName(server), server]))
   for (const server of service.realServers) {
-    const was = earlier.get(keyOf(server))
+    const was = earlier.get(realServerName(server))
     if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) yield { action: 'traffic', service, server, before: was }
   }
 }
 
-const keyOf = ({ address, port }: Pick<RealServerState, 'address' | 'port'>): string => `${address} ${port}`
-
-const find = ({ realServers }: ServiceState, { address, port }: Pick<RealServerState, 'address' | 'port'>): RealServerState =>
-  realServers.find(server => server.address === address && server.port === port)!
+const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState => findRealServer(realServers, server)!
 
 const sameConnections = (a: RealServerState, b: RealServerState): boolean =>
   a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections && a.persistentConnections === b.persistentConnections

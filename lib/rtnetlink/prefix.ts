@@ -1,7 +1,7 @@
 /** Prefixes: an address, and how many of its first bits name its network. */
 
 import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
-import { isMulticast, type Family } from '../address.js'
+import { familyOf, isMulticast, type Family } from '../address.js'
 import { address, integer } from '../fields.js'
 
 /** `192.0.2.1/24`, taken apart. */
@@ -30,6 +30,27 @@ export function parsePrefix(path: string, value: unknown): Prefix {
 export function networkOf({ family, address, length }: Prefix): string {
   if (family === 'inet') return formatIPv4((length === 0 ? 0 : parseIPv4(address) & -1 << 32 - length) >>> 0)
   return formatIPv6(parseIPv6(address)!.map((byte, i) => byte & 0xff00 >> Math.min(8, Math.max(0, length - 8 * i)))) // a byte keeps its low eight bits
+}
+
+/** What tells the addresses of a network. */
+export function contains({ family, address, length }: Prefix): (address: string) => boolean {
+  if (family === 'inet') {
+    const mask = length === 0 ? 0 : -1 << 32 - length
+    const network = parseIPv4(address) & mask
+    return other => {
+      const n = parseIPv4(other)
+      return n >= 0 && (n & mask) === network
+    }
+  }
+  const network = parseIPv6(address)!
+  const whole = length >> 3
+  const partial = 0xff00 >> (length & 7) & 0xff
+  return other => {
+    const bytes = familyOf(other) === 'inet6' ? parseIPv6(other) : null
+    if (!bytes) return false
+    for (let i = 0; i < whole; i++) if (bytes[i] !== network[i]) return false
+    return whole === 16 || ((bytes[whole]! ^ network[whole]!) & partial) === 0
+  }
 }
 
 /** Why an address can be that of no link, and no one's neighbour or gateway. */

@@ -23,9 +23,9 @@ describe('what is wanted', () => {
     [{ timeouts: { tcpfin: 1 } }, {}, 'timeouts: there is no field "tcpfin"'],
     [{ syncDaemons: [{ state: 'master', interface: 'eth0', port: 0 }] }, {}, 'syncDaemons[0].port: 0 is not an integer from 1 to 65535'],
     [{ syncDaemons: [{ state: 'master', interface: 'eth0' }, { state: 'master', interface: 'eth1' }] }, {}, 'syncDaemons[1]: there is one master at most'],
-    [[], { owner: '192.0.2.0/33' }, 'owner: the prefix length: 33 is not an integer from 0 to 32'],
-    [[], { owner: ['10.0.0.0/8', 'here'] }, 'owner[1]: "here" is not a network such as 192.0.2.0/24'],
-    [[], { owner: '10.0.0.0/8/8' }, 'owner: "10.0.0.0/8/8" is not a network such as 192.0.2.0/24'],
+    [[], { owner: '192.0.2.0/33' }, 'owner (the prefix\'s length): 33 is not an integer from 0 to 32'],
+    [[], { owner: ['10.0.0.0/8', 'here'] }, 'owner[1]: "here" is not an IPv4 or IPv6 address'],
+    [[], { owner: '10.0.0.0/8/8' }, 'owner: "10.0.0.0/8/8" is not an address or an address/length'],
   ])('%j %j is refused before anything is sent', async (wanted, options, error) => {
     sent = 0
     await expect(director.plan(wanted as DirectorSpec, options)).rejects.toThrow(error)
