@@ -6,14 +6,14 @@
 
 import { closeSync, readSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Input } from '../../generic-netlink/index.js'
 import type { OpenSocket } from '../../generic-netlink/socket.js'
 import { Director, type Plan, type VirtualServiceSpec } from '../../lib/index.js'
+import { longestTurn, timed } from './measure.js'
 import { DESTINATIONS, rip, SERVICES, vip } from './table.js'
 
 /** What is wanted; of every hundredth real server, another weight. */
-const wanted = (weight: number): VirtualServiceSpec[] => Array.from({ length: SERVICES }, (_, i) => ({
+const wanted = (weight: number, services = SERVICES): VirtualServiceSpec[] => Array.from({ length: services }, (_, i) => ({
   vip: vip(i), port: 80, protocols: ['udp'], scheduler: 'rr', forward: 'tunnel',
   realServers: Array.from({ length: DESTINATIONS }, (_, j) => ({ address: rip(i, j), weight: (i * DESTINATIONS + j) % 100 ? 1 : weight })),
 }))
@@ -40,19 +40,11 @@ const given: OpenSocket = (_, listener) => {
 
 let director: Director | undefined
 const specs = [wanted(1), wanted(2)]
+const FEW = wanted(1, 1000)
 let round = 0
 
-/** Milliseconds; what was made before is collected first. */
-async function timed(run: () => Promise<void>): Promise<number> {
-  globalThis.gc?.({ type: 'minor' })
-  await sleep(200) // the collector may be at it beside us
-  const start = performance.now()
-  await run()
-  return performance.now() - start
-}
-
-const reconcile = async (which: number): Promise<Plan> => {
-  const plan = await director!.plan(specs[which]!)
+const reconcile = async (which: number, list = specs[which]!): Promise<Plan> => {
+  const plan = await director!.plan(list)
   await plan.apply()
   return plan
 }
@@ -72,6 +64,8 @@ async function anew(run: () => Promise<void>): Promise<number> {
 
 const commands: Record<string, () => Promise<object>> = {
   apply: async () => ({ ms: await anew(async () => { await reconcile(0) }) }),
+  /** A table of a thousand services, whatever the table's size: for the compiler. */
+  warm: async () => ({ ms: await anew(async () => { await reconcile(0, FEW) }) }),
   /** With 1 % changed. */
   async change() {
     round = 1 - round
@@ -92,19 +86,7 @@ const commands: Record<string, () => Promise<object>> = {
   /** The longest time between two turns of the event loop while a new table is programmed. */
   async stall() {
     let stall = 0
-    const ms = await anew(async () => {
-      let last = performance.now(), running = true
-      const turn = (): void => {
-        const now = performance.now()
-        stall = Math.max(stall, now - last)
-        last = now
-        if (running) setImmediate(turn)
-      }
-      setImmediate(turn)
-      await reconcile(0)
-      turn()
-      running = false
-    })
+    const ms = await anew(async () => { stall = await longestTurn(() => reconcile(0)) })
     return { ms, stall }
   },
   peak: () => Promise.resolve({ ms: 0, peak: process.resourceUsage().maxRSS / 1024 }),

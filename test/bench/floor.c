@@ -3,7 +3,7 @@
  * nothing added. Batches are encoded beforehand; listings are decoded into an array of structs.
  *
  * Reads one command a line, answers each with one line of JSON:
- *   program PORT masq|tunnel   1,000 services x 20 destinations, the services on PORT
+ *   program PORT masq|tunnel   1,000 services (or BENCH_SERVICES) x 20 destinations, the services on PORT
  *   list                       all services and destinations with 64-bit stats
  *   ping N                     N times GET_INFO, one by one
  *   traffic PORT               one UDP round trip through every destination (see below)
@@ -11,6 +11,7 @@
  *
  * As `floor spaces N COMMAND…` it makes N such namespaces, leaves two sockets into each open from descriptor 3 on, one after
  * the other, and becomes the command: Node cannot change its namespace, but write to what it was given.
+ * As `floor touch N` it writes to N MB of memory and ends.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,8 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SERVICES = 1000, DESTINATIONS = 20, BATCH = 128, READ_SIZE = 65536 };
+enum { DESTINATIONS = 20, BATCH = 128, READ_SIZE = 65536 };
 
+static int services = 1000;
 static int sock;
 static uint16_t family;
 static uint32_t seq;
@@ -122,11 +124,12 @@ static int receive(void) {
 
 static double program(uint16_t port, uint32_t forwarding) {
   static char *pool;
-  static char *starts[SERVICES * (DESTINATIONS + 1) / BATCH + 2];
-  if (!pool && !(pool = malloc(SERVICES * (DESTINATIONS + 1) * 256))) die("malloc");
+  static char **starts;
+  int total = services * (DESTINATIONS + 1);
+  if (!pool && (!(pool = malloc(total * 256)) || !(starts = malloc((total / BATCH + 2) * sizeof *starts)))) die("malloc");
   char *at = pool, *message = NULL;
-  int batches = 0, commands = 0, total = SERVICES * (DESTINATIONS + 1);
-  for (int i = 0; i < SERVICES; i++) {
+  int batches = 0, commands = 0;
+  for (int i = 0; i < services; i++) {
     for (int j = -1; j < DESTINATIONS; j++, commands++) {
       if (commands % BATCH == 0) starts[batches++] = at;
       int last = commands % BATCH == BATCH - 1 || commands == total - 1;
@@ -228,10 +231,10 @@ static double list(void) {
   char out[256];
   double start = now();
   free(rows);
-  if (!(rows = malloc(SERVICES * (DESTINATIONS + 1) * sizeof *rows))) die("malloc");
+  if (!(rows = malloc(services * (DESTINATIONS + 1) * sizeof *rows))) die("malloc");
   row_count = 0;
   dump(out, begin(out, family, NLM_F_REQUEST | NLM_F_DUMP, IPVS_CMD_GET_SERVICE));
-  for (int i = 0, services = row_count; i < services; i++)
+  for (int i = 0, count = row_count; i < count; i++)
     dump(out, put_service(begin(out, family, NLM_F_REQUEST | NLM_F_DUMP, IPVS_CMD_GET_DEST), rows[i].addr[0], rows[i].port, 0));
   return now() - start;
 }
@@ -276,7 +279,7 @@ static double traffic(uint16_t port) {
   for (int j = 0; j < DESTINATIONS; j++) {
     int client = socket(AF_INET, SOCK_DGRAM, 0);
     setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    for (int i = 0; i < SERVICES; i++) {
+    for (int i = 0; i < services; i++) {
       struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = vip(i) }, from;
       char payload[512] = { 0 }, control[64];
       struct iovec part = { payload, sizeof payload };
@@ -330,6 +333,13 @@ static void fresh(void) {
 int main(int argc, char **argv) {
   char line[128], how[16];
   int n;
+  if (argc == 3 && !strcmp(argv[1], "touch")) {
+    size_t size = (size_t)atoi(argv[2]) << 20;
+    char *memory = malloc(size);
+    if (!memory) die("malloc");
+    for (size_t at = 0; at < size; at += 4096) ((volatile char *)memory)[at] = 1;
+    return 0;
+  }
   if (argc > 3 && !strcmp(argv[1], "spaces")) {
     for (int i = 0; i < atoi(argv[2]); i++) {
       fresh();
@@ -338,6 +348,7 @@ int main(int argc, char **argv) {
     execvp(argv[3], argv + 3);
     die(argv[3]);
   }
+  if (getenv("BENCH_SERVICES")) services = atoi(getenv("BENCH_SERVICES"));
   sock = open_socket(0);
   find_family();
   while (fgets(line, sizeof line, stdin)) {

@@ -1,4 +1,35 @@
-/** Medians and tables. */
+/** Times, medians and tables. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Milliseconds. Before, the collector gets through with what the benchmark itself made: with the young generation alone, for a
+ * whole collection gives memory back, and the next thing that is made pays the kernel for every page of it, in this guest more
+ * than for all else.
+ */
+export async function timed(run: () => Promise<unknown>): Promise<number> {
+  globalThis.gc?.({ type: 'minor' })
+  await sleep(200)
+  const start = performance.now()
+  await run()
+  return performance.now() - start
+}
+
+/** The longest time between two turns of the event loop while `run` runs, in milliseconds. Watching costs turns: not for timing. */
+export async function longestTurn(run: () => Promise<unknown>): Promise<number> {
+  let last = performance.now(), longest = 0, running = true
+  const turn = (): void => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    if (running) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await run()
+  running = false
+  turn()
+  return longest
+}
 
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b)

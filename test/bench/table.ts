@@ -1,9 +1,9 @@
-/** The table that everybody programs and lists: 1,000 services × 20 destinations. floor.c has the same. */
+/** The table that everybody programs and lists: 1,000 services × 20 destinations, or BENCH_SERVICES. floor.c has the same. */
 
 import type { Command } from '../../generic-netlink/index.js'
 import type { ipvs } from '../../generic-netlink/index.js'
 
-export const SERVICES = 1000
+export const SERVICES = Number(process.env.BENCH_SERVICES ?? 1000)
 export const DESTINATIONS = 20
 
 export type Forwarding = 'masq' | 'tunnel'
@@ -12,7 +12,10 @@ export type Forwarding = 'masq' | 'tunnel'
 const text = (n: readonly number[]): string => Buffer.from(n.join('.')).toString('latin1')
 
 export const vip = (i: number): string => text([10, 0, i >> 8, i & 255])
-export const rip = (i: number, j: number): string => text([192, 168, i * DESTINATIONS + j >> 8, i * DESTINATIONS + j & 255])
+export function rip(i: number, j: number): string {
+  const n = i * DESTINATIONS + j
+  return text([192, 168 + (n >> 16), n >> 8 & 255, n & 255])
+}
 
 /** As commands of the family. */
 export function commands(port: number, fwdMethod: Forwarding): Command<typeof ipvs.commands>[] {
@@ -29,9 +32,9 @@ export function commands(port: number, fwdMethod: Forwarding): Command<typeof ip
 }
 
 /** As ipvsadm's rules. */
-export function rules(port: number, fwdMethod: Forwarding): string {
+export function rules(port: number, fwdMethod: Forwarding, services = SERVICES): string {
   const how = fwdMethod === 'masq' ? '-m' : '-i'
-  return Array.from({ length: SERVICES }, (_, i) => {
+  return Array.from({ length: services }, (_, i) => {
     const service = `-u ${vip(i)}:${port}`
     return [`-A ${service} -s rr`, ...Array.from({ length: DESTINATIONS }, (_, j) => `-a ${service} -r ${rip(i, j)}:1000 ${how} -w 1`), ''].join('\n')
   }).join('')

@@ -6,9 +6,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { setTimeout } from 'node:timers/promises'
 import { Connection, FamilyClient, ipvs, NETLINK_GENERIC, stats64 } from '../../generic-netlink/index.js'
-import { median } from './measure.js'
+import { Director } from '../../lib/index.js'
+import { longestTurn, median, timed } from './measure.js'
 import { commands, rules, type Forwarding } from './table.js'
 
 /** What is answered. */
@@ -25,44 +25,13 @@ export interface Answer {
   readonly sent?: number
   /** Peak resident memory of the process so far, in MB. */
   readonly peak?: number
+  /** Resident memory before, in MB. */
+  readonly before?: number
 }
+
+const MB = 2 ** 20
 
 type Contestant = Record<string, (...words: string[]) => Promise<Answer>>
-
-/**
- * Waits for the collector to be through with what the benchmark itself made before. Of the young generation alone: a whole
- * collection gives memory back, and the next thing that is made pays the kernel for every page of it, in this guest more
- * than for all else.
- */
-async function collected(): Promise<void> {
-  globalThis.gc?.({ type: 'minor' })
-  await setTimeout(200)
-}
-
-async function timed(run: () => Promise<number | undefined>): Promise<Answer> {
-  await collected()
-  const start = performance.now()
-  const rows = await run()
-  return { ms: performance.now() - start, ...rows !== undefined && { rows } }
-}
-
-/** The longest time between two turns of the event loop while `run` runs. Watching costs turns: not for timing. */
-async function watched(run: () => Promise<unknown>): Promise<Answer> {
-  await collected()
-  const start = performance.now()
-  let last = start, stall = 0, running = true
-  const turn = (): void => {
-    const now = performance.now()
-    stall = Math.max(stall, now - last)
-    last = now
-    if (running) setImmediate(turn)
-  }
-  setImmediate(turn)
-  await run()
-  running = false
-  turn()
-  return { ms: performance.now() - start, stall }
-}
 
 async function library(): Promise<Contestant> {
   const client = await FamilyClient.find(new Connection(NETLINK_GENERIC), ipvs)
@@ -84,16 +53,30 @@ async function library(): Promise<Contestant> {
   return {
     async program(port, how) {
       const list = commands(Number(port), how as Forwarding)
-      return timed(async () => { await program(list); return undefined })
+      return { ms: await timed(() => program(list)) }
     },
     async stall(port, how) {
       const list = commands(Number(port), how as Forwarding)
-      return watched(() => program(list))
+      let stall = 0
+      const ms = await timed(async () => { stall = await longestTurn(() => program(list)) })
+      return { ms, stall }
     },
-    list: () => timed(async () => {
-      const { services, destinations } = await list()
-      return services.length + destinations.reduce((sum, { length }) => sum + length, 0)
-    }),
+    async list() {
+      let rows = 0
+      const ms = await timed(async () => {
+        const { services, destinations } = await list()
+        rows = services.length + destinations.reduce((sum, { length }) => sum + length, 0)
+      })
+      return { ms, rows }
+    },
+    /** Services one after the other, none of them kept, and what the process had of memory before. */
+    async stream() {
+      await using director = await Director.open()
+      const before = process.memoryUsage.rss() / MB
+      let rows = 0
+      const ms = await timed(async () => { for await (const { realServers } of director.services()) rows += 1 + realServers.length })
+      return { ms, rows, before, peak: process.resourceUsage().maxRSS / 1024 }
+    },
     async nonzero() {
       const rows = (await list()).destinations.flat()
       const counters = rows.flatMap(({ stats64: told }) => Object.keys(stats64.table).map(key => told![key as keyof typeof told]))
@@ -113,28 +96,30 @@ async function library(): Promise<Contestant> {
 }
 
 const ipvsadm: Contestant = {
-  program(port, how) {
+  async program(port, how) {
     const text = rules(Number(port), how as Forwarding)
-    return timed(async () => {
+    const ms = await timed(async () => {
       const child = spawn('ipvsadm', ['-R'], { stdio: ['pipe', 'ignore', 'inherit'] })
       child.stdin.end(text)
       const [status] = await once(child, 'close') as [number | null]
       if (status !== 0) throw new Error(`ipvsadm -R: status ${status}`)
-      return undefined
     })
+    return { ms }
   },
-  list: () => timed(async () => {
-    const child = spawn('ipvsadm', ['-Ln', '--stats', '--exact'], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let text = ''
-    child.stdout.setEncoding('latin1').on('data', (part: string) => { text += part })
-    await once(child, 'close')
+  async list() {
     const rows: object[] = []
-    for (const line of text.split('\n').slice(3)) {
-      const [mark, name, ...numbers] = line.trim().split(/\s+/)
-      if (name) rows.push({ mark, name, stats: numbers.map(BigInt) })
-    }
-    return rows.length
-  }),
+    const ms = await timed(async () => {
+      const child = spawn('ipvsadm', ['-Ln', '--stats', '--exact'], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let text = ''
+      child.stdout.setEncoding('latin1').on('data', (part: string) => { text += part })
+      await once(child, 'close')
+      for (const line of text.split('\n').slice(3)) {
+        const [mark, name, ...numbers] = line.trim().split(/\s+/)
+        if (name) rows.push({ mark, name, stats: numbers.map(BigInt) })
+      }
+    })
+    return { ms, rows: rows.length }
+  },
 }
 
 const contestant = process.argv[2] === 'ipvsadm' ? ipvsadm : await library()

@@ -98,9 +98,9 @@ const sample = (seed: number, count: number): AddressSpec[] => {
 }
 
 const shownStates = (): object[] => links.flatMap(link => rows(link).map(row => stateOf(link, row)))
-/** In an order of their own, without how long exactly they live, and without what this `ip` does not show. */
+/** In an order of their own, without how long exactly they live, what ends by itself (tentative), and what this `ip` does not show. */
 const sorted = (all: readonly object[]): object[] => (all as AddressState[])
-  .map(({ protocol: _, ...state }) => ({ ...state, lifetimes: Object.values(state.lifetimes).map(t => t === 'forever' || t === 0 ? t : 'some seconds') }))
+  .map(({ protocol: _, tentative: __, ...state }) => ({ ...state, lifetimes: Object.values(state.lifetimes).map(t => t === 'forever' || t === 0 ? t : 'some seconds') }))
   .sort((a, b) => keyOfAddress(a).localeCompare(keyOfAddress(b)))
 const rough = (text: string): string => text.replace(/expires \d+/g, 'expires')
 

@@ -3,18 +3,12 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { Director, formatRules, NetlinkError, parseRules, VirtualService, type ServiceState, type VirtualServiceSpec } from '../../lib/index.js'
 import type { IpvsCommand } from '../../lib/ipvs-client.js'
 import { normalize } from '../../lib/validate.js'
-import { openSocket, type OpenSocket } from '../../generic-netlink/socket.js'
+import { recording } from '../support/kernel.js'
 import { ipvsadm, run } from '../support/run.js'
 import { virtualServices } from '../support/services.js'
 
-let sent = 0
-/** Real sockets that count their datagrams. */
-const counting: OpenSocket = (protocol, listener) => {
-  const socket = openSocket(protocol, listener)
-  return { ...socket, send: bytes => { sent++; socket.send(bytes) } }
-}
-
-const director = await Director.open({ openSocket: counting })
+const { openSocket, sent } = recording()
+const director = await Director.open({ openSocket })
 beforeEach(() => director.flush())
 afterAll(async () => {
   await director.flush()
@@ -164,18 +158,18 @@ describe('VirtualService', () => {
     await service.apply()
     const table = ipvsadm('-S -n')
     expect(table.split('\n')).toHaveLength(7)
-    sent = 0
+    sent.length = 0
     await service.apply()
-    const looked = sent
+    const looked = sent.length
     expect(looked).toBeGreaterThan(0)
 
     ipvsadm('-E -u 10.9.0.1:53 -s sh')
     ipvsadm('-e -t 10.9.0.1:53 -r 10.9.1.2:53 -i -w 9 --tun-type gre')
     ipvsadm('-d -u 10.9.0.1:53 -r 10.9.1.1:53')
     ipvsadm('-a -u 10.9.0.1:53 -r 10.9.1.9:53 -i')
-    sent = 0
+    sent.length = 0
     await service.apply()
-    expect(sent).toBe(looked + 2) // what is missing is looked for twice; all four in one datagram
+    expect(sent.length).toBe(looked + 2) // what is missing is looked for twice; all four in one datagram
     expect(ipvsadm('-S -n').split('\n').filter(line => !line.includes('10.9.1.9')).join('\n')).toBe(table)
     expect(ipvsadm('-S -n')).toContain('10.9.1.9:53') // not named, not touched
     expect((await service.state()).map(plain)).toEqual(expect.arrayContaining((await director.list()).map(plain)))

@@ -106,7 +106,8 @@ describe('a drain', () => {
     const before = await answers()
     expect(await answers()).toEqual(before)
     const victim = before[0]!
-    const { told } = await director().call('drain', { service, server: addressOf(victim), until: 'active', deadline: 30_000 })
+    const { told, code } = await director().call('drain', { service, server: addressOf(victim), until: 'active', deadline: 30_000 })
+    expect(code).toBeUndefined()
     expect(told[0]!.prepared).toEqual(['sysctl -w net.ipv4.vs.expire_quiescent_template=1'])
     const after = await answers()
     expect(others(after, victim)).toEqual([])
@@ -121,7 +122,8 @@ describe('a drain', () => {
       expect(others(before)).toEqual([])
       const victim = before[0]!
       await director().sysctl('net.ipv4.vs.expire_nodest_conn=0')
-      const { told } = await director().call('drain', { service, server: addressOf(victim), until: 'active', deadline: 30_000 })
+      const { told, code } = await director().call('drain', { service, server: addressOf(victim), until: 'active', deadline: 30_000 })
+      expect(code).toBeUndefined()
       expect(told[0]!.prepared).toContain('sysctl -w net.ipv4.vs.expire_nodest_conn=1')
       const after = await flows()
       expect(others(after, victim)).toEqual([])

@@ -5,17 +5,12 @@ import { FouPorts } from '../../lib/fou.js'
 import { normalizeLink } from '../../lib/rtnetlink/link-commands.js'
 import type { LinkSpec, LinkState } from '../../lib/rtnetlink/link-spec.js'
 import { Links, type LinkChange } from '../../lib/rtnetlink/links.js'
-import { openSocket, type OpenSocket } from '../../generic-netlink/socket.js'
+import { recording } from '../support/kernel.js'
 import { linkKinds, links as anyLinks } from '../support/links.js'
 import { run } from '../support/run.js'
 
-let sent = 0
-/** Real sockets that count their datagrams. */
-const counting: OpenSocket = (protocol, listener) => {
-  const socket = openSocket(protocol, listener)
-  return { ...socket, send: bytes => { sent++; socket.send(bytes) } }
-}
-const links = await Links.open({ openSocket: counting })
+const { openSocket, sent } = recording()
+const links = await Links.open({ openSocket })
 
 const ip = (words: string): string => run('ip', words.split(' '))
 interface Shown { ifname: string; flags: string[]; linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> }; [key: string]: unknown }
@@ -186,13 +181,13 @@ describe('plans', () => {
     const first = await links.plan(overlay)
     await first.apply()
     const made = snapshot()
-    sent = 0
+    sent.length = 0
     for (let i = 0; i < 99; i++) {
       const plan = await links.plan(overlay)
       expect(plan.empty).toBe(true)
       await plan.apply()
     }
-    expect(sent).toBe(99) // a listing each
+    expect(sent).toHaveLength(99) // a listing each
     expect(snapshot()).toEqual(made)
     expect(shown().get('vxlan42')).toMatchObject({ master: 'br42', linkinfo: { info_data: { id: 42, port: 4789, link: 'a0', remote: '192.0.2.2', local: '192.0.2.1' } } })
     await first.revert()
@@ -363,7 +358,7 @@ describe('what the kernel refuses, or lets pass in silence', () => {
   })
 
   it('names, ids and the rest are refused before anything is sent', async () => {
-    sent = 0
+    sent.length = 0
     for (const name of ['', ' ', '/', ':', '.', '..', 'all', 'default', '\n', 'a%d', 'sixteen-letters-', '\x1b[31m', '$(x)', 'a;b', 'é', 'ok\0evil']) {
       await expect(links.add({ kind: 'dummy', name })).rejects.toThrow(/^name: /)
       await expect(links.change(name, { up: true })).rejects.toThrow(/^name: /)
@@ -374,7 +369,7 @@ describe('what the kernel refuses, or lets pass in silence', () => {
     await expect(links.add({ kind: 'vxlan', name: 'x', id: 2 ** 24 })).rejects.toThrow('id: 16777216 is not an integer from 1 to 16777215')
     await expect(links.add({ kind: 'vxlan', name: 'x', id: 0 })).rejects.toThrow('id: 0 is not an integer')
     await expect(links.add({ kind: 'vlan', name: 'x' } as never)).rejects.toThrow('kind: "vlan" is not one of')
-    expect(sent).toBe(0)
+    expect(sent).toHaveLength(0)
   })
 
   it('EPERM and an AbortSignal\'s reason', async () => {

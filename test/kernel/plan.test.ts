@@ -1,16 +1,11 @@
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BrakeError, Director, formatRules, parseRules, PlanError, VirtualService, type PlanProgress, type ServiceState, type VirtualServiceSpec } from '../../lib/index.js'
-import { openSocket, type OpenSocket } from '../../generic-netlink/socket.js'
+import { recording } from '../support/kernel.js'
 import { ipvsadm, run } from '../support/run.js'
 import { virtualServices } from '../support/services.js'
 
-let sent: Buffer[] = []
-/** Real sockets that keep what they send. */
-const keeping: OpenSocket = (protocol, listener) => {
-  const socket = openSocket(protocol, listener)
-  return { ...socket, send: bytes => { sent.push(Buffer.from(bytes)); socket.send(bytes) } }
-}
+const { openSocket, sent } = recording()
 
 /** The commands of a datagram that are no readings: of generic netlink's messages, those below are IPVS's own. */
 const edits = (): number[] => sent.flatMap(datagram => {
@@ -19,7 +14,7 @@ const edits = (): number[] => sent.flatMap(datagram => {
   return commands.filter(command => ![4, 8, 11, 13, 15].includes(command)) // getService, getDest, getDaemon, getConfig, getInfo
 })
 
-const director = await Director.open({ openSocket: keeping })
+const director = await Director.open({ openSocket })
 beforeEach(() => director.flush())
 afterAll(async () => {
   await director.flush()
@@ -47,7 +42,7 @@ describe('a plan of the table', () => {
       changed += plan.steps.length
       expect(order(await table())).toEqual(order(formatRules(after)))
       expect(plan.applied).toHaveLength(plan.steps.length)
-      sent = []
+      sent.length = 0
       const again = await director.plan(after, everything)
       expect(`${again}`).toBe('')
       await again.apply()

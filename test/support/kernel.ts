@@ -10,6 +10,18 @@ export type Mode = typeof modes[number]
 /** Real sockets of one mode. */
 export const socketsOf = (mode: Mode): OpenSocket => (protocol, listener) => openSocket(protocol, listener, { descriptor: mode === 'descriptor' })
 
+/** Real sockets that keep what they send. */
+export function recording(): { readonly openSocket: OpenSocket; readonly sent: Buffer[] } {
+  const sent: Buffer[] = []
+  return {
+    sent,
+    openSocket: (protocol, listener) => {
+      const socket = openSocket(protocol, listener)
+      return { ...socket, send: bytes => { sent.push(Buffer.from(bytes)); socket.send(bytes) } }
+    },
+  }
+}
+
 /** A connection, and IPVS on it. Rejects in a kernel without IPVS. */
 export async function connect(mode: Mode, options: ConnectionOptions = {}): Promise<{ connection: Connection; client: FamilyClient<typeof ipvs.commands> }> {
   const connection = new Connection(NETLINK_GENERIC, { openSocket: socketsOf(mode), ...options })

@@ -68,12 +68,13 @@ class Connection {
     return held
   }
 
-  /** Ends it, as both ends do or by a reset, and waits for that. */
+  /** Ends it, as both ends do or by a reset, and waits for that: what is still to be sent may find no service, and IPVS never hears of the end. */
   end(reset = false): Promise<void> {
     return new Promise(resolve => {
       if (this.#socket.destroyed) { resolve(); return }
       this.#socket.once('close', () => resolve())
-      if (reset) this.#socket.resetAndDestroy()
+      if (this.#socket.connecting) this.#socket.destroy() // a reset would wait for the connection
+      else if (reset) this.#socket.resetAndDestroy()
       else this.#socket.end()
     })
   }
@@ -136,7 +137,7 @@ export const traffic = {
     return await Promise.all(from.map(async address => {
       const connection = new Connection(host, port, address)
       const answer = await Promise.race([connection.named.catch((error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error)), sleep(3000, 'timeout')])
-      void connection.end(true)
+      await connection.end(true)
       return answer
     }))
   },
