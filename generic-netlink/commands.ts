@@ -63,6 +63,7 @@ export class Commands {
   readonly #watchdog: Watchdog
   readonly #out = new Output(32768)
   readonly #resume = (): void => this.#pump()
+  readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #queue: Batch[] = []
   /** The most bytes of one datagram: the send buffer less the kernel's own margin. */
   readonly #largest: number
@@ -213,7 +214,7 @@ export class Commands {
 
   #datagram(from: Input, length: number): void {
     try {
-      eachMessage(from, length, message => this.#message(from, message))
+      eachMessage(from, length, this.#visit)
     } catch (error) {
       debug('unreadable datagram: %o', error)
       this.#lost(ENOBUFS)
@@ -239,7 +240,7 @@ export class Commands {
 
   /** All were worked through: those before it that the kernel did not name were done. */
   #finish(): void {
-    this.#settleSent(slot => slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel answered nothing') : DONE)
+    this.#settleSent(unnamed)
   }
 
   /** Gives each on the wire its outcome that has none yet; nothing is on the wire then. */
@@ -275,6 +276,9 @@ function settle({ batch, index }: Pick<Slot, 'batch' | 'index'>, outcome: Outcom
   batch.outcomes[index] = outcome
   if (--batch.open === 0) batch.settled()
 }
+
+/** Of one that the kernel did not name. */
+const unnamed = (slot: Slot): Outcome<unknown> => slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel answered nothing') : DONE
 
 const rejection = (request: Request<unknown>, errno: number, why: string): Outcome<never> => ({ status: 'rejected', reason: refused(request, errno, { why }) })
 

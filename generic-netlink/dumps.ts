@@ -73,6 +73,7 @@ export class Dumps {
   readonly #watchdog: Watchdog
   readonly #out = new Output()
   readonly #resume = (): void => this.#pump()
+  readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #queue: Dump[] = []
   /** Opened for the first dump, and anew after one that broke off: the kernel may still be at it. */
   #socket: KernelSocket | undefined
@@ -174,7 +175,7 @@ export class Dumps {
     this.#pace.book(length)
     this.#stretch++
     try {
-      eachMessage(from, length, message => this.#message(from, message))
+      eachMessage(from, length, this.#visit)
     } catch (error) {
       this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`)
     }

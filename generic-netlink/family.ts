@@ -77,8 +77,22 @@ interface Kind {
 const kindOf = ({ name, version }: Family<CommandTable>, id: number, command: string, [cmd, request, reply]: CommandRow): Kind =>
   ({ name: `${name} ${command}`, type: id, header: { cmd, version, reserved: 0 }, request, reply })
 
-const kindsOf = (family: Family<CommandTable>, id: number): ReadonlyMap<string, Kind> =>
-  new Map(Object.entries(family.commands).map(([command, row]) => [command, kindOf(family, id, command, row)]))
+/** The commands of a family that was found. */
+class Kinds {
+  readonly #family: string
+  readonly #byCommand: ReadonlyMap<string, Kind>
+
+  constructor(family: Family<CommandTable>, id: number) {
+    this.#family = family.name
+    this.#byCommand = new Map(Object.entries(family.commands).map(([command, row]) => [command, kindOf(family, id, command, row)]))
+  }
+
+  get(command: string): Kind {
+    const kind = this.#byCommand.get(command)
+    if (!kind) throw new TypeError(`the family ${this.#family} has no command ${JSON.stringify(command)}`)
+    return kind
+  }
+}
 
 const NO_SIBLINGS = Object.freeze({})
 
@@ -123,6 +137,31 @@ class MappedRequest extends QueryRequest {
   override read(from: Input, at: number, length: number): unknown { return this.#map(super.read(from, at, length) as never) }
 }
 
+/** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */
+class CommandRequests implements Requests<unknown> {
+  readonly length: number
+  readonly #commands: AnyCommands
+  readonly #kinds: Kinds
+  #shared: CommandRequest | undefined
+
+  constructor(commands: AnyCommands, kinds: Kinds) {
+    this.length = commands.length
+    this.#commands = commands
+    this.#kinds = kinds
+  }
+
+  at(index: number): CommandRequest {
+    const [name, attributes, object] = this.#commands.at(index)!
+    const kind = this.#kinds.get(name)
+    if (kind.reply) return new QueryRequest(kind, attributes, object)
+    const shared = this.#shared ??= new CommandRequest(kind, attributes)
+    shared.kind = kind
+    shared.attributes = attributes
+    shared.object = object
+    return shared
+  }
+}
+
 const ENOENT = -2
 
 const isUnknown = (outcome: Outcome<unknown>): boolean =>
@@ -138,13 +177,13 @@ export class FamilyClient<C extends CommandTable> {
   readonly #connection: Connection
   readonly #family: Family<C>
   #id: number
-  #kinds: ReadonlyMap<string, Kind>
+  #kinds: Kinds
 
   private constructor(connection: Connection, family: Family<C>, id: number) {
     this.#connection = connection
     this.#family = family
     this.#id = id
-    this.#kinds = kindsOf(family, id)
+    this.#kinds = new Kinds(family, id)
   }
 
   /** Looks a family up by name. The kernel loads the family's module if it must. Rejects with `ENOENT` where there is none. */
@@ -177,42 +216,18 @@ export class FamilyClient<C extends CommandTable> {
   }
 
   #list(command: string, attributes: object, object?: string, map?: (answer: never) => unknown, signal?: AbortSignal): Promise<unknown[]> {
-    const kind = this.#kind(command)
+    const kind = this.#kinds.get(command)
     return this.#connection.dump(map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object), { signal })
   }
 
   async #batch(commands: AnyCommands, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
-    const run = (which: AnyCommands): Promise<Outcome<unknown>[]> => this.#connection.batch(this.#requests(which), { signal })
-    if (Array.isArray(commands)) for (const [name] of commands as readonly AnyCommand[]) this.#kind(name)
+    const run = (which: AnyCommands): Promise<Outcome<unknown>[]> => this.#connection.batch(new CommandRequests(which, this.#kinds), { signal })
+    for (let i = 0; i < commands.length && Array.isArray(commands); i++) this.#kinds.get((commands as readonly AnyCommand[])[i]![0])
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
     const again = await run(outcomes.flatMap((outcome, i) => isUnknown(outcome) ? [commands.at(i)!] : []))
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
-  }
-
-  /** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */
-  #requests(commands: AnyCommands): Requests<unknown> {
-    let shared: CommandRequest | undefined
-    return {
-      length: commands.length,
-      at: index => {
-        const command = commands.at(index)!
-        const kind = this.#kind(command[0])
-        if (kind.reply) return new QueryRequest(kind, command[1], command[2])
-        shared ??= new CommandRequest(kind, command[1])
-        shared.kind = kind
-        shared.attributes = command[1]
-        shared.object = command[2]
-        return shared
-      },
-    }
-  }
-
-  #kind(command: string): Kind {
-    const kind = this.#kinds.get(command)
-    if (!kind) throw new TypeError(`the family ${this.#family.name} has no command ${JSON.stringify(command)}`)
-    return kind
   }
 
   /** Whether the family has another id than the one asked under: its module was loaded anew, and its state is gone. */
@@ -223,7 +238,7 @@ export class FamilyClient<C extends CommandTable> {
       if (familyId === from) return false
       debug('the module of %s was loaded anew: id %d became %d', this.#family.name, from, familyId)
       this.#id = familyId!
-      this.#kinds = kindsOf(this.#family, familyId!)
+      this.#kinds = new Kinds(this.#family, familyId!)
       return true
     } catch (error) {
       debug('whether the module of %s was loaded anew, nobody can say: %o', this.#family.name, error)

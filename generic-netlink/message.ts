@@ -58,7 +58,8 @@ export interface Message {
  *
  * @throws DecodeError where a message claims more bytes than there are: the datagram was cut
  */
-export function eachMessage({ view }: Input, end: number, visit: (message: Readonly<Message>) => void): void {
+export function eachMessage(from: Input, end: number, visit: (message: Readonly<Message>, from: Input) => void): void {
+  const { view } = from
   const message = { type: 0, flags: 0, seq: 0, port: 0, at: 0, length: 0 }
   for (let at = 0; at < end;) {
     const size = at + HEADER_SIZE <= end ? view.getUint32(at, HOST) : 0
@@ -69,7 +70,7 @@ export function eachMessage({ view }: Input, end: number, visit: (message: Reado
     message.port = view.getUint32(at + 12, HOST)
     message.at = at + HEADER_SIZE
     message.length = size - HEADER_SIZE
-    visit(message)
+    visit(message, from)
     at += size + 3 & ~3
   }
 }

@@ -1,6 +1,6 @@
 /** Changes made in the kernel, whoever else is changing it. */
 
-import { NetlinkError, type CallOptions } from '../generic-netlink/index.js'
+import { NetlinkError, type CallOptions, type ServiceAttributes } from '../generic-netlink/index.js'
 import type { Change } from './diff.js'
 import type { Drains } from './drains.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './ipvs-client.js'
@@ -24,56 +24,73 @@ const ATTEMPTS = 4
  */
 export async function converge(ipvs: IpvsClient, changes: readonly Change[], lost: Set<string>, options?: CallOptions): Promise<Outcome[]> {
   const outcomes = new Array<Outcome>(changes.length).fill(DONE)
-  const keyOf = lastKey()
-  let asked: readonly Attempt[] = []
-  for (let attempt = 1, count = changes.length; count > 0; attempt++, count = asked.length) {
-    // At first there is nothing to note but the changes themselves, and there may be many thousands.
-    const changeAt = (i: number): Change => attempt === 1 ? changes[i]! : asked[i]!.change
-    const errors = await ipvs.attempt({ length: count, at: i => commandOf(changeAt(i), ipvs.drains, keyOf) }, options)
-    const again: Attempt[] = []
-    errors.forEach((error, i) => {
-      if (error === undefined) return
-      const change = changeAt(i), index = attempt === 1 ? i : asked[i]!.index
-      const name = serviceName(change.service)
-      const others = attempt < ATTEMPTS && !lost.has(name) ? instead(change, error, ipvs.drains) : undefined
-      if (others) for (const other of others) again.push({ change: other, index })
-      else if (change.server && lost.has(name)) outcomes[index] = SKIPPED
-      else {
-        outcomes[index] = { done: false, error }
-        if (!change.server && change.action !== 'remove') lost.add(name)
-      }
-    })
-    asked = again
+  for (let attempt = 1, asked = new Attempts(changes, ipvs.drains); asked.length > 0; attempt++) {
+    const errors = await ipvs.attempt(asked, options)
+    asked = asked.next(errors, attempt < ATTEMPTS, lost, outcomes)
   }
   return outcomes
 }
 
-/** A change, and which of those that were asked for it stands for. */
-interface Attempt { readonly change: Change; readonly index: number }
+/** Changes as the commands that are sent for them now. */
+class Attempts {
+  readonly #changes: readonly Change[]
+  readonly #drains: Drains
+  /** Which of the changes that were asked for at first each stands for; absent where they are these. */
+  readonly #indices: readonly number[] | undefined
+  /** The real servers of one service follow one another: its key is made once. */
+  #service: ServiceKey | undefined
+  #key: ServiceAttributes = {}
+
+  constructor(changes: readonly Change[], drains: Drains, indices?: readonly number[]) {
+    this.#changes = changes
+    this.#drains = drains
+    this.#indices = indices
+  }
+
+  get length(): number { return this.#changes.length }
+
+  at(index: number): IpvsCommand {
+    const change = this.#changes[index]!
+    if (change.server && change.service !== this.#service) this.#key = keyAttributes(this.#service = change.service)
+    return commandOf(change, this.#drains, this.#key)
+  }
+
+  /** Notes how they came out, and what is to be tried instead. */
+  next(errors: readonly unknown[], again: boolean, lost: Set<string>, outcomes: Outcome[]): Attempts {
+    const changes: Change[] = [], indices: number[] = []
+    for (let i = 0; i < errors.length; i++) {
+      const error = errors[i]
+      if (error === undefined) continue
+      const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
+      const name = serviceName(change.service)
+      const others = again && !lost.has(name) ? instead(change, error, this.#drains) : undefined
+      if (others) {
+        for (const other of others) {
+          changes.push(other)
+          indices.push(index)
+        }
+      } else if (change.server && lost.has(name)) outcomes[index] = SKIPPED
+      else {
+        outcomes[index] = { done: false, error }
+        if (!change.server && change.action !== 'remove') lost.add(name)
+      }
+    }
+    return new Attempts(changes, this.#drains, indices)
+  }
+}
 
 /** {@link converge}, rejecting with the first error. */
 export async function make(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
   throwFirst((await converge(ipvs, changes, new Set(), options)).map(made => 'error' in made ? made.error : undefined))
 }
 
-/** {@link keyAttributes}, kept for the real servers of one service, which follow one another. */
-function lastKey(): typeof keyAttributes {
-  let last: ServiceKey | undefined
-  let key: ReturnType<typeof keyAttributes> = {}
-  return service => {
-    if (service !== last) key = keyAttributes(last = service)
-    return key
-  }
-}
-
 /** What makes a change, given what is being taken out now. */
-export function commandOf({ action, service, server }: Change, drains: Drains, keyOf = keyAttributes): IpvsCommand {
+export function commandOf({ action, service, server }: Change, drains: Drains, key = keyAttributes(service)): IpvsCommand {
   if (!server) {
     return action === 'remove'
       ? ['delService', { service: keyAttributes(service) }]
       : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
   }
-  const key = keyOf(service)
   const now = action === 'remove' ? undefined : drains.server(service, server)
   if (!now) return ['delDest', { service: key, dest: destinationKey(server) }]
   return [action === 'add' ? 'newDest' : 'setDest', { service: key, dest: destinationAttributes(now) }]

@@ -26,7 +26,8 @@ export interface Pruning {
  * servers, what adds capacity before what takes it away, and real servers before services.
  */
 export function differences(wanted: readonly Service[], actual: readonly Service[], { prune = false, owned = () => false }: Pruning = {}): Change[] {
-  const present = new Map(actual.map(state => [serviceName(state), state]))
+  const present = new Map<string, Service>()
+  for (const state of actual) present.set(serviceName(state), state)
   const changes: Change[] = []
   const removals: Change[] = []
   for (const service of wanted) {

@@ -2,7 +2,7 @@
 
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Reply,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Outcome, type Reply,
 } from '../generic-netlink/index.js'
 import { Drains } from './drains.js'
 import { explained } from './explain.js'
@@ -59,12 +59,7 @@ export class IpvsClient {
 
   /** Sends commands together. The error of each, undefined where it was done; never rejects. */
   async attempt(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
-    const outcomes = await this.#family.batch(commands, options)
-    return outcomes.map((outcome, i) => {
-      if (outcome.status === 'fulfilled') return undefined
-      const [command, attributes] = commands.at(i)!
-      return explained(outcome.reason, command, attributes)
-    })
+    return errorsOf(commands, await this.#family.batch(commands, options))
   }
 
   /** Sends commands together and rejects with the first error; the others are still carried out. */
@@ -79,6 +74,17 @@ export class IpvsClient {
     this.#closed = true
     this.#connection.close()
   }
+}
+
+function errorsOf(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
+  const errors = new Array<unknown>(outcomes.length).fill(undefined)
+  for (let i = 0; i < outcomes.length; i++) {
+    const outcome = outcomes[i]!
+    if (outcome.status === 'fulfilled') continue
+    const [command, attributes] = commands.at(i)!
+    errors[i] = explained(outcome.reason, command, attributes)
+  }
+  return errors
 }
 
 /** Throws the first error; it tells of the others. */

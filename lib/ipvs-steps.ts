@@ -28,28 +28,44 @@ class IpvsStep implements Step {
   undo(host: Host, options?: CallOptions): Promise<void> { return this.#alone('undo', host, options) }
 
   async #alone(deed: 'run' | 'undo', host: Host, options?: CallOptions): Promise<void> {
-    const [outcome] = await this.together([this], deed, host, options)
+    const [outcome] = await this.together[deed]([this], host, options)
     if (outcome && 'error' in outcome) throw outcome.error
   }
 }
 
 /** A step for each change; its line is what ipvsadm would be told. Steps that stand together are sent together. */
 export function ipvsSteps(changes: readonly Change[], why?: string): Step[] {
-  const lost = new Set<string>()
-  const together: Together = async (steps, deed, host, options) => {
+  const together = new SentTogether()
+  const steps: Step[] = []
+  for (const change of changes) steps.push(new IpvsStep(change, together, why))
+  return steps
+}
+
+/** The steps of one plan on their way to the kernel. */
+class SentTogether implements Together {
+  /** Services that could not be made: their real servers are not tried. */
+  readonly #lost = new Set<string>()
+
+  async run(steps: readonly Step[], host: Host, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await host.ipvs(options)
-    const changes: Change[] = []
-    for (const step of steps) if (step instanceof IpvsStep) changes.push(step.change)
-    if (deed === 'run') {
-      for (const { server, service } of changes) if (!server && lost.size > 0) lost.delete(serviceName(service)) // it is tried again
-      return await ipvs.turns.beside(() => converge(ipvs, changes, lost, options))
-    }
-    const wanted = changes.map(inverse)
-    const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), lost, options))
+    const changes = changesOf(steps)
+    if (this.#lost.size > 0) for (const { server, service } of changes) if (!server) this.#lost.delete(serviceName(service)) // it is tried again
+    return await ipvs.turns.beside(() => converge(ipvs, changes, this.#lost, options))
+  }
+
+  async undo(steps: readonly Step[], host: Host, options?: CallOptions): Promise<Outcome[]> {
+    const ipvs = await host.ipvs(options)
+    const wanted = changesOf(steps).map(inverse)
+    const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), this.#lost, options))
     let next = 0
     return wanted.map(({ length }): Outcome => made.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }
-  return changes.map(change => new IpvsStep(change, together, why))
+}
+
+function changesOf(steps: readonly Step[]): Change[] {
+  const changes: Change[] = []
+  for (const step of steps) if (step instanceof IpvsStep) changes.push(step.change)
+  return changes
 }
 
 /** ipvsadm's commands by ours: of services, and of real servers. */

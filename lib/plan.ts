@@ -35,7 +35,7 @@ export interface Step {
 export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
 
 /** Makes, or takes back, several steps, in order, and tells of each how it came out. */
-export type Together = (steps: readonly Step[], deed: 'run' | 'undo', host: Host, options?: CallOptions) => Promise<readonly Outcome[]>
+export type Together = Readonly<Record<'run' | 'undo', (steps: readonly Step[], host: Host, options?: CallOptions) => Promise<readonly Outcome[]>>>
 
 /** A step that failed, and how. */
 export interface StepFailure { readonly step: Step; readonly error: unknown }
@@ -152,14 +152,7 @@ export class Plan {
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
       if (debug.enabled) for (const i of group) debug('%s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
-      const outcomes = await perform('run', group.map(i => this.steps[i]!), host, { signal })
-      outcomes.forEach((outcome, n) => {
-        const i = group[n]!
-        if (outcome.done) {
-          this.#made[i] = true
-          done++
-        } else if ('error' in outcome && !signal?.aborted) failed.push({ step: this.steps[i]!, error: outcome.error })
-      })
+      done += this.#note(group, await perform('run', this.#at(group), host, { signal }), signal?.aborted ? [] : failed)
       progress?.({ done, failed: failed.length, total: this.steps.length, step: this.steps[group.at(-1)!]! })
       if (failed.length > 0 && onFailure === 'stop') break
     }
@@ -174,10 +167,29 @@ export class Plan {
     for (const group of this.#groups(true)) {
       options?.signal?.throwIfAborted()
       if (debug.enabled) for (const i of group) debug('undo %s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
-      const outcomes = await perform('undo', group.map(i => this.steps[i]!), host, options)
+      const outcomes = await perform('undo', this.#at(group), host, options)
       outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group[n]!] = false })
       for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
     }
+  }
+
+  #at(group: readonly number[]): Step[] {
+    const steps: Step[] = []
+    for (const i of group) steps.push(this.steps[i]!)
+    return steps
+  }
+
+  /** Notes how the steps of a group came out; how many were made. */
+  #note(group: readonly number[], outcomes: readonly Outcome[], failed: StepFailure[]): number {
+    let made = 0
+    for (let n = 0; n < group.length; n++) {
+      const i = group[n]!, outcome = outcomes[n]!
+      if (outcome.done) {
+        this.#made[i] = true
+        made++
+      } else if ('error' in outcome) failed.push({ step: this.steps[i]!, error: outcome.error })
+    }
+    return made
   }
 
   /** The indices of the steps to be made, or, last first, of those to be taken back: together what may go together. */
@@ -215,7 +227,7 @@ async function perform(deed: 'run' | 'undo', steps: readonly Step[], host: Host,
   const [first] = steps
   if (!first) return []
   try {
-    if (first.together) return await first.together(steps, deed, host, options)
+    if (first.together) return await first.together[deed](steps, host, options)
     await first[deed](host, options)
     return [{ done: true }]
   } catch (error) {

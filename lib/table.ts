@@ -3,7 +3,7 @@
 import { NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes } from '../generic-netlink/index.js'
 import { Servers } from './diff.js'
 import type { IpvsClient } from './ipvs-client.js'
-import { realServerName, serviceName, type RealServerSettings, type Service, type ServiceKey, type ServiceState } from './model.js'
+import { realServerName, serviceName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState } from './model.js'
 import { keyAttributes, readRealServer, readRealServerSettings, readService } from './wire.js'
 
 /** Real servers are asked for this many services at a time: enough to keep the kernel busy, few enough to hold. */
@@ -13,15 +13,18 @@ const WINDOW = 64
 export async function* readTable(ipvs: IpvsClient, options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
   const services = await listServices(ipvs, options)
   for (let i = 0; i < services.length; i += WINDOW) {
-    yield* await Promise.all(services.slice(i, i + WINDOW).map(async service =>
-      ({ ...service, realServers: await listRealServers(ipvs, service, readRealServer, options) })))
+    yield* await Promise.all(services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options)))
   }
+}
+
+async function readState(ipvs: IpvsClient, service: ServiceAlone, options?: CallOptions): Promise<ServiceState> {
+  return { ...service, realServers: await listRealServers(ipvs, service, ofState, options) }
 }
 
 /** One of the kernel's services with its real servers and counters; undefined where it is not there. */
 export async function readFromTable(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceState | undefined> {
   const service = await findService(ipvs, key, options)
-  return service && { ...service, realServers: await listRealServers(ipvs, key, readRealServer, options) }
+  return service && await readState(ipvs, service, options)
 }
 
 /** Below this many services each is asked for by its name. */
@@ -34,35 +37,62 @@ const FEW_SERVICES = 16
  * until two dumps in a row agree.
  */
 export async function readWanted(ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions): Promise<Service[]> {
-  const byName = new Map(wanted.map(service => [serviceName(service), service]))
+  const byName = namesOf(wanted)
   const services = !everything && wanted.length <= FEW_SERVICES
     ? (await Promise.all(wanted.map(service => findService(ipvs, service, options)))).filter(service => service !== undefined)
-    : (await settled(() => listServices(ipvs, options), hasAll(byName), serviceName)).filter(service => everything || byName.has(serviceName(service)))
+    : await settled(await listServices(ipvs, options), () => listServices(ipvs, options), rows => haveAll(rows, byName), serviceName)
   const read: Service[] = []
-  for (let i = 0; i < services.length; i += WINDOW) {
-    read.push(...await Promise.all(services.slice(i, i + WINDOW).map(async (service): Promise<Service> => {
-      const sought = byName.get(serviceName(service))?.realServers ?? []
-      const complete = (rows: readonly RealServerSettings[]): boolean => {
-        const servers = new Servers(rows)
-        return sought.every(server => servers.take(server))
-      }
-      return { ...service, realServers: await settled(() => listRealServers(ipvs, service, readRealServerSettings, options), complete, realServerName) }
-    })))
-  }
+  for (let i = 0; i < services.length; i += WINDOW) read.push(...await Promise.all(readSome(ipvs, services, i, byName, everything, options)))
   return read
 }
 
-const hasAll = (sought: ReadonlyMap<string, Service>) => (rows: readonly ServiceKey[]): boolean => {
-  const names = new Set(rows.map(serviceName))
-  return [...sought.keys()].every(name => names.has(name))
+// In functions of their own, here and below: V8 compiles what lasts, and forgets it with closures.
+
+/** A window's worth of services, as far as they are asked for. */
+function readSome(
+  ipvs: IpvsClient, services: readonly ServiceAlone[], from: number, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
+): Promise<Service>[] {
+  const reading: Promise<Service>[] = []
+  for (let i = from; i < Math.min(from + WINDOW, services.length); i++) {
+    const service = services[i]!
+    const sought = wanted.get(serviceName(service))
+    if (sought || everything) reading.push(readSettings(ipvs, service, sought?.realServers ?? [], options))
+  }
+  return reading
+}
+
+function namesOf<T extends ServiceKey>(services: readonly T[]): Map<string, T> {
+  const byName = new Map<string, T>()
+  for (const service of services) byName.set(serviceName(service), service)
+  return byName
+}
+
+async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
+  const first = await listRealServers(ipvs, service, ofSettings, options)
+  if (areIn(first, sought)) return { ...service, realServers: first }
+  const again = (): Promise<RealServerSettings[]> => listRealServers(ipvs, service, ofSettings, options)
+  return { ...service, realServers: await settled(first, again, rows => areIn(rows, sought), realServerName) }
+}
+
+function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerSettings[]): boolean {
+  const servers = new Servers(rows)
+  for (const server of sought) if (!servers.take(server)) return false
+  return true
+}
+
+function haveAll(rows: readonly ServiceKey[], sought: ReadonlyMap<string, Service>): boolean {
+  if (rows.length < sought.size) return false
+  const names = namesOf(rows)
+  for (const name of sought.keys()) if (!names.has(name)) return false
+  return true
 }
 
 /** So many dumps at most: a table that is never twice the same is taken as it was last. */
 const MOST_DUMPS = 5
 
-/** Reads until what is looked for is there, or until two readings in a row have the same keys. */
-async function settled<T>(read: () => Promise<T[]>, complete: (rows: readonly T[]) => boolean, keyOf: (row: T) => string): Promise<T[]> {
-  let rows = await read()
+/** Reads again until what is looked for is there, or until two readings in a row have the same keys. */
+async function settled<T>(first: T[], read: () => Promise<T[]>, complete: (rows: readonly T[]) => boolean, keyOf: (row: T) => string): Promise<T[]> {
+  let rows = first
   for (let dumps = 1; dumps < MOST_DUMPS && !complete(rows); dumps++) {
     const keys = new Set(rows.map(keyOf))
     rows = await read()
@@ -83,26 +113,37 @@ async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOpti
   }
 }
 
+const ofService = ({ service = {} }: CommandAttributes): ServiceAlone => readService(service)
+
 const listServices = async (ipvs: IpvsClient, options?: CallOptions): Promise<ServiceAlone[]> =>
-  unique(await ipvs.dump('getService', {}, ({ service = {} }: CommandAttributes) => readService(service), options), serviceName)
+  unique(await ipvs.dump('getService', {}, ofService, options), serviceName)
+
+const NOTHING: DestinationAttributes = {}
+const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
+const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
 /** Those of one service, with as much of each as `read` keeps. */
 async function listRealServers<T extends RealServerSettings>(
-  ipvs: IpvsClient, service: ServiceKey, read: (attributes: DestinationAttributes) => T, options?: CallOptions,
+  ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {
-  return uniqueServers(await ipvs.dump('getDest', { service: keyAttributes(service) }, ({ dest = {} }) => read(dest), options))
+  return uniqueServers(await ipvs.dump('getDest', { service: keyAttributes(service) }, read, options))
 }
 
 /** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
-const unique = <T>(rows: readonly T[], keyOf: (row: T) => string): T[] => [...new Map(rows.map(row => [keyOf(row), row])).values()]
+function unique<T>(rows: readonly T[], keyOf: (row: T) => string): T[] {
+  const byKey = new Map<string, T>()
+  for (const row of rows) byKey.set(keyOf(row), row)
+  return [...byKey.values()]
+}
 
 /** So few are compared with one another faster than they are looked up. */
 const FEW = 32
 
 function uniqueServers<T extends RealServerSettings>(servers: T[]): T[] {
-  const repeats = servers.length > FEW || servers.some(({ address, port }, i) => {
-    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return true
-    return false
-  })
-  return repeats ? unique(servers, realServerName) : servers
+  if (servers.length > FEW) return unique(servers, realServerName)
+  for (let i = 1; i < servers.length; i++) {
+    const { address, port } = servers[i]!
+    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return unique(servers, realServerName)
+  }
+  return servers
 }

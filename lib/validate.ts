@@ -186,9 +186,9 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
 function normalizeRealServers(specs: readonly (string | RealServerSpec)[], service: ServiceKey, byDefault: Forwarding): RealServerSettings[] {
   const servers: RealServerSettings[] = []
   const addresses = new Set<string>()
-  specs.forEach((spec, i) => {
+  for (let i = 0; i < specs.length; i++) {
     try {
-      const server = normalizeRealServer(spec, service, byDefault)
+      const server = normalizeRealServer(specs[i]!, service, byDefault)
       if (addresses.has(server.address)) {
         const twin = servers.findIndex(({ address, port }) => address === server.address && port === server.port)
         if (twin >= 0) throw new RangeError(`: ${server.address} port ${server.port} is realServers[${twin}] already`)
@@ -196,7 +196,7 @@ function normalizeRealServers(specs: readonly (string | RealServerSpec)[], servi
       addresses.add(server.address)
       servers.push(server)
     } catch (error) { throw named(`realServers[${i}]`, error) }
-  })
+  }
   return servers
 }
 

@@ -82,12 +82,13 @@ describe('a plan', () => {
 describe('steps that go together', () => {
   /** Some that are sent together; those named in `broken` fail, those in `skipped` need one that failed. */
   function batch(log: string[], broken: Set<string>, skipped: Set<string>, ...names: string[]): Step[] {
-    const together: Together = (steps, deed) => {
+    const made = (deed: string) => (steps: readonly Step[]): Promise<Outcome[]> => {
       log.push(`${deed} ${steps.map(({ line }) => line).join(' ')}`)
       return Promise.resolve(steps.map(({ line }): Outcome => broken.has(line)
         ? { done: false, error: new Error(`no ${line}`) }
         : skipped.has(line) ? { done: false, skipped: true } : { done: true }))
     }
+    const together: Together = { run: made('run'), undo: made('undo') }
     return names.map(line => ({ action: 'add', object: 'service', line, together, run: () => Promise.reject(new Error('alone')), undo: () => Promise.reject(new Error('alone')) }))
   }
 
