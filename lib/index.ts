@@ -34,7 +34,7 @@ export type { TableChange, WatchOptions } from './watch.js'
 export type { Finding, Problem } from './diagnose.js'
 export { Host } from './host.js'
 export {
-  BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepFailure, type StepObject, type Together,
+  BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
 } from './plan.js'
 export type { DirectorSpec, Owner, PlanOptions } from './table-plan.js'
 export { planNetwork, type NetworkSpec } from './network.js'

@@ -27,15 +27,22 @@ export interface Step {
   run(host: Host, options?: CallOptions): Promise<void>
   /** Takes it back. */
   undo(host: Host, options?: CallOptions): Promise<void>
-  /** Makes, or takes back, steps that stand together and have the same of it: faster than one by one. */
-  readonly together?: Together
 }
 
 /** How a step came out. One that was skipped needs another that failed. */
 export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
 
-/** Makes, or takes back, several steps, in order, and tells of each how it came out. */
-export type Together = Readonly<Record<'run' | 'undo', (steps: readonly Step[], host: Host, options?: CallOptions) => Promise<readonly Outcome[]>>>
+/** Steps that stand together and are made together, faster than one by one. */
+export interface StepBatch {
+  /** How many they are. */
+  readonly length: number
+  /** The step of this index, from 0. */
+  at(index: number): Step
+  /** Makes those of these indices, in this order, and tells of each how it came out. */
+  run(indices: readonly number[], host: Host, options?: CallOptions): Promise<readonly Outcome[]>
+  /** Takes them back, in this order. */
+  undo(indices: readonly number[], host: Host, options?: CallOptions): Promise<readonly Outcome[]>
+}
 
 /** A step that failed, and how. */
 export interface StepFailure { readonly step: Step; readonly error: unknown }
@@ -82,7 +89,15 @@ export class BrakeError extends Error {
 }
 
 /** So many steps are sent together before progress is told and an abort is heard. */
-const LARGEST_BATCH = 1024
+const LARGEST_GROUP = 1024
+
+/** A part of a plan, and which of its steps are to be made, or taken back, now. */
+interface Group {
+  readonly part: Step | StepBatch
+  /** Where the part begins among all steps. */
+  readonly start: number
+  readonly indices: readonly number[]
+}
 
 /**
  * What must change for the host to be as wanted; empty where it is.
@@ -100,25 +115,30 @@ const LARGEST_BATCH = 1024
  * ```
  */
 export class Plan {
-  /** In the order in which they are made. */
-  readonly steps: readonly Step[]
   /** Why {@link Plan.apply} refuses it; undefined where it does not. */
   readonly brake: string | undefined
+  readonly #parts: readonly (Step | StepBatch)[]
   readonly #ipvs: IpvsClient | undefined
-  /** Of each step, whether it is made. */
-  readonly #made: boolean[]
+  /** Of each step, whether it is made: 1. */
+  readonly #made: Uint8Array
+  #steps: readonly Step[] | undefined
   #failed: readonly StepFailure[] = []
 
   /** @internal */
-  constructor(steps: readonly Step[], { ipvs, brake }: { ipvs?: IpvsClient; brake?: string | undefined } = {}) {
-    this.steps = steps
+  constructor(parts: readonly (Step | StepBatch)[], { ipvs, brake }: { ipvs?: IpvsClient; brake?: string | undefined } = {}) {
     this.brake = brake
+    this.#parts = parts
     this.#ipvs = ipvs
-    this.#made = new Array<boolean>(steps.length).fill(false)
+    this.#made = new Uint8Array(parts.reduce((sum, part) => sum + lengthOf(part), 0))
+  }
+
+  /** In the order in which they are made. */
+  get steps(): readonly Step[] {
+    return this.#steps ??= this.#parts.flatMap(part => 'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
   }
 
   /** Whether nothing has to change. */
-  get empty(): boolean { return this.steps.length === 0 }
+  get empty(): boolean { return this.#made.length === 0 }
 
   /** How many steps there are of each sort. */
   get counts(): Record<Step['action'], number> {
@@ -128,7 +148,7 @@ export class Plan {
   }
 
   /** How many steps are made. */
-  get done(): number { return this.#made.reduce((sum, made) => sum + Number(made), 0) }
+  get done(): number { return this.#made.reduce((sum, made) => sum + made, 0) }
 
   /** The steps that are made. */
   get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
@@ -151,14 +171,13 @@ export class Plan {
     let done = this.done
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
-      if (debug.enabled) for (const i of group) debug('%s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
-      done += this.#note(group, await perform('run', this.#at(group), host, { signal }), signal?.aborted ? [] : failed)
-      progress?.({ done, failed: failed.length, total: this.steps.length, step: this.steps[group.at(-1)!]! })
+      done += this.#note(group, await perform('run', group, host, { signal }), signal?.aborted ? [] : failed)
+      progress?.({ done, failed: failed.length, total: this.#made.length, step: stepOf(group, group.indices.length - 1) })
       if (failed.length > 0 && onFailure === 'stop') break
     }
     const [first, ...more] = failed
     if (first) throw new PlanError(this, [first, ...more])
-    if (this.#made.includes(false)) signal?.throwIfAborted()
+    if (this.#made.includes(0)) signal?.throwIfAborted()
   }
 
   /** Takes back what {@link Plan.apply} did, last first. Rejects with the first error; reverting again goes on from there. */
@@ -166,49 +185,44 @@ export class Plan {
     await using host = new Host(this.#ipvs)
     for (const group of this.#groups(true)) {
       options?.signal?.throwIfAborted()
-      if (debug.enabled) for (const i of group) debug('undo %s %s', SIGNS[this.steps[i]!.action], this.steps[i]!.line)
-      const outcomes = await perform('undo', this.#at(group), host, options)
-      outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group[n]!] = false })
+      const outcomes = await perform('undo', group, host, options)
+      outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group.start + group.indices[n]!] = 0 })
       for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
     }
   }
 
-  #at(group: readonly number[]): Step[] {
-    const steps: Step[] = []
-    for (const i of group) steps.push(this.steps[i]!)
-    return steps
-  }
-
   /** Notes how the steps of a group came out; how many were made. */
-  #note(group: readonly number[], outcomes: readonly Outcome[], failed: StepFailure[]): number {
+  #note({ start, indices }: Group, outcomes: readonly Outcome[], failed: StepFailure[]): number {
     let made = 0
-    for (let n = 0; n < group.length; n++) {
-      const i = group[n]!, outcome = outcomes[n]!
+    for (let n = 0; n < indices.length; n++) {
+      const i = start + indices[n]!, outcome = outcomes[n]!
       if (outcome.done) {
-        this.#made[i] = true
+        this.#made[i] = 1
         made++
       } else if ('error' in outcome) failed.push({ step: this.steps[i]!, error: outcome.error })
     }
     return made
   }
 
-  /** The indices of the steps to be made, or, last first, of those to be taken back: together what may go together. */
-  * #groups(backwards = false): Generator<number[]> {
-    const { length } = this.steps
-    let group: number[] = []
-    let last: Together | undefined
-    for (let n = 0; n < length; n++) {
-      const i = backwards ? length - 1 - n : n
-      if (this.#made[i] !== backwards) continue
-      const { together } = this.steps[i]!
-      if (group.length > 0 && (!together || together !== last || group.length === LARGEST_BATCH)) {
-        yield group
-        group = []
+  /** The steps to be made, or, last first, those to be taken back: together what may go together. */
+  * #groups(backwards = false): Generator<Group> {
+    const count = this.#parts.length
+    for (let p = 0, start = backwards ? this.#made.length : 0; p < count; p++) {
+      const part = this.#parts[backwards ? count - 1 - p : p]!
+      const length = lengthOf(part)
+      if (backwards) start -= length
+      let indices: number[] = []
+      for (let n = 0; n < length; n++) {
+        const i = backwards ? length - 1 - n : n
+        if (this.#made[start + i] === (backwards ? 1 : 0)) indices.push(i)
+        if (indices.length === LARGEST_GROUP) {
+          yield { part, start, indices }
+          indices = []
+        }
       }
-      group.push(i)
-      last = together
+      if (indices.length > 0) yield { part, start, indices }
+      if (!backwards) start += length
     }
-    if (group.length > 0) yield group
   }
 
   /** A line for each step. */
@@ -222,15 +236,19 @@ export class Plan {
   }
 }
 
-/** Makes, or takes back, steps that may go together. Never rejects. */
-async function perform(deed: 'run' | 'undo', steps: readonly Step[], host: Host, options?: CallOptions): Promise<readonly Outcome[]> {
-  const [first] = steps
-  if (!first) return []
+const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length : 1
+
+const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
+
+/** Makes, or takes back, a group. Never rejects. */
+async function perform(deed: 'run' | 'undo', group: Group, host: Host, options?: CallOptions): Promise<readonly Outcome[]> {
+  const { part, indices } = group
+  if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', deed, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
   try {
-    if (first.together) return await first.together[deed](steps, host, options)
-    await first[deed](host, options)
+    if ('at' in part) return await part[deed](indices, host, options)
+    await part[deed](host, options)
     return [{ done: true }]
   } catch (error) {
-    return steps.map(() => ({ done: false, error }))
+    return indices.map(() => ({ done: false, error }))
   }
 }

@@ -7,7 +7,7 @@ import { directorNetwork } from './director-network.js'
 import { list, named, record, within } from './fields.js'
 import type { Host } from './host.js'
 import type { IpvsClient } from './ipvs-client.js'
-import { ipvsSteps } from './ipvs-steps.js'
+import { IpvsChanges } from './ipvs-steps.js'
 import { serviceName, type Service, type VirtualServiceSpec } from './model.js'
 import { networkSteps, readNetwork, type NetworkSpec } from './network.js'
 import { Plan, type Step } from './plan.js'
@@ -81,8 +81,8 @@ export async function planServices(
 ): Promise<Plan> {
   const actual = await readWanted(ipvs, services, prune && owned !== undefined, options)
   const changes = differences(ipvs.drains.services(services), actual, { prune, ...owned && { owned } })
-  const steps = networkSteps(network, await readNetwork(network, options)).concat(settings, ipvsSteps(changes))
-  return new Plan(steps, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
+  const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(changes)]
+  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
 }
 
 function refuseTwins(services: readonly (readonly Service[])[]): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BrakeError, Plan, PlanError, type Outcome, type PlanProgress, type Step, type Together } from '../../../lib/plan.js'
+import { BrakeError, Plan, PlanError, type Outcome, type PlanProgress, type Step, type StepBatch } from '../../../lib/plan.js'
 
 /** Steps that write down what is done to them; those named in `broken` fail while they are in it. */
 function steps(log: string[], broken: Set<string>, ...names: string[]): Step[] {
@@ -81,20 +81,21 @@ describe('a plan', () => {
 
 describe('steps that go together', () => {
   /** Some that are sent together; those named in `broken` fail, those in `skipped` need one that failed. */
-  function batch(log: string[], broken: Set<string>, skipped: Set<string>, ...names: string[]): Step[] {
-    const made = (deed: string) => (steps: readonly Step[]): Promise<Outcome[]> => {
-      log.push(`${deed} ${steps.map(({ line }) => line).join(' ')}`)
-      return Promise.resolve(steps.map(({ line }): Outcome => broken.has(line)
+  function batch(log: string[], broken: Set<string>, skipped: Set<string>, ...names: string[]): StepBatch {
+    const made = (deed: string) => (indices: readonly number[]): Promise<Outcome[]> => {
+      const lines = indices.map(i => names[i]!)
+      log.push(`${deed} ${lines.join(' ')}`)
+      return Promise.resolve(lines.map((line): Outcome => broken.has(line)
         ? { done: false, error: new Error(`no ${line}`) }
         : skipped.has(line) ? { done: false, skipped: true } : { done: true }))
     }
-    const together: Together = { run: made('run'), undo: made('undo') }
-    return names.map(line => ({ action: 'add', object: 'service', line, together, run: () => Promise.reject(new Error('alone')), undo: () => Promise.reject(new Error('alone')) }))
+    const alone = (): Promise<never> => Promise.reject(new Error('alone'))
+    return { length: names.length, at: i => ({ action: 'add', object: 'service', line: names[i]!, run: alone, undo: alone }), run: made('run'), undo: made('undo') }
   }
 
   it('are made and taken back at once, between others one by one', async () => {
     const log: string[] = []
-    const plan = new Plan([...steps(log, new Set(), 'a'), ...batch(log, new Set(), new Set(), 'x', 'y'), ...batch(log, new Set(), new Set(), 'z'), ...steps(log, new Set(), 'b')])
+    const plan = new Plan([...steps(log, new Set(), 'a'), batch(log, new Set(), new Set(), 'x', 'y'), batch(log, new Set(), new Set(), 'z'), ...steps(log, new Set(), 'b')])
     const told: PlanProgress[] = []
     await plan.apply({ progress: progress => told.push(progress) })
     expect(log).toEqual(['+a', 'run x y', 'run z', '+b'])
@@ -107,7 +108,7 @@ describe('steps that go together', () => {
   it('tell which of them failed; the rest is tried again', async () => {
     const log: string[] = []
     const broken = new Set(['x']), skipped = new Set(['y'])
-    const plan = new Plan([...batch(log, broken, skipped, 'x', 'y', 'z'), ...steps(log, new Set(), 'a')])
+    const plan = new Plan([batch(log, broken, skipped, 'x', 'y', 'z'), ...steps(log, new Set(), 'a')])
     await expect(plan.apply()).rejects.toThrow('step 1 of 4 failed: x: no x')
     expect([plan.applied.map(({ line }) => line), plan.failed.map(({ step }) => step.line), log]).toEqual([['z'], ['x'], ['run x y z']])
     await expect(plan.apply({ onFailure: 'continue' })).rejects.toThrow('no x')
@@ -122,9 +123,9 @@ describe('steps that go together', () => {
   it('go a thousand at a time, and a brake lets none go', async () => {
     const log: string[] = []
     const names = Array.from({ length: 2500 }, (_, i) => `s${i}`)
-    await new Plan(batch(log, new Set(), new Set(), ...names)).apply()
+    await new Plan([batch(log, new Set(), new Set(), ...names)]).apply()
     expect(log.map(line => line.split(' ').length - 1)).toEqual([1024, 1024, 452])
-    const held = new Plan(batch(log, new Set(), new Set(), 'x'), { brake: 'too much' })
+    const held = new Plan([batch(log, new Set(), new Set(), 'x')], { brake: 'too much' })
     await expect(held.apply()).rejects.toThrow(new BrakeError('too much'))
     expect(log).toHaveLength(3)
   })
