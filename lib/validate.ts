@@ -42,7 +42,7 @@ function unusable(text: string): string | undefined {
     const n = parseIPv4(text)
     return n === 0 ? 'the unspecified address'
       : n === 0xffffffff ? 'the broadcast address'
-        : isMulticast(text) ? 'a multicast address'
+        : n >>> 28 === 14 ? 'a multicast address'
           : n >>> 24 === 127 ? 'a loopback address'
             : undefined
   }
