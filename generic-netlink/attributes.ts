@@ -123,6 +123,62 @@ const copies: readonly ((of: Values) => Values)[] = [
 ]
 let sets = 0
 
+/** An object that was written. Another is mostly like it, but for a value or two: so its bytes are copied, and those are written over. */
+class Written {
+  /** How many attributes it has; 0 where its bytes are not kept. */
+  count = 0
+  /** Its attributes in their order, and where each begins and ends. */
+  readonly lines: Line[] = []
+  readonly starts: number[] = []
+  readonly ends: number[] = []
+  /** Their values; undefined where one must be written anew, being an object, or depending on another. */
+  readonly values: unknown[] = []
+  /** Whether it holds other objects: those keep their own bytes. */
+  nests = false
+  /** Its bytes, four at a time. */
+  readonly #words = new Int32Array(LONGEST_KEPT / 4)
+  #size = 0
+
+  keep(from: Output, begin: number, count: number): void {
+    this.#size = from.length - begin
+    if (this.#size > LONGEST_KEPT || this.nests) return
+    for (let at = 0; at < this.#size; at += 4) this.#words[at >> 2] = from.view.getInt32(begin + at, true)
+    this.count = count
+  }
+
+  copy(to: Output): void {
+    const begin = to.take(this.#size)
+    for (let at = 0; at < this.#size; at += 4) to.view.setInt32(begin + at, this.#words[at >> 2]!, true)
+  }
+}
+
+/** In bytes: no set is longer but those that hold text, or others. */
+const LONGEST_KEPT = 256
+
+/** Writes an object over the bytes of another; false where it has other attributes, or values of other sizes, and where one cannot be written. */
+function writeOver(last: Written, to: Output, values: Values): boolean {
+  if (last.count === 0) return false
+  const begin = to.length
+  last.copy(to)
+  const end = to.length
+  let count = 0
+  for (const key in values) {
+    const value = values[key]
+    if (value === undefined) continue
+    if (count === last.count) return false
+    const { codec, key: expected } = last.lines[count]!
+    if (expected !== key) return false
+    if (last.values[count] !== value) {
+      to.length = begin + last.starts[count]! + HEADER
+      try { codec.write(to, value, values) } catch { return false }
+      if (to.length !== begin + last.ends[count]!) return false
+    }
+    count++
+  }
+  to.length = end
+  return count === last.count
+}
+
 /** Declares an attribute set. `prefix` and the keys spell the kernel's constants. */
 export function attributeSet<const T extends Table>(prefix: string, table: T): AttributeSet<T> {
   const lines = new Map(Object.entries<Row>(table).map(([key, [number, codec]]): [string, Line & { number: number }] => [key, {
@@ -141,8 +197,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
   const copy = copies[sets++ % copies.length]!
   let spare: Memory | undefined
   const others: Memory[] = []
-  /** The lines that the last object to be written needed, in its order. */
-  const order: Line[] = []
+  let written: Written | undefined
 
   const logged = new Set<number>()
   const skip = (type: number): void => {
@@ -208,6 +263,38 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     return copy(values)
   }
 
+  const writeAnew = (last: Written, to: Output, values: Values): void => {
+    const begin = to.length
+    let count = 0
+    let key = ''
+    last.count = 0
+    try {
+      // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
+      for (key in values) {
+        const value = values[key]
+        if (value === undefined) continue
+        let line = last.lines[count]
+        if (line?.key !== key) {
+          line = lines.get(key)
+          if (line === undefined) throw new EncodeError('there is no such attribute')
+          last.lines[count] = line
+        }
+        const at = to.take(HEADER)
+        line.codec.write(to, value, values)
+        to.view.setInt32(at, headOf(to.length - at, line.type), true)
+        last.values[count] = line.codec.after === undefined && typeof value !== 'object' ? value : undefined
+        last.starts[count] = at - begin
+        last.ends[count] = to.length - begin
+        to.align()
+        if (line.type & NLA_F_NESTED) last.nests = true
+        count++
+      }
+    } catch (error) {
+      throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error
+    }
+    last.keep(to, begin, count)
+  }
+
   const set: AttributeSet<T> = {
     prefix,
     table,
@@ -226,28 +313,14 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     },
     write(to, value) {
       const values = fieldsOf(value)
-      let key = ''
-      let count = 0
-      try {
-        // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
-        for (key in values) {
-          const v = values[key]
-          if (v === undefined) continue
-          let line = order[count]
-          if (line?.key !== key) {
-            line = lines.get(key)
-            if (line === undefined) throw new EncodeError('there is no such attribute')
-            order[count] = line
-          }
-          count++
-          const at = to.take(HEADER)
-          line.codec.write(to, v, values)
-          to.view.setInt32(at, headOf(to.length - at, line.type), true)
-          to.align()
-        }
-      } catch (error) {
-        throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error
+      const begin = to.length
+      const last = written ?? new Written()
+      written = undefined // a set within itself, and whoever comes after an error, gets another
+      if (!writeOver(last, to, values)) {
+        to.length = begin
+        writeAnew(last, to, values)
       }
+      written = last
     },
     decode(stream) { return set.read(new Input(stream), 0, stream.length, {}) },
     encode(value) {
