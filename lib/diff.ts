@@ -25,20 +25,41 @@ export interface Pruning {
  * What must change, in an order in which no client is refused that was served before: services before their real
  * servers, what adds capacity before what takes it away, and real servers before services.
  */
-export function differences(wanted: readonly Service[], actual: readonly Service[], { prune = false, owned = () => false }: Pruning = {}): Change[] {
-  const present = new Map<string, Service>()
-  for (const state of actual) present.set(serviceName(state), state)
-  const changes: Change[] = []
-  const removals: Change[] = []
-  for (const service of wanted) {
-    const name = serviceName(service)
-    const state = present.get(name)
-    present.delete(name)
-    if (!state) {
-      changes.push({ action: 'add', service })
-      for (const server of service.realServers) changes.push({ action: 'add', service, server })
-      continue
+export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
+  const comparison = new Comparison(actual, pruning)
+  comparison.compare(wanted)
+  return comparison.finish()
+}
+
+/** {@link differences}, of as many services at a time as may hold the event loop. */
+export class Comparison {
+  readonly #present = new Map<string, Service>()
+  readonly #pruning: Pruning
+  readonly #changes: Change[] = []
+  readonly #removals: Change[] = []
+
+  constructor(actual: readonly Service[], pruning: Pruning = {}) {
+    this.#pruning = pruning
+    for (const state of actual) this.#present.set(serviceName(state), state)
+  }
+
+  /** Compares what is wanted, or more of it. */
+  compare(wanted: readonly Service[]): void {
+    for (const service of wanted) {
+      const name = serviceName(service)
+      const state = this.#present.get(name)
+      if (state) {
+        this.#present.delete(name)
+        this.#compareWith(state, service)
+      } else {
+        this.#changes.push({ action: 'add', service })
+        for (const server of service.realServers) this.#changes.push({ action: 'add', service, server })
+      }
     }
+  }
+
+  #compareWith(state: Service, service: Service): void {
+    const changes = this.#changes
     if (!sameSettings(service, state)) changes.push({ action: 'change', service, before: state })
     const servers = new Servers(state.realServers)
     const weaker: Change[] = []
@@ -48,11 +69,16 @@ export function differences(wanted: readonly Service[], actual: readonly Service
       else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
     }
     for (const change of weaker) changes.push(change)
-    if (prune) for (const server of servers.rest()) removals.push({ action: 'remove', service, server, before: server })
+    if (this.#pruning.prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
   }
-  if (prune) for (const state of present.values()) if (owned(state)) removals.push({ action: 'remove', service: state, before: state })
-  for (const removal of removals) changes.push(removal)
-  return changes
+
+  /** All that must change, once everything that is wanted was compared. */
+  finish(): Change[] {
+    const { prune, owned } = this.#pruning
+    if (prune && owned) for (const state of this.#present.values()) if (owned(state)) this.#removals.push({ action: 'remove', service: state, before: state })
+    for (const removal of this.#removals) this.#changes.push(removal)
+    return this.#changes
+  }
 }
 
 /** The changes that take one back, in order. */

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions, CommandAttributes } from '../generic-netlink/index.js'
-import { differences, type Change } from './diff.js'
+import { Comparison, type Change } from './diff.js'
 import { directorNetwork } from './director-network.js'
 import { list, named, record, within } from './fields.js'
 import type { Host } from './host.js'
@@ -61,8 +61,8 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
   return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
 }
 
-/** So many services are checked before the event loop may turn. */
-const STRETCH = 64
+/** So many services are checked, or compared, before the event loop may turn. */
+const STRETCH = 128
 
 /** A stretch of them from this index on. A function of its own, here and elsewhere: V8 compiles what lasts, and forgets it with closures. */
 function normalizeSome(specs: readonly VirtualServiceSpec[], from: number, into: Service[][]): void {
@@ -80,7 +80,13 @@ export async function planServices(
   Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
 ): Promise<Plan> {
   const actual = await readWanted(ipvs, services, prune && owned !== undefined, options)
-  const changes = differences(ipvs.drains.services(services), actual, { prune, ...owned && { owned } })
+  const comparison = new Comparison(actual, { prune, ...owned && { owned } })
+  const now = ipvs.drains.services(services)
+  for (let i = 0; i < now.length; i += STRETCH) {
+    if (i > 0) await nextTurn()
+    comparison.compare(now.slice(i, i + STRETCH))
+  }
+  const changes = comparison.finish()
   const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(changes)]
   return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
 }

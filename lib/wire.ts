@@ -78,16 +78,20 @@ export function readService(attributes: ServiceAttributes): ServiceKey & Service
   const { af, protocol = 0, addr = '', port = 0, fwmark, schedName = '', flags, timeout = 0, netmask, peName } = attributes
   const family: Family = af === 'inet6' ? 'inet6' : 'inet'
   const bits = flags?.flags ?? {}
-  const named = netmask ?? singleClient(family)
-  const engine = peName ? { engine: peName } : {}
-  return {
-    ...fwmark === undefined ? { vip: addr, port, protocol } : { fwmark, family },
-    scheduler: schedName,
-    schedulerFlags: SCHEDULER_BITS.filter(bit => bits[bit]).map(bit => schedulerFlagName(schedName, bit)),
-    onePacket: bits.onePacket ?? false,
-    ...bits.persistent ? { persistence: { timeout, netmask: named, ...engine } } : { ...named !== singleClient(family) && { netmask: named }, ...engine },
-    stats: readStats(attributes),
+  const { persistent = false, onePacket = false, sched1, sched2, sched3 } = bits
+  const schedulerFlags = sched1 || sched2 || sched3 ? SCHEDULER_BITS.filter(bit => bits[bit]).map(bit => schedulerFlagName(schedName, bit)) : []
+  const stats = readStats(attributes)
+  // Not made of parts, as there may be thousands: V8 is slow where each object has a shape of its own making.
+  const service: ServiceKey & ServiceSettings & { stats: Stats } = fwmark === undefined
+    ? { vip: addr, port, protocol, scheduler: schedName, schedulerFlags, onePacket, stats }
+    : { fwmark, family, scheduler: schedName, schedulerFlags, onePacket, stats }
+  const granularity = netmask ?? singleClient(family)
+  if (persistent) service.persistence = { timeout, netmask: granularity, ...peName && { engine: peName } }
+  else {
+    if (granularity !== singleClient(family)) service.netmask = granularity
+    if (peName) service.engine = peName
   }
+  return service
 }
 
 /** A real server as `getDest` answers it, without what is counted. */
