@@ -26,36 +26,48 @@ export interface Pruning {
  * servers, what adds capacity before what takes it away, and real servers before services.
  */
 export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
-  const comparison = new Comparison(actual, pruning)
-  comparison.compare(wanted)
+  const comparison = new Comparison(pruning)
+  const present = new Map<string, Service>()
+  for (const state of actual) present.set(serviceName(state), state)
+  for (const service of wanted) {
+    const name = serviceName(service)
+    comparison.compare(service, present.get(name))
+    present.delete(name)
+  }
+  for (const state of present.values()) comparison.unwanted(state)
   return comparison.finish()
 }
 
-/** {@link differences}, of as many services at a time as may hold the event loop. */
+/** {@link differences}, service by service: what was compared and is the same need not be kept. */
 export class Comparison {
-  readonly #present = new Map<string, Service>()
-  readonly #pruning: Pruning
+  readonly #prune: boolean
+  readonly #owned: (service: Service) => boolean
   readonly #changes: Change[] = []
   readonly #removals: Change[] = []
+  /** How many real servers the kernel has in services that are wanted or owned. */
+  held = 0
 
-  constructor(actual: readonly Service[], pruning: Pruning = {}) {
-    this.#pruning = pruning
-    for (const state of actual) this.#present.set(serviceName(state), state)
+  constructor({ prune = false, owned = () => false }: Pruning = {}) {
+    this.#prune = prune
+    this.#owned = owned
   }
 
-  /** Compares what is wanted, or more of it. */
-  compare(wanted: readonly Service[]): void {
-    for (const service of wanted) {
-      const name = serviceName(service)
-      const state = this.#present.get(name)
-      if (state) {
-        this.#present.delete(name)
-        this.#compareWith(state, service)
-      } else {
-        this.#changes.push({ action: 'add', service })
-        for (const server of service.realServers) this.#changes.push({ action: 'add', service, server })
-      }
+  /** A service that is wanted, and what the kernel has of it. */
+  compare(service: Service, state: Service | undefined): void {
+    if (state) {
+      this.held += state.realServers.length
+      this.#compareWith(state, service)
+      return
     }
+    this.#changes.push({ action: 'add', service })
+    for (const server of service.realServers) this.#changes.push({ action: 'add', service, server })
+  }
+
+  /** A service that the kernel has and nobody wants. */
+  unwanted(state: Service): void {
+    if (!this.#owned(state)) return
+    this.held += state.realServers.length
+    if (this.#prune) this.#removals.push({ action: 'remove', service: state, before: state })
   }
 
   #compareWith(state: Service, service: Service): void {
@@ -69,13 +81,11 @@ export class Comparison {
       else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
     }
     for (const change of weaker) changes.push(change)
-    if (this.#pruning.prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
   }
 
-  /** All that must change, once everything that is wanted was compared. */
+  /** All that must change, once everything was compared. */
   finish(): Change[] {
-    const { prune, owned } = this.#pruning
-    if (prune && owned) for (const state of this.#present.values()) if (owned(state)) this.#removals.push({ action: 'remove', service: state, before: state })
     for (const removal of this.#removals) this.#changes.push(removal)
     return this.#changes
   }

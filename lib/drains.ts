@@ -82,11 +82,6 @@ export class Drains {
     return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
   }
 
-  /** {@link Drains.service} of each. */
-  services(services: readonly Service[]): readonly Service[] {
-    return this.#services.size === 0 ? services : services.map(service => this.service(service))
-  }
-
   /** A name costs more than all else here, and mostly nothing is being taken out. */
   #of(service: ServiceKey): Map<string, Drained> | undefined {
     return this.#services.size === 0 ? undefined : this.#services.get(serviceName(service))

@@ -22,14 +22,7 @@ export class IpvsChanges implements StepBatch {
     this.#why = why
   }
 
-  at(index: number): Step {
-    const { action, server } = this.#changes[index]!
-    return {
-      action, object: server ? 'real server' : 'service', line: lineOf(this.#changes[index]!), why: this.#why,
-      run: (host, options) => this.#alone('run', index, host, options),
-      undo: (host, options) => this.#alone('undo', index, host, options),
-    }
-  }
+  at(index: number): Step { return new IpvsStep(this.#changes[index]!, this.#why, this, index) }
 
   async run(indices: readonly number[], host: Host, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await host.ipvs(options)
@@ -51,9 +44,31 @@ export class IpvsChanges implements StepBatch {
     for (const i of indices) changes.push(this.#changes[i]!)
     return changes
   }
+}
 
-  async #alone(deed: 'run' | 'undo', index: number, host: Host, options?: CallOptions): Promise<void> {
-    const [outcome] = await this[deed]([index], host, options)
+/** One of them. */
+class IpvsStep implements Step {
+  readonly change: Change
+  readonly why: string | undefined
+  readonly batch: IpvsChanges
+  readonly index: number
+
+  constructor(change: Change, why: string | undefined, batch: IpvsChanges, index: number) {
+    this.change = change
+    this.why = why
+    this.batch = batch
+    this.index = index
+  }
+
+  get action(): Change['action'] { return this.change.action }
+  get object(): 'service' | 'real server' { return this.change.server ? 'real server' : 'service' }
+  get line(): string { return lineOf(this.change) }
+
+  run(host: Host, options?: CallOptions): Promise<void> { return this.#alone('run', host, options) }
+  undo(host: Host, options?: CallOptions): Promise<void> { return this.#alone('undo', host, options) }
+
+  async #alone(deed: 'run' | 'undo', host: Host, options?: CallOptions): Promise<void> {
+    const [outcome] = await this.batch[deed]([this.index], host, options)
     if (outcome && 'error' in outcome) throw outcome.error
   }
 }

@@ -13,7 +13,7 @@ import { networkSteps, readNetwork, type NetworkSpec } from './network.js'
 import { Plan, type Step } from './plan.js'
 import { daemonAttributes, readDaemon, syncDaemonArguments, type SyncDaemonSpec, type SyncDaemonState } from './sync-daemon.js'
 import { contains, parsePrefix } from './rtnetlink/prefix.js'
-import { readWanted } from './table.js'
+import { readWanted, type Pair } from './table.js'
 import { readTimeouts, timeoutAttributes, type Timeouts } from './timeouts.js'
 import { normalize } from './validate.js'
 
@@ -61,7 +61,7 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
   return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
 }
 
-/** So many services are checked, or compared, before the event loop may turn. */
+/** So many services are checked before the event loop may turn. */
 const STRETCH = 128
 
 /** A stretch of them from this index on. A function of its own, here and elsewhere: V8 compiles what lasts, and forgets it with closures. */
@@ -79,16 +79,21 @@ export async function planServices(
   { prune = false, owned, force = false, network = {}, settings = [], ...options }:
   Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
 ): Promise<Plan> {
-  const actual = await readWanted(ipvs, services, prune && owned !== undefined, options)
-  const comparison = new Comparison(actual, { prune, ...owned && { owned } })
-  const now = ipvs.drains.services(services)
-  for (let i = 0; i < now.length; i += STRETCH) {
-    if (i > 0) await nextTurn()
-    comparison.compare(now.slice(i, i + STRETCH))
+  const comparison = new Comparison({ prune, ...owned && { owned } })
+  for await (const pairs of readWanted(ipvs, services, prune && owned !== undefined, options)) {
+    compareAll(comparison, pairs, ipvs)
+    await nextTurn()
   }
   const changes = comparison.finish()
   const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(changes)]
-  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, services, actual, owned) })
+  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, comparison.held) })
+}
+
+function compareAll(comparison: Comparison, pairs: readonly Pair[], { drains }: IpvsClient): void {
+  for (const { wanted, actual } of pairs) {
+    if (wanted) comparison.compare(drains.service(wanted), actual)
+    else comparison.unwanted(actual)
+  }
 }
 
 function refuseTwins(services: readonly (readonly Service[])[]): void {
@@ -114,14 +119,9 @@ function ownership(owner: Owner): (service: Service) => boolean {
 }
 
 /** Why a plan takes out too much, if it does. */
-function brakeOf(
-  changes: readonly Change[], wanted: readonly Service[], actual: readonly Service[], owned: ((service: Service) => boolean) | undefined,
-): string | undefined {
+function brakeOf(changes: readonly Change[], all: number): string | undefined {
   let removed = 0
   for (const { action, server, service } of changes) if (action === 'remove') removed += server ? 1 : service.realServers.length
-  if (removed === 0) return undefined
-  const names = new Set(wanted.map(serviceName))
-  const all = actual.filter(state => names.has(serviceName(state)) || owned?.(state)).reduce((sum, { realServers }) => sum + realServers.length, 0)
   if (removed * 2 <= all) return undefined
   return `the plan would remove ${removed} of the ${all} real servers that it owns, ${removed === all ? 'all of them' : 'more than half'}; `
     + 'plan with force: true if that is meant'

@@ -30,35 +30,48 @@ export async function readFromTable(ipvs: IpvsClient, key: ServiceKey, options?:
 /** Below this many services each is asked for by its name. */
 const FEW_SERVICES = 16
 
+/** A service as it is wanted, and as the kernel has it; at least one of them. */
+export type Pair = { readonly wanted: Service; readonly actual: Service | undefined } | { readonly wanted: undefined; readonly actual: Service }
+
 /**
- * What the kernel has of wanted services, and of all others where `everything` is asked for.
+ * Yields what the kernel has of wanted services, in their order, some at a time; then, where `everything` is asked for, all others.
  *
  * While others add and remove, a dump may leave out what was never touched. So what is missed in one is looked for again
  * until two dumps in a row agree.
  */
-export async function readWanted(ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions): Promise<Service[]> {
-  const byName = namesOf(wanted)
-  const services = !everything && wanted.length <= FEW_SERVICES
-    ? (await Promise.all(wanted.map(service => findService(ipvs, service, options)))).filter(service => service !== undefined)
-    : await settled(await listServices(ipvs, options), () => listServices(ipvs, options), rows => haveAll(rows, byName), serviceName)
-  const read: Service[] = []
-  for (let i = 0; i < services.length; i += WINDOW) read.push(...await Promise.all(readSome(ipvs, services, i, byName, everything, options)))
-  return read
+export async function* readWanted(
+  ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions,
+): AsyncGenerator<readonly Pair[], void, undefined> {
+  const present = namesOf(await readServices(ipvs, wanted, everything, options))
+  for (let i = 0; i < wanted.length; i += WINDOW) yield await Promise.all(pairs(ipvs, wanted.slice(i, i + WINDOW), present, options))
+  const others = everything ? [...present.values()] : []
+  for (let i = 0; i < others.length; i += WINDOW) {
+    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
+  }
+}
+
+async function readServices(ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions): Promise<ServiceAlone[]> {
+  if (!everything && wanted.length <= FEW_SERVICES) {
+    return (await Promise.all(wanted.map(service => findService(ipvs, service, options)))).filter(service => service !== undefined)
+  }
+  return await settled(await listServices(ipvs, options), () => listServices(ipvs, options), rows => haveAll(rows, wanted), serviceName)
 }
 
 // In functions of their own, here and below: V8 compiles what lasts, and forgets it with closures.
 
-/** A window's worth of services, as far as they are asked for. */
-function readSome(
-  ipvs: IpvsClient, services: readonly ServiceAlone[], from: number, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
-): Promise<Service>[] {
-  const reading: Promise<Service>[] = []
-  for (let i = from; i < Math.min(from + WINDOW, services.length); i++) {
-    const service = services[i]!
-    const sought = wanted.get(serviceName(service))
-    if (sought || everything) reading.push(readSettings(ipvs, service, sought?.realServers ?? [], options))
+/** Each wanted service with what is present of it, which is taken. */
+function pairs(ipvs: IpvsClient, wanted: readonly Service[], present: Map<string, ServiceAlone>, options?: CallOptions): Promise<Pair>[] {
+  const all: Promise<Pair>[] = []
+  for (const service of wanted) {
+    const name = serviceName(service)
+    all.push(readPair(ipvs, service, present.get(name), options))
+    present.delete(name)
   }
-  return reading
+  return all
+}
+
+async function readPair(ipvs: IpvsClient, wanted: Service, state: ServiceAlone | undefined, options?: CallOptions): Promise<Pair> {
+  return { wanted, actual: state && await readSettings(ipvs, state, wanted.realServers, options) }
 }
 
 function namesOf<T extends ServiceKey>(services: readonly T[]): Map<string, T> {
@@ -80,10 +93,10 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
   return true
 }
 
-function haveAll(rows: readonly ServiceKey[], sought: ReadonlyMap<string, Service>): boolean {
-  if (rows.length < sought.size) return false
+function haveAll(rows: readonly ServiceKey[], sought: readonly ServiceKey[]): boolean {
+  if (rows.length < sought.length) return false
   const names = namesOf(rows)
-  for (const name of sought.keys()) if (!names.has(name)) return false
+  for (const service of sought) if (!names.has(serviceName(service))) return false
   return true
 }
 
