@@ -40,6 +40,21 @@ describe('an attribute set', () => {
       '08000100' + '0a000001' + '0c000280' + '07000200' + '61620000' + '04000400' + '05000600' + '05000000' + '09000900' + '696e6574' + '00000000')
     expect(text(outer.encode({}))).toBe('')
   })
+  it('writes an object as if none had been written before it, refused ones included', () => {
+    const fresh = (value: object): string | undefined => { try { return text(attributeSet('T', set.table).encode(value)) } catch { return undefined } }
+    const set = attributeSet('T', { family: [1, string(5)], addr: [2, by('family', { inet: ipv4, inet6: ipv6 })], small: [3, u8], name: [4, string(9)], big: [5, u64], inner: [6, inner] })
+    const value = fc.record({
+      family: fc.constantFrom('inet', 'inet6'), addr: fc.constantFrom('10.0.0.1', '10.0.0.2', 'fd00::1'), small: fc.constantFrom(1, 2, 256), name: fc.constantFrom('', 'rr', 'wrr', 'x'.repeat(9)),
+      big: fc.constantFrom(0n, 1n), inner: fc.record({ id: fc.nat(2) }, { requiredKeys: [] }),
+    }, { requiredKeys: ['family'] })
+    fc.assert(fc.property(fc.array(value, { maxLength: 20 }), values => {
+      for (const each of values) {
+        let written: string | undefined
+        try { written = text(set.encode(each)) } catch (error) { expect(error).toBeInstanceOf(EncodeError) }
+        expect(written).toBe(fresh(each))
+      }
+    }), { numRuns: 500 })
+  })
   it('refuses what is none of its attributes', () => {
     expect(() => outer.encode({ smal: 5 } as object)).toThrow(expect.objectContaining({ name: 'EncodeError', message: expect.stringMatching(/_SMAL: there is no such attribute$/) as string }))
   })
