@@ -131,8 +131,10 @@ class Written {
   readonly lines: Line[] = []
   readonly starts: number[] = []
   readonly ends: number[] = []
-  /** Their values; undefined where one must be written anew, being an object, or depending on another. */
+  /** Their values; undefined where one must be written anew, being an object. */
   readonly values: unknown[] = []
+  /** The values that those depended on. */
+  readonly siblings: unknown[] = []
   /** Whether it holds other objects: those keep their own bytes. */
   nests = false
   /** Its bytes, four at a time. */
@@ -168,7 +170,7 @@ function writeOver(last: Written, to: Output, values: Values): boolean {
     if (count === last.count) return false
     const { codec, key: expected } = last.lines[count]!
     if (expected !== key) return false
-    if (last.values[count] !== value) {
+    if (last.values[count] !== value || (codec.after !== undefined && last.siblings[count] !== values[codec.after])) {
       to.length = begin + last.starts[count]! + HEADER
       try { codec.write(to, value, values) } catch { return false }
       if (to.length !== begin + last.ends[count]!) return false
@@ -282,7 +284,8 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         const at = to.take(HEADER)
         line.codec.write(to, value, values)
         to.view.setInt32(at, headOf(to.length - at, line.type), true)
-        last.values[count] = line.codec.after === undefined && typeof value !== 'object' ? value : undefined
+        last.values[count] = typeof value === 'object' ? undefined : value
+        last.siblings[count] = line.codec.after === undefined ? undefined : values[line.codec.after]
         last.starts[count] = at - begin
         last.ends[count] = to.length - begin
         to.align()

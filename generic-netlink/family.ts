@@ -151,13 +151,13 @@ class CommandRequests implements Requests<unknown> {
   }
 
   at(index: number): CommandRequest {
-    const [name, attributes, object] = this.#commands.at(index)!
-    const kind = this.#kinds.get(name)
-    if (kind.reply) return new QueryRequest(kind, attributes, object)
-    const shared = this.#shared ??= new CommandRequest(kind, attributes)
+    const command = this.#commands.at(index)!
+    const kind = this.#kinds.get(command[0])
+    if (kind.reply) return new QueryRequest(kind, command[1], command[2])
+    const shared = this.#shared ??= new CommandRequest(kind, command[1])
     shared.kind = kind
-    shared.attributes = attributes
-    shared.object = object
+    shared.attributes = command[1]
+    shared.object = command.length > 2 ? command[2] : undefined
     return shared
   }
 }
