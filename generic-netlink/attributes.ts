@@ -135,15 +135,13 @@ class Written {
   readonly values: unknown[] = []
   /** The values that those depended on. */
   readonly siblings: unknown[] = []
-  /** Whether it holds other objects: those keep their own bytes. */
-  nests = false
   /** Its bytes, four at a time. */
   readonly #words = new Int32Array(LONGEST_KEPT / 4)
   #size = 0
 
   keep(from: Output, begin: number, count: number): void {
     this.#size = from.length - begin
-    if (this.#size > LONGEST_KEPT || this.nests) return
+    if (this.#size > LONGEST_KEPT) return
     for (let at = 0; at < this.#size; at += 4) this.#words[at >> 2] = from.view.getInt32(begin + at, true)
     this.count = count
   }
@@ -269,6 +267,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     const begin = to.length
     let count = 0
     let key = ''
+    let nests = false
     last.count = 0
     try {
       // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
@@ -289,13 +288,13 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         last.starts[count] = at - begin
         last.ends[count] = to.length - begin
         to.align()
-        if (line.type & NLA_F_NESTED) last.nests = true
+        nests ||= (line.type & NLA_F_NESTED) !== 0
         count++
       }
     } catch (error) {
       throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error
     }
-    last.keep(to, begin, count)
+    if (!nests) last.keep(to, begin, count) // the objects within keep their own bytes
   }
 
   const set: AttributeSet<T> = {

@@ -76,7 +76,7 @@ export class IpvsClient {
   }
 }
 
-function errorsOf(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
+function errorsOf(commands: CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
   const errors = new Array<unknown>(outcomes.length).fill(undefined)
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i]!

@@ -246,6 +246,13 @@ export function serviceName(key: ServiceKey): string {
   return `${typeof key.protocol === 'number' ? `protocol ${key.protocol}` : key.protocol} ${endpoint(key.vip, key.port)}`
 }
 
+/** Services by their names. */
+export function servicesByName<T extends ServiceKey>(services: readonly T[]): Map<string, T> {
+  const byName = new Map<string, T>()
+  for (const service of services) byName.set(serviceName(service), service)
+  return byName
+}
+
 /** What tells a real server from the others of its service. */
 export type RealServerKey = Pick<RealServerSettings, 'address' | 'port'>
 

@@ -3,7 +3,9 @@
 import { NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes } from '../generic-netlink/index.js'
 import { Servers } from './diff.js'
 import type { IpvsClient } from './ipvs-client.js'
-import { realServerName, serviceName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState } from './model.js'
+import {
+  realServerName, serviceName, servicesByName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
+} from './model.js'
 import { keyAttributes, readRealServer, readRealServerSettings, readService } from './wire.js'
 
 /** Real servers are asked for this many services at a time: enough to keep the kernel busy, few enough to hold. */
@@ -42,7 +44,7 @@ export type Pair = { readonly wanted: Service; readonly actual: Service | undefi
 export async function* readWanted(
   ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions,
 ): AsyncGenerator<readonly Pair[], void, undefined> {
-  const present = namesOf(await readServices(ipvs, wanted, everything, options))
+  const present = servicesByName(await readServices(ipvs, wanted, everything, options))
   for (let i = 0; i < wanted.length; i += WINDOW) yield await Promise.all(pairs(ipvs, wanted.slice(i, i + WINDOW), present, options))
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
@@ -74,12 +76,6 @@ async function readPair(ipvs: IpvsClient, wanted: Service, state: ServiceAlone |
   return { wanted, actual: state && await readSettings(ipvs, state, wanted.realServers, options) }
 }
 
-function namesOf<T extends ServiceKey>(services: readonly T[]): Map<string, T> {
-  const byName = new Map<string, T>()
-  for (const service of services) byName.set(serviceName(service), service)
-  return byName
-}
-
 async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
   const first = await listRealServers(ipvs, service, ofSettings, options)
   if (areIn(first, sought)) return { ...service, realServers: first }
@@ -95,7 +91,7 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
 
 function haveAll(rows: readonly ServiceKey[], sought: readonly ServiceKey[]): boolean {
   if (rows.length < sought.length) return false
-  const names = namesOf(rows)
+  const names = servicesByName(rows)
   for (const service of sought) if (!names.has(serviceName(service))) return false
   return true
 }

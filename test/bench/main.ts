@@ -6,7 +6,7 @@
  * is flushed stays in a list that every later add scans. All list one table, in one namespace.
  * The first round is reported apart; the rest is told by its median, and ratios by the median of the
  * rounds' ratios. Believe ratios, not times.
- * `npm run bench -- listing` `programming` `applying` or `large` runs one part. `large` wants LAB_MEMORY=3G, and ten minutes.
+ * `npm run bench -- listing` `programming` `applying` or `large` runs one part. `large` wants LAB_MEMORY=3G.
  */
 
 import { execFileSync, spawn } from 'node:child_process'
