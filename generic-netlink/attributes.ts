@@ -79,6 +79,8 @@ interface Line {
   readonly codec: Codec<unknown>
   /** How many siblings are read before it; 0 where it depends on none. */
   readonly depth: number
+  /** Where it is a set itself. */
+  readonly within: WriteAnew | undefined
 }
 
 type Values = Record<string, unknown>
@@ -125,64 +127,87 @@ let sets = 0
 
 /** An object that was written. Another is mostly like it, but for a value or two: so its bytes are copied, and those are written over. */
 class Written {
-  /** How many attributes it has; 0 where its bytes are not kept. */
+  /** How many attributes it has. */
   count = 0
-  /** Its attributes in their order, and where each begins and ends. */
+  /** Its attributes in their order, and where each begins and ends, counted from its own beginning. */
   readonly lines: Line[] = []
   readonly starts: number[] = []
   readonly ends: number[] = []
-  /** Their values; undefined where one must be written anew, being an object. */
+  /** Their values; undefined where one must be written anew, being an object that is no set. */
   readonly values: unknown[] = []
   /** The values that those depended on. */
   readonly siblings: unknown[] = []
-  /** Its bytes, four at a time. */
-  readonly #words = new Int32Array(LONGEST_KEPT / 4)
-  #size = 0
-
-  keep(from: Output, begin: number, count: number): void {
-    this.#size = from.length - begin
-    if (this.#size > LONGEST_KEPT) return
-    for (let at = 0; at < this.#size; at += 4) this.#words[at >> 2] = from.view.getInt32(begin + at, true)
-    this.count = count
-  }
-
-  copy(to: Output): void {
-    const begin = to.take(this.#size)
-    for (let at = 0; at < this.#size; at += 4) to.view.setInt32(begin + at, this.#words[at >> 2]!, true)
-  }
+  /** The sets among them. */
+  readonly nests: (Written | undefined)[] = []
 }
 
-/** In bytes: no set is longer but those that hold text, or others. */
-const LONGEST_KEPT = 256
-
-/** Writes an object over the bytes of another; false where it has other attributes, or values of other sizes, and where one cannot be written. */
-function writeOver(last: Written, to: Output, values: Values): boolean {
-  if (last.count === 0) return false
-  const begin = to.length
-  last.copy(to)
-  const end = to.length
+/** Writes what differs, where the bytes of another lie; false where it has other attributes, or values of other sizes, and where one cannot be written. */
+function writeOver(last: Written, to: Output, begin: number, values: Values): boolean {
   let count = 0
+  // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
   for (const key in values) {
     const value = values[key]
     if (value === undefined) continue
     if (count === last.count) return false
     const { codec, key: expected } = last.lines[count]!
     if (expected !== key) return false
-    if (last.values[count] !== value || (codec.after !== undefined && last.siblings[count] !== values[codec.after])) {
+    const within = last.nests[count]
+    if (within !== undefined) {
+      if (typeof value !== 'object' || value === null || !writeOver(within, to, begin + last.starts[count]! + HEADER, value as Values)) return false
+    } else if (last.values[count] !== value || (codec.after !== undefined && last.siblings[count] !== values[codec.after])) {
       to.length = begin + last.starts[count]! + HEADER
       try { codec.write(to, value, values) } catch { return false }
       if (to.length !== begin + last.ends[count]!) return false
     }
     count++
   }
-  to.length = end
   return count === last.count
 }
+
+/** In bytes: nothing is longer but what holds text, or many others. */
+const LONGEST_KEPT = 256
+
+/** An object that was written by itself, not within another, and its bytes. */
+class Kept {
+  readonly #written = new Written()
+  /** Four at a time. */
+  readonly #words = new Int32Array(LONGEST_KEPT / 4)
+  /** 0 where they are not kept. */
+  #size = 0
+
+  /** Writes an object over it; false where that cannot be done. */
+  writeOver(to: Output, values: Values): boolean {
+    const size = this.#size
+    if (size === 0) return false
+    const begin = to.take(size)
+    for (let at = 0; at < size; at += 4) to.view.setInt32(begin + at, this.#words[at >> 2]!, true)
+    const done = writeOver(this.#written, to, begin, values)
+    to.length = done ? begin + size : begin
+    return done
+  }
+
+  /** Writes an object anew, and keeps it. @throws EncodeError */
+  writeAnew(to: Output, values: Values, write: WriteAnew): void {
+    const begin = to.length
+    this.#size = 0
+    const constant = write(this.#written, to, values)
+    const size = to.length - begin
+    if (!constant || size > LONGEST_KEPT) return
+    for (let at = 0; at < size; at += 4) this.#words[at >> 2] = to.view.getInt32(begin + at, true)
+    this.#size = size
+  }
+}
+
+/** Writes an object of a set, attribute by attribute, and tells where each lies; false where a list is among them, which nothing is written over. */
+type WriteAnew = (written: Written, to: Output, values: Values) => boolean
+
+/** How the sets write, for those that they are in. */
+const writers = new WeakMap<object, WriteAnew>()
 
 /** Declares an attribute set. `prefix` and the keys spell the kernel's constants. */
 export function attributeSet<const T extends Table>(prefix: string, table: T): AttributeSet<T> {
   const lines = new Map(Object.entries<Row>(table).map(([key, [number, codec]]): [string, Line & { number: number }] => [key, {
-    key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key),
+    key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key), within: writers.get(codec),
   }]))
   const byNumber: (Line | undefined)[] = Array.from({ length: Math.max(0, ...[...lines.values()].map(line => line.number)) + 1 }, () => undefined)
   for (const line of lines.values()) byNumber[line.number] = line
@@ -197,7 +222,9 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
   const copy = copies[sets++ % copies.length]!
   let spare: Memory | undefined
   const others: Memory[] = []
-  let written: Written | undefined
+  /** The last that was written, and one before it: commands for services and for real servers alternate. */
+  let kept: Kept | undefined
+  let other: Kept | undefined
 
   const logged = new Set<number>()
   const skip = (type: number): void => {
@@ -263,38 +290,40 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     return copy(values)
   }
 
-  const writeAnew = (last: Written, to: Output, values: Values): void => {
+  const writeAnew: WriteAnew = (written, to, values) => {
     const begin = to.length
     let count = 0
     let key = ''
-    let nests = false
-    last.count = 0
+    let constant = true
     try {
-      // V8 reads the fields that a loop enumerates several times faster than fields by name; the kernel takes any order.
       for (key in values) {
         const value = values[key]
         if (value === undefined) continue
-        let line = last.lines[count]
+        let line = written.lines[count]
         if (line?.key !== key) {
           line = lines.get(key)
           if (line === undefined) throw new EncodeError('there is no such attribute')
-          last.lines[count] = line
+          written.lines[count] = line
+          written.nests[count] = line.within && new Written()
         }
+        const { codec, within } = line
         const at = to.take(HEADER)
-        line.codec.write(to, value, values)
+        if (within === undefined) codec.write(to, value, values)
+        else if (!within(written.nests[count]!, to, fieldsOf(value))) constant = false
+        if ('nested' in codec) constant = false
         to.view.setInt32(at, headOf(to.length - at, line.type), true)
-        last.values[count] = typeof value === 'object' ? undefined : value
-        last.siblings[count] = line.codec.after === undefined ? undefined : values[line.codec.after]
-        last.starts[count] = at - begin
-        last.ends[count] = to.length - begin
+        written.values[count] = typeof value === 'object' ? undefined : value
+        written.siblings[count] = codec.after === undefined ? undefined : values[codec.after]
+        written.starts[count] = at - begin
+        written.ends[count] = to.length - begin
         to.align()
-        nests ||= (line.type & NLA_F_NESTED) !== 0
         count++
       }
     } catch (error) {
       throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error
     }
-    if (!nests) last.keep(to, begin, count) // the objects within keep their own bytes
+    written.count = count
+    return constant
   }
 
   const set: AttributeSet<T> = {
@@ -315,14 +344,13 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     },
     write(to, value) {
       const values = fieldsOf(value)
-      const begin = to.length
-      const last = written ?? new Written()
-      written = undefined // a set within itself, and whoever comes after an error, gets another
-      if (!writeOver(last, to, values)) {
-        to.length = begin
-        writeAnew(last, to, values)
+      let last = kept ?? new Kept()
+      kept = undefined // a set within itself, and whoever comes after an error, gets another
+      if (!last.writeOver(to, values)) {
+        [last, other] = [other ?? new Kept(), last]
+        if (!last.writeOver(to, values)) last.writeAnew(to, values, writeAnew)
       }
-      written = last
+      kept = last
     },
     decode(stream) { return set.read(new Input(stream), 0, stream.length, {}) },
     encode(value) {
@@ -331,6 +359,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
       return to.finish()
     },
   }
+  writers.set(set, writeAnew)
   return set
 }
 

@@ -1,7 +1,7 @@
 /** Generic netlink families: commands declared once, as a table, and called by name. */
 
 import type { AttributeSet, Table } from './attributes.js'
-import type { Infer, Input, Output } from './codec.js'
+import { Output, type Infer, type Input } from './codec.js'
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, genlmsghdr, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
@@ -69,13 +69,19 @@ interface Kind {
   readonly name: string
   /** The family's id. */
   readonly type: number
-  readonly header: Infer<typeof genlmsghdr>
-  readonly request: AttributeSet<Table>
+  /** `struct genlmsghdr`, its four bytes as a little-endian number: the same before all of them. */
+  readonly header: number
+  readonly request: Pick<AttributeSet<Table>, 'write'>
   readonly reply: AttributeSet<Table> | undefined
 }
 
-const kindOf = ({ name, version }: Family<CommandTable>, id: number, command: string, [cmd, request, reply]: CommandRow): Kind =>
-  ({ name: `${name} ${command}`, type: id, header: { cmd, version, reserved: 0 }, request, reply })
+function kindOf({ name, version }: Family<CommandTable>, id: number, command: string, [cmd, request, reply]: CommandRow): Kind {
+  const header = new Output(genlmsghdr.size)
+  genlmsghdr.write(header, { cmd, version, reserved: 0 }, NO_SIBLINGS)
+  return { name: `${name} ${command}`, type: id, header: header.view.getInt32(0, true), request, reply }
+}
+
+const NO_SIBLINGS = Object.freeze({})
 
 /** The commands of a family that was found. */
 class Kinds {
@@ -87,14 +93,14 @@ class Kinds {
     this.#byCommand = new Map(Object.entries(family.commands).map(([command, row]) => [command, kindOf(family, id, command, row)]))
   }
 
+  /** One that is in no table is refused when it should be written, like what cannot be encoded. */
   get(command: string): Kind {
-    const kind = this.#byCommand.get(command)
-    if (!kind) throw new TypeError(`the family ${this.#family} has no command ${JSON.stringify(command)}`)
-    return kind
+    return this.#byCommand.get(command) ?? {
+      name: `${this.#family} ${command}`, type: 0, header: 0, reply: undefined,
+      request: { write: () => { throw new TypeError(`the family ${this.#family} has no command ${JSON.stringify(command)}`) } },
+    }
   }
 }
-
-const NO_SIBLINGS = Object.freeze({})
 
 /** A command that is answered by "done". */
 class CommandRequest implements Request<unknown> {
@@ -112,7 +118,8 @@ class CommandRequest implements Request<unknown> {
   get type(): number { return this.kind.type }
 
   write(to: Output): void {
-    genlmsghdr.write(to, this.kind.header, NO_SIBLINGS)
+    const at = to.take(genlmsghdr.size)
+    to.view.setInt32(at, this.kind.header, true)
     this.kind.request.write(to, this.attributes, NO_SIBLINGS)
   }
 }
@@ -222,7 +229,6 @@ export class FamilyClient<C extends CommandTable> {
 
   async #batch(commands: AnyCommands, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
     const run = (which: AnyCommands): Promise<Outcome<unknown>[]> => this.#connection.batch(new CommandRequests(which, this.#kinds), { signal })
-    for (let i = 0; i < commands.length && Array.isArray(commands); i++) this.#kinds.get((commands as readonly AnyCommand[])[i]![0])
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes

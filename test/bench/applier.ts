@@ -1,15 +1,9 @@
-/**
- * The contestant that applies plans. It was given two sockets in each of several network namespaces (floor.c, `spaces`), and
- * goes on to the next where it needs an empty table: it programs with the very process that has done so before, and yet no
- * table is another's leavings.
- */
+/** The contestant that applies plans: where it needs an empty table, it goes on to the next network namespace. */
 
-import { closeSync, readSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { Input } from '../../generic-netlink/index.js'
-import type { OpenSocket } from '../../generic-netlink/socket.js'
 import { Director, type Plan, type VirtualServiceSpec } from '../../lib/index.js'
 import { longestTurn, timed } from './measure.js'
+import { nextSpace, openInSpace, sent } from './spaces.js'
 import { DESTINATIONS, rip, SERVICES, vip } from './table.js'
 
 /** What is wanted; of every hundredth real server, another weight. */
@@ -17,26 +11,6 @@ const wanted = (weight: number, services = SERVICES): VirtualServiceSpec[] => Ar
   vip: vip(i), port: 80, protocols: ['udp'], scheduler: 'rr', forward: 'tunnel',
   realServers: Array.from({ length: DESTINATIONS }, (_, j) => ({ address: rip(i, j), weight: (i * DESTINATIONS + j) % 100 ? 1 : weight })),
 }))
-
-let descriptor = 3
-let sent = 0
-/** A socket that was given; like one of socket.ts that is read at once. */
-const given: OpenSocket = (_, listener) => {
-  const fd = descriptor++
-  const input = new Input(new Uint8Array(65_536))
-  return {
-    receiveBuffer: 212_992, sendBuffer: 212_992,
-    send(datagram) { sent++; writeSync(fd, datagram) },
-    receive() {
-      try { listener.datagram(input, readSync(fd, input.bytes)) } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false
-        throw error
-      }
-      return true
-    },
-    ref() {}, unref() {}, close() { closeSync(fd) },
-  }
-}
 
 let director: Director | undefined
 const specs: VirtualServiceSpec[][] = []
@@ -53,15 +27,11 @@ const reconcile = async (list: readonly VirtualServiceSpec[]): Promise<Plan> => 
 
 /** Milliseconds that something takes with an empty table. */
 async function anew(run: () => Promise<void>): Promise<number> {
-  const before = director
-  const space = descriptor
-  if (before) await before.flush() // its services would be in the way of all namespaces'
-  director = await Director.open({ openSocket: given })
+  await director?.close()
+  await nextSpace()
+  director = await Director.open({ openSocket: openInSpace })
   round = 0
-  const ms = await timed(run)
-  await before?.close()
-  descriptor = space + 2
-  return ms
+  return await timed(run)
 }
 
 const commands: Record<string, () => Promise<object>> = {

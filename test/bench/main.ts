@@ -2,8 +2,8 @@
  * The benchmark: this library, ipvsadm and a floor in C, over the same kernel in one run.
  *
  * Contestants are long-lived processes that take turns, round by round, so that a noisy machine is noisy
- * for all. Each programs a network namespace of its own, adding services on a new port each round: what
- * is flushed stays in a list that every later add scans. All list one table, in one namespace.
+ * for all. Each programs a new network namespace each round: what is flushed stays in a list that every later
+ * add scans. All list one table, in one namespace.
  * The first round is reported apart; the rest is told by its median, and ratios by the median of the
  * rounds' ratios. Believe ratios, not times.
  * `npm run bench -- listing` `programming` `applying` or `large` runs one part. `large` wants LAB_MEMORY=3G.
@@ -75,22 +75,33 @@ interface Result {
   readonly toC: number
 }
 
-/** Rounds in which each contestant takes its turn; `every` names those that sit out all but each n-th. */
+interface Rules {
+  /** What is asked before each turn, and does not count. */
+  readonly before?: string
+  /** Rounds after the first that do not count either. @defaultValue 0 */
+  readonly warmUp?: number
+  /** Who sits out all but each n-th round. */
+  readonly seldom?: Partial<Record<Name, number>>
+}
+
+/** Rounds in which each contestant takes its turn. */
 async function compete(
-  contestants: readonly Contestant[], rounds: number, line: (round: number) => string, seldom: Partial<Record<Name, number>> = {},
+  contestants: readonly Contestant[], rounds: number, line: string, { before, warmUp = 0, seldom = {} }: Rules = {},
 ): Promise<Record<Name, Result>> {
   const times: Record<Name, number[]> = { 'ipvs-nl': [], ipvsadm: [], C: [] }
   const ratios: Record<Name, number[]> = { 'ipvs-nl': [], ipvsadm: [], C: [] }
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round <= warmUp + rounds; round++) {
     const took: Partial<Record<Name, number>> = {}
     for (const contestant of contestants) {
       if (round % (seldom[contestant.name] ?? 1) !== 0) continue
-      const { ms } = await contestant.ask(line(round))
+      if (before !== undefined) await contestant.ask(before)
+      const { ms } = await contestant.ask(line)
+      if (round > 0 && round <= warmUp) continue
       took[contestant.name] = ms
       times[contestant.name].push(ms)
       await setTimeout(100) // its collector and compiler may still be at work
     }
-    for (const { name } of contestants) if (round > 0 && took[name] !== undefined) ratios[name].push(took[name] / took.C!)
+    for (const { name } of contestants) if (round > warmUp && took[name] !== undefined) ratios[name].push(took[name] / took.C!)
   }
   const result = (name: Name): Result => {
     const [first = NaN, ...rest] = times[name]
@@ -117,6 +128,10 @@ function report(title: string, unit: 'ms' | 'µs', { 'ipvs-nl': ours, ipvsadm, C
   ])
 }
 
+/** So many tables are programmed by one process before its time counts: for all of the path of plans the compiler takes about fifteen. */
+const WARM_UP = 16
+const ROUNDS = 15
+
 run('gcc', '-O2', '-Wall', '-o', FLOOR, FLOOR_SOURCE)
 // A guest's memory is a sparse file: who touches a page first would pay the host for it, as nobody pays on a real machine.
 run(FLOOR, 'touch', String(Math.floor(freemem() / 2 ** 20 * 0.8)))
@@ -127,20 +142,30 @@ console.log('1,000 services × 20 destinations; medians, the first round apart. 
 const wanted = (part: string): boolean => process.argv.length < 3 ? part !== 'large' : process.argv.includes(part)
 
 if (wanted('programming')) {
-  const contestants = [new Contestant('ipvs-nl', namespace('ours')), new Contestant('C', namespace('floor'))]
+  const contestants = [
+    new Contestant('ipvs-nl', namespace('ours'), [FLOOR, 'spaces', String(1 + WARM_UP + ROUNDS + 3), process.execPath, '--expose-gc', WORKER, 'ipvs-nl']),
+    new Contestant('C', namespace('floor')),
+  ]
   const [ours] = contestants
-  // The compiler takes about four rounds, and what it makes of them is what a program that runs for long has.
-  const results = await compete(contestants, 12, round => `program ${8000 + round} tunnel`)
+  const results = await compete(contestants, ROUNDS, 'program 80 tunnel', { before: 'fresh', warmUp: WARM_UP })
   const { peak } = await ours!.ask('peak')
   const stalls: number[] = []
-  for (let round = 0; round < 3; round++) stalls.push((await ours!.ask(`stall ${9000 + round} tunnel`)).stall!)
+  for (let round = 0; round < 3; round++) {
+    await ours!.ask('fresh')
+    stalls.push((await ours!.ask('stall 80 tunnel')).stall!)
+  }
   report('Programming by raw batches, encoding included', 'ms', results, 1.8)
   console.log(`  event loop held up for at most ${digits(median(stalls))} ms (goal ${verdict(median(stalls) <= 20, '≤ 20')}); peak RSS ${digits(peak!)} MB`)
 
-  const pings = await compete(contestants, 8, () => 'ping 300')
-  report('One command’s round trip (getInfo, median of 300)', 'µs', pings, 2)
   for (const contestant of contestants) await contestant.close()
   await removed('ours', 'floor')
+
+  const space = namespace('pinged')
+  const pinging = [new Contestant('ipvs-nl', space), new Contestant('C', space)]
+  const pings = await compete(pinging, ROUNDS, 'ping 300', { warmUp: WARM_UP })
+  report('One command’s round trip (getInfo, median of 300)', 'µs', pings, 2)
+  for (const contestant of pinging) await contestant.close()
+  await removed(space)
 }
 
 if (wanted('listing')) {
@@ -148,22 +173,19 @@ if (wanted('listing')) {
   const contestants = [new Contestant('ipvs-nl', space), new Contestant('C', space), new Contestant('ipvsadm', space)]
   const [ours, floor] = contestants
   await floor!.ask('program 80 masq')
-  const idle = await compete(contestants, 16, () => 'list', { ipvsadm: 4 })
+  const idle = await compete(contestants, 16, 'list', { seldom: { ipvsadm: 4 } })
   const { peak } = await ours!.ask('peak')
   report('Listing with 64-bit stats, all counters zero (against ipvsadm -Ln --stats --exact, parsed)', 'ms', idle, 2.2, 4)
   console.log(`  peak RSS ${digits(peak!)} MB`)
 
   for (let pass = 0; pass < 3; pass++) await floor!.ask('traffic 80')
   const { nonzero } = await ours!.ask('nonzero')
-  const used = await compete(contestants, 16, () => 'list', { ipvsadm: 4 })
+  const used = await compete(contestants, 16, 'list', { seldom: { ipvsadm: 4 } })
   report(`Listing after traffic through every destination (${digits(nonzero!)} of 10 counters non-zero)`, 'ms', used, 2.2, 3)
   for (const contestant of contestants) await contestant.close()
   await removed(space)
 }
 
-/** So many tables are programmed by one process before its time counts: for all of this path the compiler takes about fifteen. */
-const WARM_UP = 16
-const ROUNDS = 9
 /** So many commands are enough to know what a process for each costs. */
 const FEW_SERVICES = 10
 
@@ -263,6 +285,7 @@ if (wanted('large')) {
   const { peak: applyPeak } = await ours.ask('peak')
   const { stall } = await ours.ask('stall')
   await ours.close()
+  await removed('plans')
 
   const space = namespace('large')
   const floor = new Contestant('C', space, undefined, env)
@@ -276,7 +299,7 @@ if (wanted('large')) {
   await streamer.close()
   const { ms: listedByC } = await floor.ask('list')
   await floor.close()
-  run('ip', 'netns', 'del', space)
+  await removed(space)
   if (listed.rows !== rows || streamed.rows !== rows) throw new Error(`${listed.rows} and ${streamed.rows} rows of ${rows}`)
 
   const other = namespace('restored')

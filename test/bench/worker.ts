@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { Connection, FamilyClient, ipvs, NETLINK_GENERIC, stats64 } from '../../generic-netlink/index.js'
 import { Director } from '../../lib/index.js'
 import { longestTurn, median, timed } from './measure.js'
+import { nextSpace, openInSpace } from './spaces.js'
 import { commands, rules, type Forwarding } from './table.js'
 
 /** What is answered. */
@@ -34,8 +35,12 @@ const MB = 2 ** 20
 type Contestant = Record<string, (...words: string[]) => Promise<Answer>>
 
 async function library(): Promise<Contestant> {
-  const client = await FamilyClient.find(new Connection(NETLINK_GENERIC), ipvs)
+  let connection = new Connection(NETLINK_GENERIC)
+  let client = await FamilyClient.find(connection, ipvs)
 
+  const lists: Record<string, ReturnType<typeof commands>> = {}
+  /** Made once: what the collector must do for a new one is not the library's. */
+  const listOf = (port: string, how: string) => lists[`${port} ${how}`] ??= commands(Number(port), how as Forwarding)
   const program = async (list: ReturnType<typeof commands>): Promise<void> => {
     const outcomes = await client.batch(list)
     const failed = outcomes.find(outcome => outcome.status === 'rejected')
@@ -51,12 +56,20 @@ async function library(): Promise<Contestant> {
   }
 
   return {
+    /** Goes on with an empty table, in the next network namespace. */
+    async fresh() {
+      connection.close()
+      await nextSpace()
+      connection = new Connection(NETLINK_GENERIC, { openSocket: openInSpace })
+      client = await FamilyClient.find(connection, ipvs)
+      return { ms: 0 }
+    },
     async program(port, how) {
-      const list = commands(Number(port), how as Forwarding)
+      const list = listOf(port, how)
       return { ms: await timed(() => program(list)) }
     },
     async stall(port, how) {
-      const list = commands(Number(port), how as Forwarding)
+      const list = listOf(port, how)
       let stall = 0
       const ms = await timed(async () => { stall = await longestTurn(() => program(list)) })
       return { ms, stall }

@@ -161,7 +161,12 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
 
 it('a command that no table has is a TypeError', async () => {
   const { client } = await setUp()
-  await expect(client.call('newServise' as never, {} as never)).rejects.toThrow(new TypeError('the family IPVS has no command "newServise"'))
+  const refusal = new TypeError('the family IPVS has no command "newServise"')
+  await expect(client.call('newServise' as never, {} as never)).rejects.toThrow(refusal)
+  await expect(client.dump('newServise' as never, {} as never)).rejects.toThrow(refusal)
+  expect(await client.batch([['getInfo', {}], ['newServise' as never, {}], ['zero', {}]])).toMatchObject([
+    { status: 'fulfilled' }, { status: 'rejected', reason: refusal }, { status: 'fulfilled' },
+  ])
 })
 
 it('a socket that the system refuses rejects the dump that wanted it', async () => {
