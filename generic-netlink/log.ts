@@ -14,8 +14,16 @@ export interface Log {
  */
 export function logger(namespace: string): Log {
   let known: Log | undefined
-  // The package keeps in the environment what is enabled, however it was.
-  const current = (): Log | undefined => known ??= process.env.DEBUG === undefined ? undefined : open(namespace)
+  let asked = false
+  const askAgain = (): void => { asked = false }
+  // The package keeps in the environment what is enabled, however it was. Reading that is no matter of nanoseconds: once in a stretch of work is enough.
+  const current = (): Log | undefined => {
+    if (known !== undefined || asked) return known
+    if (process.env.DEBUG !== undefined) return known = open(namespace)
+    asked = true
+    queueMicrotask(askAgain)
+    return undefined
+  }
   const log = (format: string, ...values: unknown[]): void => current()?.(format, ...values)
   return Object.defineProperty(log, 'enabled', { get: () => current()?.enabled ?? false }) as unknown as Log
 }

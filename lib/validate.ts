@@ -9,7 +9,7 @@
 
 import { parseIPv4 } from '../generic-netlink/index.js'
 import { address, integer, interfaceName, list, named, oneOf, record, show, wrong } from './fields.js'
-import { familyOf, isMulticast, type Family } from './address.js'
+import { isMulticast, type Family } from './address.js'
 import {
   schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
   type RealServerKey, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
@@ -36,10 +36,9 @@ function moduleName(path: string, value: unknown, longest: number): string {
   return value
 }
 
-/** Why an address can be no end of a connection through a director. */
-function unusable(text: string): string | undefined {
-  if (familyOf(text) === 'inet') {
-    const n = parseIPv4(text)
+/** Why an address can be no end of a connection through a director; an IPv4 address is also given as a number. */
+function unusable(text: string, n: number): string | undefined {
+  if (n >= 0) {
     return n === 0 ? 'the unspecified address'
       : n === 0xffffffff ? 'the broadcast address'
         : n >>> 28 === 14 ? 'a multicast address'
@@ -53,8 +52,8 @@ function unusable(text: string): string | undefined {
           : undefined
 }
 
-function refuseUnusable(path: string, text: string): void {
-  const why = unusable(text)
+function refuseUnusable(path: string, text: string, n: number): void {
+  const why = unusable(text, n)
   if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)
 }
 
@@ -89,7 +88,7 @@ export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
   if (named.length === 0) throw new RangeError('protocols: the list is empty')
   named.forEach((each, i) => { if (named.indexOf(each) < i) throw new RangeError(`protocols[${i}]: ${each} is there twice`) })
   const key = { vip: address('vip', vip), port: integer('port', port, 0, 65535) }
-  return named.map(protocol => ({ ...key, protocol }))
+  return named.map(protocol => ({ vip: key.vip, port: key.port, protocol }))
 }
 
 const protocolOf = (path: string, value: unknown): Protocol | number =>
@@ -97,9 +96,11 @@ const protocolOf = (path: string, value: unknown): Protocol | number =>
 
 /** The address and port of a real server of this service. @throws RangeError naming the field */
 export function realServerId(id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey): RealServerKey {
-  const { port = service.port ?? 0 } = id
-  return { address: address('address', id.address), port: integer('port', port, 0, 65535) }
+  return { address: address('address', id.address), port: portOf(id, service) }
 }
+
+const portOf = ({ port }: { readonly port?: number | undefined }, service: ServiceKey): number =>
+  integer('port', port === undefined ? service.port ?? 0 : port, 0, 65535)
 
 // ── services ──
 
@@ -124,6 +125,7 @@ function persistence(value: Persistence, family: Family): { timeout: number; net
 /** In the kernel's order, and by the names that it would be read back with. */
 function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): SchedulerFlag[] {
   list('schedulerFlags', value)
+  if (value.length === 0) return []
   const flags = new Map<SchedulerBit, SchedulerFlag>()
   value.forEach((flag, i) => {
     const path = `schedulerFlags[${i}]`
@@ -137,8 +139,8 @@ function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): Sch
   return [...flags.keys()].sort().map(bit => schedulerFlagName(scheduler, bit))
 }
 
-/** The options of one of a spec's services. `udp` says whether any of them can have what only datagrams can. */
-function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceSettings {
+/** One of a spec's services with its options. `udp` says whether any of them can have what only datagrams can. */
+function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceKey & ServiceSettings {
   const family = serviceFamily(key)
   const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
   const { onePacket = false, schedulerFlags: flags = [] } = spec
@@ -153,10 +155,14 @@ function settings(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceS
   if (persistent && spec.netmask !== undefined) throw new TypeError('netmask: of a persistent service it is persistence.netmask')
   if (!persistent && key.port === 0) throw new RangeError('port: 0 is every port, and needs persistence')
   const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
-  const settings: ServiceSettings = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams }
-  if (persistent) settings.persistence = persistent
-  if (idle !== undefined && idle !== singleClient(family)) settings.netmask = idle
-  return settings
+  const options = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams }
+  // Spelt out, as there may be thousands: V8 is slow where an object is made of another and goes on growing.
+  const service: ServiceKey & ServiceSettings = key.fwmark === undefined
+    ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
+    : { fwmark: key.fwmark, family: key.family, ...options }
+  if (persistent) service.persistence = persistent
+  if (idle !== undefined && idle !== singleClient(family)) service.netmask = idle
+  return service
 }
 
 /** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */
@@ -167,11 +173,11 @@ export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettin
   }
   const keys = serviceKeys(spec)
   for (const { vip, protocol } of keys) {
-    if (vip !== undefined) refuseUnusable('vip', vip)
+    if (vip !== undefined) refuseUnusable('vip', vip, parseIPv4(vip))
     if (typeof protocol === 'number') throw wrong('protocol', protocol, `one of ${PROTOCOLS.join(', ')}`)
   }
   const udp = keys.some(key => key.fwmark !== undefined || key.protocol === 'udp')
-  return keys.map(key => ({ ...key, ...settings(spec, key, udp) }))
+  return keys.map(key => withOptions(spec, key, udp))
 }
 
 /** A spec to the kernel's services it stands for, with their real servers. @throws TypeError, RangeError naming the field */
@@ -224,14 +230,16 @@ export function normalizeRealServer(spec: string | RealServerSpec, service: Serv
   record('', given, SERVER_FIELDS)
   const { weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
   const forward = given.forward === undefined ? byDefault : forwarding('forward', given.forward)
-  const { address: own, port } = realServerId(given, service)
+  const n = typeof given.address === 'string' ? parseIPv4(given.address) : -1
+  const own = n >= 0 ? given.address : address('address', given.address)
+  const port = portOf(given, service)
   if (forward !== 'local') {
-    refuseUnusable('address', own)
+    refuseUnusable('address', own, n)
     if (own === service.vip) throw new RangeError(`address: ${own} is the VIP itself`)
   }
-  if (familyOf(own) === 'inet6' && /^fe[89ab]/.test(own)) throw new RangeError(`address: ${own} is link-local, and the kernel has no place for its link`)
+  if (n < 0 && /^fe[89ab]/.test(own)) throw new RangeError(`address: ${own} is link-local, and the kernel has no place for its link`)
   const tunnel = forward === 'tunnel' || typeof forward === 'object'
-  if (!tunnel && familyOf(own) !== serviceFamily(service)) {
+  if (!tunnel && (n < 0 ? 'inet6' : 'inet') !== serviceFamily(service)) {
     throw new RangeError(`address: ${own} is of another family than the service, which only a tunnel can bridge`)
   }
   if (service.fwmark === undefined && port !== service.port && (tunnel || forward === 'route')) {
