@@ -325,7 +325,17 @@ export function by<const C extends Readonly<Record<string, Codec<unknown>>>, con
 ): Codec<Infer<C[keyof C]> | Infer<O>> {
   type Value = Infer<C[keyof C]> | Infer<O>
   const codecOf = new Map<unknown, Codec<unknown>>(Object.entries(cases))
-  const pick = (siblings: Siblings): Codec<Value> | undefined => (codecOf.get(siblings[sibling]) ?? otherwise) as Codec<Value> | undefined
+  // Mostly the same as the last time.
+  let chooser: unknown
+  let chosen = otherwise as Codec<Value> | undefined
+  const pick = (siblings: Siblings): Codec<Value> | undefined => {
+    const value = siblings[sibling]
+    if (value !== chooser) {
+      chooser = value
+      chosen = (codecOf.get(value) ?? otherwise) as Codec<Value> | undefined
+    }
+    return chosen
+  }
   const unreadable = (siblings: Siblings): string => `its meaning depends on ${sibling}, which is ${show(siblings[sibling])}`
   return {
     after: sibling,

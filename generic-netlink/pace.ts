@@ -35,8 +35,8 @@ export class Pace {
   }
 }
 
-/** About a millisecond: 128 KB of a dump, or some 900 commands. */
-const BUDGET = 131_072
+/** About a millisecond: 256 KB of a dump, or some 1,500 commands. */
+const BUDGET = 262_144
 /** What the system calls of an exchange cost, in the same coin. */
 const EXCHANGE = 2048
 

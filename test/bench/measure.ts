@@ -37,6 +37,9 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** How many times as long one thing takes as another that was timed beside it, round by round: the median, as a machine is faster in one round than in the next. */
+export const pairwise = (these: readonly number[], those: readonly number[]): number => median(these.map((ms, round) => ms / those[round]!))
+
 /** Three significant digits. */
 export const digits = (n: number): string => n >= 100 ? String(Math.round(n)) : n.toPrecision(3)
 
