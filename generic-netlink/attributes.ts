@@ -198,7 +198,10 @@ class Kept {
   }
 }
 
-/** Writes an object of a set, attribute by attribute, and tells where each lies; false where a list is among them, which nothing is written over. */
+/**
+ * Writes an object of a set, attribute by attribute, and tells where each lies. False where it has something that may write beyond
+ * its place before it fits, such as a list.
+ */
 type WriteAnew = (written: Written, to: Output, values: Values) => boolean
 
 /** How the sets write, for those that they are in. */
@@ -310,7 +313,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         const at = to.take(HEADER)
         if (within === undefined) codec.write(to, value, values)
         else if (!within(written.nests[count]!, to, fieldsOf(value))) constant = false
-        if ('nested' in codec) constant = false
+        if (within === undefined && typeof value === 'object' && !('size' in codec)) constant = false
         to.view.setInt32(at, headOf(to.length - at, line.type), true)
         written.values[count] = typeof value === 'object' ? undefined : value
         written.siblings[count] = codec.after === undefined ? undefined : values[codec.after]
