@@ -311,9 +311,12 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         }
         const { codec, within } = line
         const at = to.take(HEADER)
-        if (within === undefined) codec.write(to, value, values)
-        else if (!within(written.nests[count]!, to, fieldsOf(value))) constant = false
-        if (within === undefined && typeof value === 'object' && !('size' in codec)) constant = false
+        if (within !== undefined) {
+          if (!within(written.nests[count]!, to, fieldsOf(value))) constant = false
+        } else {
+          codec.write(to, value, values)
+          if (typeof value === 'object' && !('size' in codec)) constant = false
+        }
         to.view.setInt32(at, headOf(to.length - at, line.type), true)
         written.values[count] = typeof value === 'object' ? undefined : value
         written.siblings[count] = codec.after === undefined ? undefined : values[codec.after]

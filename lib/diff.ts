@@ -1,6 +1,6 @@
 /** What is wanted against what the kernel has. Pure, and linear. */
 
-import { realServerName, serviceName, servicesByName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings } from './model.js'
+import { byName, realServerName, serviceName, type ActualForwarding, type RealServerSettings, type Service, type ServiceSettings } from './model.js'
 
 /** One difference between what is wanted and what is. */
 export interface Change {
@@ -27,7 +27,7 @@ export interface Pruning {
  */
 export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
   const comparison = new Comparison(pruning)
-  const present = servicesByName(actual)
+  const present = byName(actual, serviceName)
   for (const service of wanted) {
     const name = serviceName(service)
     comparison.compare(service, present.get(name))

@@ -246,11 +246,11 @@ export function serviceName(key: ServiceKey): string {
   return `${typeof key.protocol === 'number' ? `protocol ${key.protocol}` : key.protocol} ${endpoint(key.vip, key.port)}`
 }
 
-/** Services by their names. */
-export function servicesByName<T extends ServiceKey>(services: readonly T[]): Map<string, T> {
-  const byName = new Map<string, T>()
-  for (const service of services) byName.set(serviceName(service), service)
-  return byName
+/** Services, or real servers, by their names; the last one of a name counts. */
+export function byName<T>(rows: readonly T[], nameOf: (row: T) => string): Map<string, T> {
+  const named = new Map<string, T>()
+  for (const row of rows) named.set(nameOf(row), row)
+  return named
 }
 
 /** What tells a real server from the others of its service. */

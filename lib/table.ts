@@ -4,7 +4,7 @@ import { NetlinkError, type CallOptions, type CommandAttributes, type Destinatio
 import { Servers } from './diff.js'
 import type { IpvsClient } from './ipvs-client.js'
 import {
-  realServerName, serviceName, servicesByName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
+  byName, realServerName, serviceName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
 } from './model.js'
 import { keyAttributes, readRealServer, readRealServerSettings, readService } from './wire.js'
 
@@ -44,7 +44,7 @@ export type Pair = { readonly wanted: Service; readonly actual: Service | undefi
 export async function* readWanted(
   ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions,
 ): AsyncGenerator<readonly Pair[], void, undefined> {
-  const present = servicesByName(await readServices(ipvs, wanted, everything, options))
+  const present = byName(await readServices(ipvs, wanted, everything, options), serviceName)
   for (let i = 0; i < wanted.length; i += WINDOW) yield await Promise.all(pairs(ipvs, wanted.slice(i, i + WINDOW), present, options))
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
@@ -91,7 +91,7 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
 
 function haveAll(rows: readonly ServiceKey[], sought: readonly ServiceKey[]): boolean {
   if (rows.length < sought.length) return false
-  const names = servicesByName(rows)
+  const names = byName(rows, serviceName)
   for (const service of sought) if (!names.has(serviceName(service))) return false
   return true
 }
@@ -139,11 +139,7 @@ async function listRealServers<T extends RealServerSettings>(
 }
 
 /** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
-function unique<T>(rows: readonly T[], keyOf: (row: T) => string): T[] {
-  const byKey = new Map<string, T>()
-  for (const row of rows) byKey.set(keyOf(row), row)
-  return [...byKey.values()]
-}
+const unique = <T>(rows: readonly T[], nameOf: (row: T) => string): T[] => [...byName(rows, nameOf).values()]
 
 /** So few are compared with one another faster than they are looked up. */
 const FEW = 32

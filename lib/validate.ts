@@ -230,7 +230,7 @@ export function normalizeRealServer(spec: string | RealServerSpec, service: Serv
   record('', given, SERVER_FIELDS)
   const { weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
   const forward = given.forward === undefined ? byDefault : forwarding('forward', given.forward)
-  const n = typeof given.address === 'string' ? parseIPv4(given.address) : -1
+  const n = typeof given.address === 'string' ? parseIPv4(given.address) : -1 // what follows needs the number too, and there may be thousands
   const own = n >= 0 ? given.address : address('address', given.address)
   const port = portOf(given, service)
   if (forward !== 'local') {

@@ -110,6 +110,24 @@ async function compete(
   return { 'ipvs-nl': result('ipvs-nl'), ipvsadm: result('ipvsadm'), C: result('C') }
 }
 
+/** A program over the sockets that floor.c leaves it in so many network namespaces. */
+const inSpaces = (count: number, ...script: string[]): string[] => [FLOOR, 'spaces', String(count), process.execPath, '--expose-gc', ...script]
+
+const STALLS = 3
+
+/** How long the event loop was held up, in milliseconds: the median of some new tables. */
+async function stall(contestant: Contestant, line: string, before?: string): Promise<number> {
+  const stalls: number[] = []
+  for (let round = 0; round < STALLS; round++) {
+    if (before !== undefined) await contestant.ask(before)
+    stalls.push((await contestant.ask(line)).stall!)
+  }
+  return median(stalls)
+}
+
+const reportStall = (held: number, peak: number): void =>
+  console.log(`  event loop held up for at most ${digits(held)} ms (goal ${verdict(held <= 20, '≤ 20')}); peak RSS ${digits(peak)} MB`)
+
 const HEADING = ['', 'first', 'median', 'against C', 'against ipvsadm']
 
 function report(title: string, unit: 'ms' | 'µs', { 'ipvs-nl': ours, ipvsadm, C }: Record<Name, Result>, slowest: number, fastest?: number): void {
@@ -143,19 +161,15 @@ const wanted = (part: string): boolean => process.argv.length < 3 ? part !== 'la
 
 if (wanted('programming')) {
   const contestants = [
-    new Contestant('ipvs-nl', namespace('ours'), [FLOOR, 'spaces', String(1 + WARM_UP + ROUNDS + 3), process.execPath, '--expose-gc', WORKER, 'ipvs-nl']),
+    new Contestant('ipvs-nl', namespace('ours'), inSpaces(1 + WARM_UP + ROUNDS + STALLS, WORKER, 'ipvs-nl')),
     new Contestant('C', namespace('floor')),
   ]
   const [ours] = contestants
   const results = await compete(contestants, ROUNDS, 'program 80 tunnel', { before: 'fresh', warmUp: WARM_UP })
   const { peak } = await ours!.ask('peak')
-  const stalls: number[] = []
-  for (let round = 0; round < 3; round++) {
-    await ours!.ask('fresh')
-    stalls.push((await ours!.ask('stall 80 tunnel')).stall!)
-  }
+  const held = await stall(ours!, 'stall 80 tunnel', 'fresh')
   report('Programming by raw batches, encoding included', 'ms', results, 1.8)
-  console.log(`  event loop held up for at most ${digits(median(stalls))} ms (goal ${verdict(median(stalls) <= 20, '≤ 20')}); peak RSS ${digits(peak!)} MB`)
+  reportStall(held, peak!)
 
   for (const contestant of contestants) await contestant.close()
   await removed('ours', 'floor')
@@ -188,9 +202,11 @@ if (wanted('listing')) {
 
 /** So many commands are enough to know what a process for each costs. */
 const FEW_SERVICES = 10
+/** So often the other programs have their turn, while ours is idle. */
+const IDLE_ROUNDS = 3
 
 if (wanted('applying')) {
-  const ours = new Contestant('ipvs-nl', namespace('plans'), [FLOOR, 'spaces', String(WARM_UP + ROUNDS + 8), process.execPath, '--expose-gc', APPLIER])
+  const ours = new Contestant('ipvs-nl', namespace('plans'), inSpaces(WARM_UP + ROUNDS + STALLS + IDLE_ROUNDS, APPLIER))
   const floor = new Contestant('C', namespace('raw'))
   const milliseconds = async (who: Contestant, line: string): Promise<number> => (await who.ask(line)).ms
 
@@ -237,10 +253,9 @@ if (wanted('applying')) {
       reconciling.push(reconciling.shift()!) // each leaves the next its garbage: all get the same share
     }
   }
-  const stalls: number[] = []
-  for (let round = 0; round < 3; round++) stalls.push((await ours.ask('stall')).stall!)
+  const held = await stall(ours, 'stall')
   const { peak } = await ours.ask('peak')
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < IDLE_ROUNDS; round++) {
     times.restore.push(program(['ipvsadm', '-R'], text))
     times.replace.push(program(['sh', '-c', 'cat >/tmp/rules; ipvsadm -R </tmp/rules; ipvsadm -C; ipvsadm -R </tmp/rules'], text) - times.restore.at(-1)!)
     times.idle.push(await milliseconds(ours, 'apply'))
@@ -248,6 +263,7 @@ if (wanted('applying')) {
   const each = program(['sh'], commandsOf) / few.length * SERVICES * (DESTINATIONS + 1)
   const python = program(['/usr/bin/python3', PYTHON, String(SERVICES)], '')
   for (const contestant of [ours, floor]) await contestant.close()
+  await removed('plans', 'raw')
 
   const [apply, restore, list, nothing, change] = [times.apply, times.restore, times.list, times.nothing, times.change].map(median) as [number, number, number, number, number]
   const idling = pairwise(times.nothing, times.list), changing = pairwise(times.change, times.nothing)
@@ -275,7 +291,7 @@ if (wanted('applying')) {
     [`1 % changed: ${changed / times.change.length} commands`, time(change), `${percent(changing)} of that, ${verdict(changing <= 1.05, '≤ 105 %')}`],
     ['ipvsadm -C; ipvsadm -R', time(median(times.replace)), `${digits(median(times.replace) / change)}x as long`],
   ])
-  console.log(`  event loop held up for at most ${digits(median(stalls))} ms (goal ${verdict(median(stalls) <= 20, '≤ 20')}); peak RSS ${digits(peak!)} MB`)
+  reportStall(held, peak!)
 }
 
 if (wanted('large')) {
@@ -283,7 +299,7 @@ if (wanted('large')) {
   const env = { BENCH_SERVICES: String(services) }
   const rows = services * (DESTINATIONS + 1)
   const rounds = 3
-  const ours = new Contestant('ipvs-nl', namespace('plans'), [FLOOR, 'spaces', String(WARM_UP + rounds + 1), process.execPath, '--expose-gc', APPLIER], env)
+  const ours = new Contestant('ipvs-nl', namespace('plans'), inSpaces(WARM_UP + rounds + 1, APPLIER), env)
   for (let i = 0; i < WARM_UP; i++) await ours.ask('warm')
   const applies: number[] = []
   for (let round = 0; round < rounds; round++) applies.push((await ours.ask('apply')).ms)
