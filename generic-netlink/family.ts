@@ -41,7 +41,7 @@ export type Command<C extends CommandTable> = { [K in keyof C & string]: readonl
 export interface CommandSource<C extends CommandTable> {
   /** How many they are. */
   readonly length: number
-  /** The command of this index, from 0; the same one whenever it is asked for. */
+  /** The command of this index, from 0. It holds until the next is asked for, and may be asked for again: for its error, or to be repeated. */
   at(index: number): Command<C> | undefined
 }
 
@@ -232,7 +232,8 @@ export class FamilyClient<C extends CommandTable> {
     const id = this.#id
     const outcomes = await run(commands)
     if (!outcomes.some(isUnknown) || !await this.#moved(id, signal)) return outcomes
-    const again = await run(outcomes.flatMap((outcome, i) => isUnknown(outcome) ? [commands.at(i)!] : []))
+    const unknown = outcomes.flatMap((outcome, i) => isUnknown(outcome) ? [i] : [])
+    const again = await run({ length: unknown.length, at: n => commands.at(unknown[n]!) })
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 

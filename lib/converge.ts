@@ -4,9 +4,9 @@ import { NetlinkError, type CallOptions, type ServiceAttributes } from '../gener
 import type { Change } from './diff.js'
 import type { Drains } from './drains.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './ipvs-client.js'
-import { serviceName, type ServiceKey } from './model.js'
+import { serviceName, type RealServerSettings, type ServiceKey } from './model.js'
 import type { Outcome } from './plan.js'
-import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from './wire.js'
+import { destinationAttributes, destinationKey, emptyDestination, keyAttributes, serviceAttributes } from './wire.js'
 
 const DONE: Outcome = Object.freeze({ done: true })
 const SKIPPED: Outcome = Object.freeze({ done: false, skipped: true })
@@ -37,9 +37,7 @@ class Attempts {
   readonly #drains: Drains
   /** Which of the changes that were asked for at first each stands for; absent where they are these. */
   readonly #indices: readonly number[] | undefined
-  /** The real servers of one service follow one another: its key is made once. */
-  #service: ServiceKey | undefined
-  #key: ServiceAttributes = {}
+  readonly #servers = new ServerCommands()
 
   constructor(changes: readonly Change[], drains: Drains, indices?: readonly number[]) {
     this.#changes = changes
@@ -50,9 +48,7 @@ class Attempts {
   get length(): number { return this.#changes.length }
 
   at(index: number): IpvsCommand {
-    const change = this.#changes[index]!
-    if (change.server && change.service !== this.#service) this.#key = keyAttributes(this.#service = change.service)
-    return commandOf(change, this.#drains, this.#key)
+    return commandOf(this.#changes[index]!, this.#drains, this.#servers)
   }
 
   /** Notes how they came out, and what is to be tried instead. */
@@ -84,16 +80,31 @@ export async function make(ipvs: IpvsClient, changes: readonly Change[], options
   throwFirst((await converge(ipvs, changes, new Set(), options)).map(made => 'error' in made ? made.error : undefined))
 }
 
-/** What makes a change, given what is being taken out now. */
-export function commandOf({ action, service, server }: Change, drains: Drains, key = keyAttributes(service)): IpvsCommand {
+/** Commands about real servers. There may be thousands, so each is written over the last. */
+class ServerCommands {
+  readonly #attributes = { service: {} as ServiceAttributes, dest: emptyDestination() }
+  readonly #newDest = ['newDest', this.#attributes] as const
+  readonly #setDest = ['setDest', this.#attributes] as const
+  /** Those of one service follow one another: its key is made once. */
+  #service: ServiceKey | undefined
+
+  get(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
+    if (service !== this.#service) this.#attributes.service = keyAttributes(this.#service = service)
+    destinationAttributes(server, this.#attributes.dest)
+    return command === 'newDest' ? this.#newDest : this.#setDest
+  }
+}
+
+/** What makes a change, given what is being taken out now. It holds until the next is made by the same `servers`. */
+function commandOf({ action, service, server }: Change, drains: Drains, servers = new ServerCommands()): IpvsCommand {
   if (!server) {
     return action === 'remove'
       ? ['delService', { service: keyAttributes(service) }]
       : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
   }
   const now = action === 'remove' ? undefined : drains.server(service, server)
-  if (!now) return ['delDest', { service: key, dest: destinationKey(server) }]
-  return [action === 'add' ? 'newDest' : 'setDest', { service: key, dest: destinationAttributes(now) }]
+  if (!now) return ['delDest', { service: keyAttributes(service), dest: destinationKey(server) }]
+  return servers.get(action === 'add' ? 'newDest' : 'setDest', service, now)
 }
 
 /** What to do where somebody else was quicker; undefined where the error stands. */

@@ -259,6 +259,29 @@ export type RealServerKey = Pick<RealServerSettings, 'address' | 'port'>
 /** A real server among those of its service, as a key for maps. */
 export const realServerName = ({ address, port }: RealServerKey): string => `${address} ${port}`
 
+/** So few are compared with one another faster than they are looked up. */
+const FEW = 32
+
+/** The first real server whose address and port another before it has: their indices; undefined where there is none. */
+export function twins(servers: readonly RealServerKey[]): [first: number, second: number] | undefined {
+  if (servers.length > FEW) return twinsOfMany(servers)
+  for (let i = 1; i < servers.length; i++) {
+    const { address, port } = servers[i]!
+    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return [j, i]
+  }
+  return undefined
+}
+
+function twinsOfMany(servers: readonly RealServerKey[]): [first: number, second: number] | undefined {
+  const seen = new Map<string, number>()
+  for (let i = 0; i < servers.length; i++) {
+    const name = realServerName(servers[i]!), twin = seen.get(name)
+    if (twin !== undefined) return [twin, i]
+    seen.set(name, i)
+  }
+  return undefined
+}
+
 /** The one with this address and port, if it is there. */
 export const findRealServer = <S extends RealServerKey>(servers: readonly S[], { address, port }: RealServerKey): S | undefined =>
   servers.find(server => server.address === address && server.port === port)

@@ -49,62 +49,76 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
   const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
   record('director', spec, SPEC_FIELDS)
   const services: Service[][] = []
-  for (let i = 0; i < (spec.services ?? []).length; i += STRETCH) {
-    if (i > 0) await nextTurn()
-    normalizeSome(spec.services!, i, services)
+  const specs = spec.services ?? []
+  while (services.length < specs.length) {
+    if (services.length > 0) await nextTurn()
+    normalizeSome(specs, services)
   }
-  refuseTwins(services)
+  const named = refuseTwins(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
   const settings = await settingsSteps(ipvs, settingsOf(spec), options)
-  const networks = (spec.services ?? []).flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
+  const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
   const network = merge([...spec.network ? [spec.network] : [], ...networks])
-  return await planServices(ipvs, services.flat(), { ...options, owned, network, settings })
+  return await planServices(ipvs, named, { ...options, owned, network, settings })
 }
 
-/** So many services are checked before the event loop may turn. */
-const STRETCH = 128
+/** So many services and real servers are checked, or compared, before the event loop turns: some milliseconds' work. */
+const STRETCH = 8192
 
-/** A stretch of them from this index on. A function of its own, here and elsewhere: V8 compiles what lasts, and forgets it with closures. */
-function normalizeSome(specs: readonly VirtualServiceSpec[], from: number, into: Service[][]): void {
-  for (let i = from; i < Math.min(from + STRETCH, specs.length); i++) {
-    try { into.push(normalize(specs[i]!)) } catch (error) { throw named(`services[${i}]`, error) }
+/** The next stretch of them. A function of its own, here and elsewhere: V8 compiles what lasts, and forgets it with closures. */
+function normalizeSome(specs: readonly VirtualServiceSpec[], into: Service[][]): void {
+  for (let i = into.length, left = STRETCH; i < specs.length && left > 0; i++) {
+    try {
+      const services = normalize(specs[i]!)
+      for (const { realServers } of services) left -= 1 + realServers.length
+      into.push(services)
+    } catch (error) { throw named(`services[${i}]`, error) }
   }
 }
 
 const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
 
-/** {@link planTable} for services that are in their normal form. */
+/** {@link planTable} for services that are in their normal form, by their names. */
 export async function planServices(
-  ipvs: IpvsClient, services: readonly Service[],
+  ipvs: IpvsClient, services: ReadonlyMap<string, Service>,
   { prune = false, owned, force = false, network = {}, settings = [], ...options }:
   Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
 ): Promise<Plan> {
   const comparison = new Comparison({ prune, ...owned && { owned } })
+  let left = STRETCH
   for await (const pairs of readWanted(ipvs, services, prune && owned !== undefined, options)) {
-    compareAll(comparison, pairs, ipvs)
+    left -= compareAll(comparison, pairs, ipvs)
+    if (left > 0) continue
     await nextTurn()
+    left = STRETCH
   }
   const changes = comparison.finish()
   const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(changes)]
   return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, comparison.held) })
 }
 
-function compareAll(comparison: Comparison, pairs: readonly Pair[], { drains }: IpvsClient): void {
+/** How many services and real servers they were. */
+function compareAll(comparison: Comparison, pairs: readonly Pair[], { drains }: IpvsClient): number {
+  let compared = 0
   for (const { wanted, actual } of pairs) {
     if (wanted) comparison.compare(drains.service(wanted), actual)
     else comparison.unwanted(actual)
+    compared += 1 + (wanted ?? actual).realServers.length
   }
+  return compared
 }
 
-function refuseTwins(services: readonly (readonly Service[])[]): void {
-  const seen = new Map<string, number>()
+/** What several specs stand for, by name. */
+function refuseTwins(services: readonly (readonly Service[])[]): Map<string, Service> {
+  const all = new Map<string, Service>()
   for (let i = 0; i < services.length; i++) {
     for (const service of services[i]!) {
-      const name = serviceName(service)
-      if (seen.has(name)) throw new RangeError(`services[${i}]: ${name} is services[${seen.get(name)!}] already`)
-      seen.set(name, i)
+      const name = serviceName(service), twin = all.get(name)
+      if (twin) throw new RangeError(`services[${i}]: ${name} is services[${services.findIndex(each => each.includes(twin))}] already`)
+      all.set(name, service)
     }
   }
+  return all
 }
 
 // ── ownership, and its brake ──

@@ -4,7 +4,7 @@ import { NetlinkError, type CallOptions, type CommandAttributes, type Destinatio
 import { Servers } from './diff.js'
 import type { IpvsClient } from './ipvs-client.js'
 import {
-  byName, realServerName, serviceName, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
+  byName, realServerName, serviceName, twins, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
 } from './model.js'
 import { keyAttributes, readRealServer, readRealServerSettings, readService } from './wire.js'
 
@@ -13,7 +13,7 @@ const WINDOW = 64
 
 /** All services with their real servers and counters, one after the other, without holding them all. */
 export async function* readTable(ipvs: IpvsClient, options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
-  const services = await listServices(ipvs, options)
+  const services = [...(await listServices(ipvs, options)).values()]
   for (let i = 0; i < services.length; i += WINDOW) {
     yield* await Promise.all(services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options)))
   }
@@ -42,45 +42,58 @@ export type Pair = { readonly wanted: Service; readonly actual: Service | undefi
  * until two dumps in a row agree.
  */
 export async function* readWanted(
-  ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions,
+  ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
 ): AsyncGenerator<readonly Pair[], void, undefined> {
-  const present = byName(await readServices(ipvs, wanted, everything, options), serviceName)
-  for (let i = 0; i < wanted.length; i += WINDOW) yield await Promise.all(pairs(ipvs, wanted.slice(i, i + WINDOW), present, options))
+  const present = await readServices(ipvs, wanted, everything, options)
+  const named = [...wanted]
+  for (let i = 0; i < named.length; i += WINDOW) yield await Promise.all(pairs(ipvs, named.slice(i, i + WINDOW), present, options))
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
     yield await Promise.all(others.slice(i, i + WINDOW).map(async service => ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
   }
 }
 
-async function readServices(ipvs: IpvsClient, wanted: readonly Service[], everything: boolean, options?: CallOptions): Promise<ServiceAlone[]> {
-  if (!everything && wanted.length <= FEW_SERVICES) {
-    return (await Promise.all(wanted.map(service => findService(ipvs, service, options)))).filter(service => service !== undefined)
+/** The kernel's services by their names: those that are wanted, or all. */
+async function readServices(
+  ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
+): Promise<ServicesByName> {
+  if (!everything && wanted.size <= FEW_SERVICES) {
+    const found = await Promise.all(Array.from(wanted.values(), service => findService(ipvs, service, options)))
+    return byName(found.filter(service => service !== undefined), serviceName)
   }
-  return await settled(await listServices(ipvs, options), () => listServices(ipvs, options), rows => haveAll(rows, wanted), serviceName)
+  const list = (): Promise<ServicesByName> => listServices(ipvs, options)
+  return await settled(await list(), list, present => hasAll(present, wanted), present => present.keys())
+}
+
+function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): boolean {
+  for (const name of wanted.keys()) if (!present.has(name)) return false
+  return true
 }
 
 // In functions of their own, here and below: V8 compiles what lasts, and forgets it with closures.
 
 /** Each wanted service with what is present of it, which is taken. */
-function pairs(ipvs: IpvsClient, wanted: readonly Service[], present: Map<string, ServiceAlone>, options?: CallOptions): Promise<Pair>[] {
+function pairs(
+  ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName, options?: CallOptions,
+): Promise<Pair>[] {
   const all: Promise<Pair>[] = []
-  for (const service of wanted) {
-    const name = serviceName(service)
-    all.push(readPair(ipvs, service, present.get(name), options))
+  for (const [name, service] of wanted) {
+    const state = present.get(name)
+    all.push(state ? readPair(ipvs, service, state, options) : Promise.resolve({ wanted: service, actual: undefined }))
     present.delete(name)
   }
   return all
 }
 
-async function readPair(ipvs: IpvsClient, wanted: Service, state: ServiceAlone | undefined, options?: CallOptions): Promise<Pair> {
-  return { wanted, actual: state && await readSettings(ipvs, state, wanted.realServers, options) }
+async function readPair(ipvs: IpvsClient, wanted: Service, state: ServiceAlone, options?: CallOptions): Promise<Pair> {
+  return { wanted, actual: await readSettings(ipvs, state, wanted.realServers, options) }
 }
 
 async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
   const first = await listRealServers(ipvs, service, ofSettings, options)
   if (areIn(first, sought)) return { ...service, realServers: first }
   const again = (): Promise<RealServerSettings[]> => listRealServers(ipvs, service, ofSettings, options)
-  return { ...service, realServers: await settled(first, again, rows => areIn(rows, sought), realServerName) }
+  return { ...service, realServers: await settled(first, again, rows => areIn(rows, sought), rows => rows.map(realServerName)) }
 }
 
 function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerSettings[]): boolean {
@@ -89,28 +102,23 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
   return true
 }
 
-function haveAll(rows: readonly ServiceKey[], sought: readonly ServiceKey[]): boolean {
-  if (rows.length < sought.length) return false
-  const names = byName(rows, serviceName)
-  for (const service of sought) if (!names.has(serviceName(service))) return false
-  return true
-}
-
 /** So many dumps at most: a table that is never twice the same is taken as it was last. */
 const MOST_DUMPS = 5
 
 /** Reads again until what is looked for is there, or until two readings in a row have the same keys. */
-async function settled<T>(first: T[], read: () => Promise<T[]>, complete: (rows: readonly T[]) => boolean, keyOf: (row: T) => string): Promise<T[]> {
+async function settled<T>(first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>): Promise<T> {
   let rows = first
   for (let dumps = 1; dumps < MOST_DUMPS && !complete(rows); dumps++) {
-    const keys = new Set(rows.map(keyOf))
+    const before = new Set(keysOf(rows))
     rows = await read()
-    if (rows.length === keys.size && rows.every(row => keys.has(keyOf(row)))) break
+    const now = [...keysOf(rows)]
+    if (now.length === before.size && now.every(key => before.has(key))) break
   }
   return rows
 }
 
 type ServiceAlone = ReturnType<typeof readService>
+type ServicesByName = Map<string, ServiceAlone>
 
 async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceAlone | undefined> {
   try {
@@ -124,31 +132,18 @@ async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOpti
 
 const ofService = ({ service = {} }: CommandAttributes): ServiceAlone => readService(service)
 
-const listServices = async (ipvs: IpvsClient, options?: CallOptions): Promise<ServiceAlone[]> =>
-  unique(await ipvs.dump('getService', {}, ofService, options), serviceName)
+/** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
+const listServices = async (ipvs: IpvsClient, options?: CallOptions): Promise<ServicesByName> =>
+  byName(await ipvs.dump('getService', {}, ofService, options), serviceName)
 
 const NOTHING: DestinationAttributes = {}
 const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
 const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
-/** Those of one service, with as much of each as `read` keeps. */
+/** Those of one service, with as much of each as `read` keeps. Of those that a dump repeats the last counts here, too. */
 async function listRealServers<T extends RealServerSettings>(
   ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {
-  return uniqueServers(await ipvs.dump('getDest', { service: keyAttributes(service) }, read, options))
-}
-
-/** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
-const unique = <T>(rows: readonly T[], nameOf: (row: T) => string): T[] => [...byName(rows, nameOf).values()]
-
-/** So few are compared with one another faster than they are looked up. */
-const FEW = 32
-
-function uniqueServers<T extends RealServerSettings>(servers: T[]): T[] {
-  if (servers.length > FEW) return unique(servers, realServerName)
-  for (let i = 1; i < servers.length; i++) {
-    const { address, port } = servers[i]!
-    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return unique(servers, realServerName)
-  }
-  return servers
+  const servers = await ipvs.dump('getDest', { service: keyAttributes(service) }, read, options)
+  return twins(servers) ? [...byName(servers, realServerName).values()] : servers
 }

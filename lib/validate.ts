@@ -11,9 +11,9 @@ import { parseIPv4 } from '../generic-netlink/index.js'
 import { address, integer, interfaceName, list, named, oneOf, record, show, wrong } from './fields.js'
 import { isMulticast, type Family } from './address.js'
 import {
-  schedulerBits, schedulerFlagName, serviceFamily, singleClient, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
+  schedulerBits, schedulerFlagName, serviceFamily, singleClient, twins, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
   type RealServerKey, type RealServerSettings, type RealServerSpec, type SchedulerBit, type SchedulerFlag, type Service, type ServiceId, type ServiceKey,
-  type ServiceOptions, type ServiceSettings, type ServiceSpec, type Thresholds, type VirtualServiceSpec,
+  type ServiceOptions, type ServiceSpec, type Thresholds, type VirtualServiceSpec,
 } from './model.js'
 
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'sctp']
@@ -140,7 +140,7 @@ function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): Sch
 }
 
 /** One of a spec's services with its options. `udp` says whether any of them can have what only datagrams can. */
-function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): ServiceKey & ServiceSettings {
+function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): EmptyService {
   const family = serviceFamily(key)
   const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
   const { onePacket = false, schedulerFlags: flags = [] } = spec
@@ -155,9 +155,9 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Servi
   if (persistent && spec.netmask !== undefined) throw new TypeError('netmask: of a persistent service it is persistence.netmask')
   if (!persistent && key.port === 0) throw new RangeError('port: 0 is every port, and needs persistence')
   const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
-  const options = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams }
+  const options = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams, realServers: [] }
   // Spelt out, as there may be thousands: V8 is slow where an object is made of another and goes on growing.
-  const service: ServiceKey & ServiceSettings = key.fwmark === undefined
+  const service: EmptyService = key.fwmark === undefined
     ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
     : { fwmark: key.fwmark, family: key.family, ...options }
   if (persistent) service.persistence = persistent
@@ -165,8 +165,11 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Servi
   return service
 }
 
+/** A service that has no real servers yet. */
+type EmptyService = Service & { readonly realServers: RealServerSettings[] }
+
 /** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */
-export function normalizeService(spec: ServiceSpec): (ServiceKey & ServiceSettings)[] {
+export function normalizeService(spec: ServiceSpec): EmptyService[] {
   record('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
     throw new TypeError('engine: a persistence engine without persistence does nothing; say persistence.engine')
@@ -186,24 +189,17 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
   list('realServers', spec.realServers)
   if (spec.network !== undefined) network(spec.network, services[0]!)
   const forward = spec.forward === undefined ? 'route' : forwarding('forward', spec.forward)
-  return services.map(service => ({ ...service, realServers: normalizeRealServers(spec.realServers, service, forward) }))
+  for (const service of services) addRealServers(service, spec.realServers, forward)
+  return services
 }
 
-function normalizeRealServers(specs: readonly (string | RealServerSpec)[], service: ServiceKey, byDefault: Forwarding): RealServerSettings[] {
-  const servers: RealServerSettings[] = []
-  const addresses = new Set<string>()
+function addRealServers(service: EmptyService, specs: readonly (string | RealServerSpec)[], byDefault: Forwarding): void {
+  const servers = service.realServers
   for (let i = 0; i < specs.length; i++) {
-    try {
-      const server = normalizeRealServer(specs[i]!, service, byDefault)
-      if (addresses.has(server.address)) {
-        const twin = servers.findIndex(({ address, port }) => address === server.address && port === server.port)
-        if (twin >= 0) throw new RangeError(`: ${server.address} port ${server.port} is realServers[${twin}] already`)
-      }
-      addresses.add(server.address)
-      servers.push(server)
-    } catch (error) { throw named(`realServers[${i}]`, error) }
+    try { servers.push(normalizeRealServer(specs[i]!, service, byDefault)) } catch (error) { throw named(`realServers[${i}]`, error) }
   }
-  return servers
+  const pair = twins(servers)
+  if (pair) throw new RangeError(`realServers[${pair[1]}]: ${servers[pair[1]]!.address} port ${servers[pair[1]]!.port} is realServers[${pair[0]}] already`)
 }
 
 /** What is not the address's and the routes' own to check. */

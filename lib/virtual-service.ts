@@ -7,7 +7,9 @@ import { Director, type DirectorOptions } from './director.js'
 import { directorNetwork } from './director-network.js'
 import { drain, restore, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
 import type { IpvsCommand } from './ipvs-client.js'
-import { findRealServer, type RealServerId, type RealServerState, type Service, type ServiceState, type VirtualServiceSpec } from './model.js'
+import {
+  byName, findRealServer, serviceName, type RealServerId, type RealServerState, type Service, type ServiceState, type VirtualServiceSpec,
+} from './model.js'
 import type { ApplyOptions, Plan } from './plan.js'
 import { integer, within } from './fields.js'
 import { planServices, type PlanOptions } from './table-plan.js'
@@ -68,7 +70,7 @@ export class VirtualService implements AsyncDisposable {
    * kernel's service of each protocol. Real servers that the spec does not name stay, unless `prune` is set.
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
-    return await planServices(this.#director.ipvs, this.#services, { ...options, network: directorNetwork(this.spec, this.#services) })
+    return await planServices(this.#director.ipvs, byName(this.#services, serviceName), { ...options, network: directorNetwork(this.spec, this.#services) })
   }
 
   /** Makes it so: {@link VirtualService.plan}, applied. Sends nothing where nothing differs. Live connections stay. */

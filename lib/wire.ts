@@ -45,23 +45,32 @@ export function destinationKey({ address, port }: { address: string; port: numbe
 const NO_FLAGS: TunnelFlags = {}
 const CHECKSUM_BITS = { csum: { csum: true }, remcsum: { remcsum: true } }
 
-/** All of a real server. The tunnel's attributes go along always: a `setDest` without them makes any tunnel IPIP. */
-export function destinationAttributes(server: RealServerSettings): DestinationAttributes {
+/** A place for the attributes of a real server. */
+export const emptyDestination = (): DestinationAttributes => ({
+  addrFamily: undefined, addr: undefined, port: undefined, fwdMethod: undefined, weight: undefined, uThresh: undefined, lThresh: undefined,
+  tunType: undefined, tunPort: undefined, tunFlags: undefined,
+})
+
+/**
+ * All of a real server. The tunnel's attributes go along always: a `setDest` without them makes any tunnel IPIP.
+ *
+ * @param into - Where they are written: where there are thousands, over those of the last.
+ */
+export function destinationAttributes(server: RealServerSettings, into = emptyDestination()): DestinationAttributes {
   const { forward } = server
   const tunnel = typeof forward === 'object' ? forward : undefined
   const checksum = tunnel && 'checksum' in tunnel ? tunnel.checksum : undefined
-  return {
-    addrFamily: familyOf(server.address),
-    addr: server.address,
-    port: server.port,
-    fwdMethod: typeof forward === 'object' ? 'tunnel' : forward,
-    weight: server.weight,
-    uThresh: server.thresholds.upper,
-    lThresh: server.thresholds.lower,
-    tunType: tunnel?.tunnel ?? 'ipip',
-    tunPort: tunnel && 'port' in tunnel ? tunnel.port : 0,
-    tunFlags: checksum === undefined ? NO_FLAGS : typeof checksum === 'number' ? bitsOf(checksum) : CHECKSUM_BITS[checksum],
-  }
+  into.addrFamily = familyOf(server.address)
+  into.addr = server.address
+  into.port = server.port
+  into.fwdMethod = typeof forward === 'object' ? 'tunnel' : forward
+  into.weight = server.weight
+  into.uThresh = server.thresholds.upper
+  into.lThresh = server.thresholds.lower
+  into.tunType = tunnel?.tunnel ?? 'ipip'
+  into.tunPort = tunnel && 'port' in tunnel ? tunnel.port : 0
+  into.tunFlags = checksum === undefined ? NO_FLAGS : typeof checksum === 'number' ? bitsOf(checksum) : CHECKSUM_BITS[checksum]
+  return into
 }
 
 /** Flags that no name covers, as a foreign program may have set them. */

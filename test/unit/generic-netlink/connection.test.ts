@@ -118,6 +118,20 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       expect(outcomes.at(-1)).toMatchObject({ value: [{ status: 'fulfilled', value: { version: 0x010201 } }, { status: 'fulfilled' }] })
       expect(kernel.ipvs.services.size).toBe(300)
     })
+    it('is asked again what a source made, though it makes each command in the place of the last', async () => {
+      const { client, kernel } = await setUp({ events })
+      kernel.reload()
+      const command: ['newService', { service: ServiceAttributes }] = ['newService', { service: {} }]
+      const source = {
+        length: 300,
+        at(i: number) {
+          command[1].service = serviceOf(i)
+          return command
+        },
+      }
+      expect(new Set(codes(await client.batch(source)))).toEqual(new Set(['done']))
+      expect(kernel.ipvs.services.size).toBe(300)
+    })
     it('and not found again leaves ENOENT what it is; a batch never rejects', async () => {
       const { client, kernel } = await setUp({ events, absent: true })
       expect(codes(await client.batch([['getInfo', {}], ['zero', {}]]))).toEqual(['ENOENT', 'ENOENT'])
