@@ -13,6 +13,55 @@ export interface Change {
   readonly before?: Service | RealServerSettings
 }
 
+/** Changes in order. A service that is missing with all its real servers is kept as one: there may be hundreds of thousands. */
+export class Changes {
+  readonly #kept: Change[] = []
+  /** Of each that is kept, its index among the changes; of a service with its real servers, the service's. */
+  readonly #starts: number[] = []
+  #length = 0
+  /** Which was asked for last: its neighbours are next. */
+  #last = 0
+
+  get length(): number { return this.#length }
+
+  push(change: Change): void { this.#push(change, 1) }
+
+  /** The addition of a service and all its real servers. */
+  pushAll(service: Service): void { this.#push({ action: 'add', service }, 1 + service.realServers.length) }
+
+  #push(change: Change, count: number): void {
+    this.#kept.push(change)
+    this.#starts.push(this.#length)
+    this.#length += count
+  }
+
+  /** The change of this index, from 0. */
+  at(index: number): Change | undefined {
+    if (index < 0 || index >= this.#length) return undefined
+    const starts = this.#starts
+    let nth = this.#last
+    if (index < starts[nth]! || index >= (starts[nth + 1] ?? Infinity)) {
+      nth = starts[nth + 1] === index ? nth + 1 : lastUpTo(starts, index)
+      this.#last = nth
+    }
+    const change = this.#kept[nth]!, { action, service } = change
+    return starts[nth] === index ? change : { action, service, server: service.realServers[index - starts[nth]! - 1]! }
+  }
+
+  * [Symbol.iterator](): Generator<Change, void, undefined> { for (let i = 0; i < this.#length; i++) yield this.at(i)! }
+}
+
+/** The index of the last number of an ascending list that is not above `n`. */
+function lastUpTo(ascending: readonly number[], n: number): number {
+  let low = 0
+  for (let high = ascending.length; high - low > 1;) {
+    const middle = low + high >>> 1
+    if (ascending[middle]! <= n) low = middle
+    else high = middle
+  }
+  return low
+}
+
 /** What may be removed. */
 export interface Pruning {
   /** Real servers that the kernel has in a wanted service and that nobody wants. @defaultValue false */
@@ -34,17 +83,19 @@ export function differences(wanted: readonly Service[], actual: readonly Service
     present.delete(name)
   }
   for (const state of present.values()) comparison.unwanted(state)
-  return comparison.finish()
+  return [...comparison.finish()]
 }
 
 /** {@link differences}, service by service: what was compared and is the same need not be kept. */
 export class Comparison {
   readonly #prune: boolean
   readonly #owned: (service: Service) => boolean
-  readonly #changes: Change[] = []
+  readonly #changes = new Changes()
   readonly #removals: Change[] = []
   /** How many real servers the kernel has in services that are wanted or owned. */
   held = 0
+  /** How many of these would go. */
+  removed = 0
 
   constructor({ prune = false, owned = () => false }: Pruning = {}) {
     this.#prune = prune
@@ -58,15 +109,16 @@ export class Comparison {
       this.#compareWith(state, service)
       return
     }
-    this.#changes.push({ action: 'add', service })
-    for (const server of service.realServers) this.#changes.push({ action: 'add', service, server })
+    this.#changes.pushAll(service)
   }
 
   /** A service that the kernel has and nobody wants. */
   unwanted(state: Service): void {
     if (!this.#owned(state)) return
     this.held += state.realServers.length
-    if (this.#prune) this.#removals.push({ action: 'remove', service: state, before: state })
+    if (!this.#prune) return
+    this.removed += state.realServers.length
+    this.#removals.push({ action: 'remove', service: state, before: state })
   }
 
   #compareWith(state: Service, service: Service): void {
@@ -80,11 +132,15 @@ export class Comparison {
       else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
     }
     for (const change of weaker) changes.push(change)
-    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+    if (!this.#prune) return
+    for (const server of servers.rest()) {
+      this.removed++
+      this.#removals.push({ action: 'remove', service, server, before: server })
+    }
   }
 
   /** All that must change, once everything was compared. */
-  finish(): Change[] {
+  finish(): Changes {
     for (const removal of this.#removals) this.#changes.push(removal)
     return this.#changes
   }

@@ -2,7 +2,7 @@
 
 import type { CallOptions } from '../generic-netlink/index.js'
 import { converge } from './converge.js'
-import { inverse, type Change } from './diff.js'
+import { inverse, type Change, type Changes } from './diff.js'
 import type { Host } from './host.js'
 import { serviceName } from './model.js'
 import type { Outcome, Step, StepBatch } from './plan.js'
@@ -11,18 +11,18 @@ import { realServerArguments, realServerKeyArguments, serviceArguments, serviceK
 /** Changes as steps that are made together. There may be many thousands: a step is made when somebody looks at it. */
 export class IpvsChanges implements StepBatch {
   readonly length: number
-  readonly #changes: readonly Change[]
+  readonly #changes: readonly Change[] | Changes
   readonly #why: string | undefined
   /** Services that could not be made: their real servers are not tried. */
   readonly #lost = new Set<string>()
 
-  constructor(changes: readonly Change[], why?: string) {
+  constructor(changes: readonly Change[] | Changes, why?: string) {
     this.length = changes.length
     this.#changes = changes
     this.#why = why
   }
 
-  at(index: number): Step { return new IpvsStep(this.#changes[index]!, this.#why, this, index) }
+  at(index: number): Step { return new IpvsStep(this.#changes.at(index)!, this.#why, this, index) }
 
   async run(indices: readonly number[], host: Host, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await host.ipvs(options)
@@ -41,7 +41,7 @@ export class IpvsChanges implements StepBatch {
 
   #pick(indices: readonly number[]): Change[] {
     const changes: Change[] = []
-    for (const i of indices) changes.push(this.#changes[i]!)
+    for (const i of indices) changes.push(this.#changes.at(i)!)
     return changes
   }
 }

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions, CommandAttributes } from '../generic-netlink/index.js'
-import { Comparison, type Change } from './diff.js'
+import { Comparison } from './diff.js'
 import { directorNetwork } from './director-network.js'
 import { list, named, record, within } from './fields.js'
 import type { Host } from './host.js'
@@ -92,9 +92,8 @@ export async function planServices(
     await nextTurn()
     left = STRETCH
   }
-  const changes = comparison.finish()
-  const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(changes)]
-  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(changes, comparison.held) })
+  const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(comparison.finish())]
+  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(comparison) })
 }
 
 /** How many services and real servers they were. */
@@ -133,11 +132,9 @@ function ownership(owner: Owner): (service: Service) => boolean {
 }
 
 /** Why a plan takes out too much, if it does. */
-function brakeOf(changes: readonly Change[], all: number): string | undefined {
-  let removed = 0
-  for (const { action, server, service } of changes) if (action === 'remove') removed += server ? 1 : service.realServers.length
-  if (removed * 2 <= all) return undefined
-  return `the plan would remove ${removed} of the ${all} real servers that it owns, ${removed === all ? 'all of them' : 'more than half'}; `
+function brakeOf({ removed, held }: Comparison): string | undefined {
+  if (removed * 2 <= held) return undefined
+  return `the plan would remove ${removed} of the ${held} real servers that it owns, ${removed === held ? 'all of them' : 'more than half'}; `
     + 'plan with force: true if that is meant'
 }
 

@@ -166,7 +166,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Empty
 }
 
 /** A service that has no real servers yet. */
-type EmptyService = Service & { readonly realServers: RealServerSettings[] }
+type EmptyService = Service & { realServers: readonly RealServerSettings[] }
 
 /** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */
 export function normalizeService(spec: ServiceSpec): EmptyService[] {
@@ -194,12 +194,13 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
 }
 
 function addRealServers(service: EmptyService, specs: readonly (string | RealServerSpec)[], byDefault: Forwarding): void {
-  const servers = service.realServers
+  const servers = new Array<RealServerSettings>(specs.length)
   for (let i = 0; i < specs.length; i++) {
-    try { servers.push(normalizeRealServer(specs[i]!, service, byDefault)) } catch (error) { throw named(`realServers[${i}]`, error) }
+    try { servers[i] = normalizeRealServer(specs[i]!, service, byDefault) } catch (error) { throw named(`realServers[${i}]`, error) }
   }
   const pair = twins(servers)
   if (pair) throw new RangeError(`realServers[${pair[1]}]: ${servers[pair[1]]!.address} port ${servers[pair[1]]!.port} is realServers[${pair[0]}] already`)
+  service.realServers = servers
 }
 
 /** What is not the address's and the routes' own to check. */

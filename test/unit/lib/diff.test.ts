@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { differences, inverse, type Change, type Pruning } from '../../../lib/diff.js'
+import { Changes, differences, inverse, type Change, type Pruning } from '../../../lib/diff.js'
 import { serviceName, type RealServerState, type Service, type ServiceState, type VirtualServiceSpec } from '../../../lib/model.js'
 import { normalize } from '../../../lib/validate.js'
 import { readRealServer, readService } from '../../../lib/wire.js'
@@ -41,6 +41,24 @@ const summary = ({ action, service, server }: Change): string => `${action} ${se
 
 const spec: VirtualServiceSpec = { vip: '192.0.2.1', port: 80, protocols: ['tcp', 'udp'], forward: 'tunnel', realServers: ['198.51.100.1', '198.51.100.2'] }
 const specWith = (changed: Partial<VirtualServiceSpec>): Service[] => normalize({ ...spec, ...changed } as VirtualServiceSpec)
+
+describe('Changes', () => {
+  it('are found by their indices, in whatever order one asks', () => {
+    const kept = fc.array(fc.tuple(fc.boolean(), fc.nat(3)), { maxLength: 20 })
+    fc.assert(fc.property(kept, fc.array(fc.integer({ min: -1, max: 90 }), { maxLength: 40 }), (kept, indices) => {
+      const changes = new Changes(), expected: Change[] = []
+      for (const [whole, count] of kept) {
+        const [service] = specWith({ realServers: Array.from({ length: count }, (_, i) => `198.51.100.${i + 1}`) }) as [Service]
+        const added: Change[] = [{ action: 'add', service }, ...service.realServers.map((server): Change => ({ action: 'add', service, server }))]
+        if (whole) changes.pushAll(service)
+        else added.forEach(change => changes.push(change))
+        expected.push(...added)
+      }
+      expect([...changes]).toEqual(expected)
+      for (const i of indices) expect(changes.at(i)).toEqual(expected.find((_, n) => n === i))
+    }))
+  })
+})
 
 describe('differences', () => {
   it('are none where all is as wanted, whatever the order', () => {
