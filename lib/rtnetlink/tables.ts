@@ -154,6 +154,7 @@ export const vxlan = attributeSet('IFLA_VXLAN', {
   df:               [29, enumeration(u8, { unset: 0, set: 1, inherit: 2 })],
   vnifilter:        [30, u8],
   localbypass:      [31, u8],
+  labelPolicy:      [32, enumeration(u32, { fixed: 0, inherit: 1 })],
 })
 
 /** `IFLA_BR_*`, as far as a bridge under a load balancer needs them. Times in hundredths of seconds. */

@@ -1,6 +1,6 @@
 /** Every number of the tables, against the kernel's headers. Fails where linux-libc-dev is missing. */
 
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { AttributeSet, Table } from '../../../generic-netlink/attributes.js'
 import { Input, Output, type Codec } from '../../../generic-netlink/codec.js'
@@ -103,7 +103,7 @@ describe('in.h, genetlink.h, netlink.h, socket.h', () => {
     for (const [ours, theirs] of [['tcp', 'IPPROTO_TCP'], ['udp', 'IPPROTO_UDP'], ['sctp', 'IPPROTO_SCTP']] as const) {
       expect(written(protocol, ours)).toBe(header('in.h').get(theirs))
     }
-    const libc = readdirSync('/usr/include').find(name => /-linux-gnu\w*$/.test(name)) ?? '.'
+    const libc = readdirSync('/usr/include').find(name => existsSync(`/usr/include/${name}/bits/socket.h`)) ?? '.'
     const sockets = header(`../${libc}/bits/socket.h`) // AF_* are in no header of the kernel's
     expect([written(addressFamily, 'inet'), written(addressFamily, 'inet6')]).toEqual([sockets.get('AF_INET'), sockets.get('AF_INET6')])
     expect([NETLINK_ROUTE, NETLINK_GENERIC]).toEqual([kernel.get('NETLINK_ROUTE'), kernel.get('NETLINK_GENERIC')])

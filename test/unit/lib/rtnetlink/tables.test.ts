@@ -6,7 +6,7 @@ import * as tables from '../../../../lib/rtnetlink/tables.js'
 import { header } from '../../../support/headers.js'
 
 /** Rows that the headers here are too old for, with the number that later ones have. */
-const newer: Readonly<Record<string, number>> = { IFLA_VXLAN_LOCALBYPASS: 31 }
+const newer: Readonly<Record<string, number>> = { IFLA_VXLAN_LOCALBYPASS: 31, IFLA_VXLAN_LABEL_POLICY: 32 }
 
 const rows = ({ prefix, table }: AttributeSet<Table>): [string, number][] => Object.entries(table).map(([key, [number]]) => [kernelName(prefix, key), number])
 
