@@ -11,6 +11,7 @@ import { NLMSG_ERROR, NLMSG_NOOP, NLM_F_ACK, NLM_F_REQUEST, writeMessage } from 
 import type { OpenSocket } from '../../generic-netlink/socket.js'
 import { child } from '../support/child.js'
 import { connect, keyOf, modes, serviceOf, socketsOf } from '../support/kernel.js'
+import { asNobody, NODE } from '../support/run.js'
 
 type Client = FamilyClient<typeof ipvs.commands>
 
@@ -294,16 +295,13 @@ describe.each(modes)('answers through the %s', mode => {
 
     it('without CAP_NET_ADMIN every command is EPERM, and the family is found all the same', async () => {
       const ended = await child(mode, `
-        process.setgroups([])
-        process.setgid(65534)
-        process.setuid(65534)
         const connection = connect()
         const client = await FamilyClient.find(connection, ipvs)
         const dumps = ['getService', 'getDest', 'getDaemon']
         const calls = Object.keys(ipvs.commands).filter(name => !['setInfo', 'getDest', 'getDaemon'].includes(name))
         for (const [kind, names] of [['call', calls], ['dump', dumps]])
           for (const name of names) console.log(kind, name, await client[kind](name, {}).then(() => 'done', error => error.code))
-      `)
+      `, {}, asNobody([NODE]))
       expect(ended).toMatchObject({ code: 0, stderr: '' })
       const answers = ended.stdout.trimEnd().split('\n')
       expect(answers).toHaveLength(14 + 3)

@@ -6,7 +6,7 @@ import { connections, type ConnectionFilter, type ConnectionListOptions, type Co
 import { parseConnection } from '../../lib/connection-rows.js'
 import { formatConnection, headers, ipvsadmWords } from '../support/connections.js'
 import { child } from '../support/child.js'
-import { ipvsadm, run } from '../support/run.js'
+import { asNobody, ipvsadm, NODE, run } from '../support/run.js'
 
 /**
  * Makes connections, keeps them until its stdin ends, and says what came of them: `[KIND, FROM, PORT, TO, PORT, MARK, PAYLOAD]` each. What Node
@@ -212,8 +212,8 @@ describe('connections of every kind', () => {
   })
 
   it('are shown to anyone', async () => {
-    const script = 'const { connections } = await import("./dist/lib/connections.js"); process.setuid(65534); let n = 0; for await (const { client } of connections()) if (/^(10.19|fd19)/.test(client.address) && client.port !== 40010) n++; console.log(n)'
-    expect(await child('events', script)).toMatchObject({ stdout: '15\n' })
+    const script = 'const { connections } = await import("./dist/lib/connections.js"); let n = 0; for await (const { client } of connections()) if (/^(10.19|fd19)/.test(client.address) && client.port !== 40010) n++; console.log(n)'
+    expect(await child('events', script, {}, asNobody([NODE]))).toMatchObject({ stdout: '15\n' })
   })
 })
 

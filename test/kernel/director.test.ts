@@ -4,7 +4,7 @@ import { Director, formatRules, NetlinkError, parseRules, VirtualService, type S
 import type { IpvsCommand } from '../../lib/ipvs-client.js'
 import { normalize } from '../../lib/validate.js'
 import { recording } from '../support/kernel.js'
-import { ipvsadm, run } from '../support/run.js'
+import { asNobody, ipvsadm, NODE, run } from '../support/run.js'
 import { virtualServices } from '../support/services.js'
 
 const { openSocket, sent } = recording()
@@ -249,7 +249,8 @@ describe('each errno of the kernel arrives with code, object and sentence', () =
 
   it('EPERM, for whoever has no CAP_NET_ADMIN', () => {
     const script = 'import { VirtualService } from "ipvs-nl"; VirtualService.list().catch(e => console.log(e.code, e.message))'
-    expect(run('setpriv', ['--reuid', '65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script])).toBe(
+    const [program, ...args] = asNobody([NODE, '--input-type=module', '-e', script])
+    expect(run(program, args)).toBe(
       'EPERM cannot read virtual services: this needs CAP_NET_ADMIN in the initial user namespace; root of a container\'s own user namespace has it not (EPERM)\n')
   })
 

@@ -9,8 +9,9 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Connection, DestinationAttributes, FamilyClient, ipvs, ServiceAttributes } from '../../generic-netlink/index.js'
 import { formatRules } from '../../lib/rules-format.js'
-import { ours, resultOf, spawn, stateOf, theirs, wordsOf, type Ran } from '../support/ipvsadm.js'
+import { ours, PATCHED, resultOf, spawn, stateOf, theirs, wordsOf, type Ran } from '../support/ipvsadm.js'
 import { connect, EVERY_BIT } from '../support/kernel.js'
+import { asNobody, NODE } from '../support/run.js'
 import { virtualServices } from '../support/services.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/examples/ipvsadm.js', import.meta.url))
@@ -26,7 +27,6 @@ afterAll(async () => {
 })
 
 const A = '-A -t 10.0.0.1:80\n'
-const LONG = 'x'.repeat(5000)
 
 /** Files, whole and broken. */
 const FILES: readonly string[] = [
@@ -39,23 +39,25 @@ const FILES: readonly string[] = [
   `-x\n${A}`, `${A}foo\n-A -t 10.0.0.2:80\n`, `-D -t 10.0.0.9:80\n${A}`, `${A}-D -t 10.0.0.9:80\n`, `${A}-L -t 10.0.0.9:80\n-A -t 10.0.0.2:80\n`,
   `${A}-a -t 10.0.0.1:80 -r 224.0.0.1\n-a -t 10.0.0.1:80 -r 10.0.1.1\n`,
   `-A -t 10.0.0.1:80 \\\n -s rr\n`, '-A -t "10.0.0.1:80"\n', '-A -t 10.0.0.1:80\v-s\frr\n', '-A -t 10.0.0.1:80\0 -s rr\n-A -t 10.0.0.1:81\n', '-A -t 10.0.0.1:80\r-s rr\n-A -t 10.0.0.1:81\r\n',
-  `${A}-A -t 10.0.0.2:80 -s ${LONG}\n-A -t 10.0.0.3:80\n`, `${A}-A -t 10.0.0.2:80 -s ${LONG.slice(0, 4096)}\n-A -t 10.0.0.3:80\n`,
-  `${A}-A -t 10.0.0.2:80 -s ${LONG.slice(0, 4097)}\n-A -t 10.0.0.3:80\n`,
   `${A}-C\n-A -t 10.0.0.2:80\n`, `${A}--set 5 6 7\n-L --timeout\n--set 900 120 300\n-L --timeout\n`, `${A}-E -t 10.0.0.1:80 -s rr\n-L -n\n-Z\n-S\n`,
   `${A}-A -f 4294967295\n-S -n\n-A -f -1\n-A -t 10.0.0.2:80\n`,
   `${A}-E -t 10.0.0.1:80 -s sh -b flag-3\n-S -n\n-A -t 10.0.0.1:80 -s sh -b \n-A -t 10.0.0.2:80\n`,
 ]
+/** With words of around 4,096 bytes. */
+const LONG_FILES = [4096, 4097, 5000].map(length => `${A}-A -t 10.0.0.2:80 -s ${'x'.repeat(length)}\n-A -t 10.0.0.3:80\n`)
 
 describe('-R', () => {
   beforeEach(async () => { await client.call('flush', {}) })
 
-  it('does what the real one does, of good files and of broken ones', async () => {
+  const same = async (files: readonly string[]): Promise<void> => {
     const start = await stateOf(client)
-    for (const file of FILES) {
+    for (const file of files) {
       const their = await resultOf(client, start, () => theirs(['-R'], file))
       expect({ file, ...await resultOf(client, start, () => ours(['-R'], file)) }).toEqual({ file, ...their })
     }
-  }, 300_000)
+  }
+  it('does what the real one does, of good files and of broken ones', () => same(FILES), 300_000)
+  it.skipIf(PATCHED)('does so of files with long lines, where the real one ends at all', () => same(LONG_FILES), 300_000)
 
   it.each([1, 2, 3])('restores what -S saves, and each what the other saved: seed %i', async seed => {
     const services = fc.sample(virtualServices({ minLength: 20, maxLength: 30, ordered: true, local: false }), { seed: seed + 900, numRuns: 1 })[0]!
@@ -240,11 +242,14 @@ describe('as a program', () => {
   })
 
   it('is refused where the real one is', () => {
-    const nobody = (command: readonly string[]): Ran => spawn('setpriv', ['--reuid', '65534', '--clear-groups', ...command])
+    const nobody = (...command: string[]): Ran => {
+      const [program, ...words] = asNobody(command)
+      return spawn(program, words)
+    }
     for (const words of [['-L'], ['-h'], ['--nosuch']]) {
-      const real = nobody(['ipvsadm', ...words])
+      const real = nobody('ipvsadm', ...words)
       expect(real.status).toBe(2)
-      expect(nobody([process.execPath, PROGRAM, ...words])).toEqual(real)
+      expect(nobody(NODE, 'dist/examples/ipvsadm.js', ...words)).toEqual(real)
     }
   })
 

@@ -21,9 +21,11 @@ const preamble = `
 `
 
 /** Runs an ES module against the built library; it has `connect()`, which opens a connection of `mode`. */
-export function child(mode: string, script: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+export function child(
+  mode: string, script: string, env: NodeJS.ProcessEnv = {}, [program, ...args]: readonly [string, ...string[]] = [process.execPath],
+): Promise<Ended> {
   return new Promise(resolve => {
-    const running = execFile(process.execPath, ['--input-type=module', '-e', preamble + script], {
+    const running = execFile(program, [...args, '--input-type=module', '-e', preamble + script], {
       cwd: root, timeout: 60_000, killSignal: 'SIGKILL', env: { PATH: process.env.PATH, ...env, MODE: mode },
     }, (_, stdout, stderr) => resolve({ code: running.exitCode, signal: running.signalCode, stdout, stderr }))
   })

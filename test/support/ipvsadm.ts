@@ -17,8 +17,14 @@ export function spawn(program: string, words: readonly string[], input = ''): Ra
   return { status, stdout, stderr }
 }
 
+/** Whether it is Debian's 1.31-5, of trixie, which words an error otherwise, and never ends where a line of `-R` has over 4,096 bytes. */
+export const PATCHED = spawn('ipvsadm', ['-L', '-6']).stderr.startsWith('-6 must follow -f')
+
 /** The real one. */
-export const theirs = (words: readonly string[], input = ''): Ran => spawn('ipvsadm', words, input)
+export function theirs(words: readonly string[], input = ''): Ran {
+  const ran = spawn('ipvsadm', words, input)
+  return PATCHED ? { ...ran, stderr: ran.stderr.replace('-6 must follow -f', '-6 used before -f') } : ran
+}
 
 /** Ours, in this process. */
 export async function ours(words: readonly string[], input = ''): Promise<Ran> {
