@@ -28,6 +28,8 @@ export interface AttributeSet<T extends Table> extends Codec<{ -readonly [K in k
   /** What the kernel's constants begin with: `IPVS_SVC_ATTR`. */
   readonly prefix: string
   readonly table: T
+  /** Reads like {@link Codec.read}, but lends its own object, and those within: the next reading writes over them. @throws DecodeError */
+  readonly peek: (from: Input, at: number, length: number) => { -readonly [K in keyof T]?: Infer<T[K][1]> }
   /** Reads a whole buffer of attributes. @throws DecodeError */
   decode(stream: Uint8Array): { -readonly [K in keyof T]?: Infer<T[K][1]> }
   /** Writes into a buffer of its own. @throws EncodeError */
@@ -79,8 +81,9 @@ interface Line {
   readonly codec: Codec<unknown>
   /** How many siblings are read before it; 0 where it depends on none. */
   readonly depth: number
-  /** Where it is a set itself. */
+  /** Where it is a set itself: how it writes, and how it lends what it reads. */
   readonly within: WriteAnew | undefined
+  readonly peek: AttributeSet<Table>['peek'] | undefined
 }
 
 type Values = Record<string, unknown>
@@ -211,6 +214,7 @@ const writers = new WeakMap<object, WriteAnew>()
 export function attributeSet<const T extends Table>(prefix: string, table: T): AttributeSet<T> {
   const lines = new Map(Object.entries<Row>(table).map(([key, [number, codec]]): [string, Line & { number: number }] => [key, {
     key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key), within: writers.get(codec),
+    peek: 'peek' in codec ? (codec as AttributeSet<Table>).peek : undefined,
   }]))
   const byNumber: (Line | undefined)[] = Array.from({ length: Math.max(0, ...[...lines.values()].map(line => line.number)) + 1 }, () => undefined)
   for (const line of lines.values()) byNumber[line.number] = line
@@ -249,8 +253,8 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     return place
   }
 
-  /** Reads an object over another with the same attributes in the same order; undefined where it has others. */
-  const readOver = ({ places, dependent, values }: Memory, from: Input, at: number, length: number): Values | undefined => {
+  /** Reads an object over another with the same attributes in the same order; false where it has others. */
+  const readOver = ({ places, dependent, values }: Memory, from: Input, at: number, length: number, lent: boolean): boolean => {
     const { view } = from
     const end = at + length
     const last = from.bytes.length - HEADER - 8
@@ -264,11 +268,12 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         const place = places[count] ?? newPlace(places, dependent, typeIn(head))
         if (place.head !== head || begin > last || place.word !== view.getInt32(begin + HEADER, true)
           || (size > HEADER + 4 && place.word2 !== view.getInt32(begin + HEADER + 4, true))) {
-          if (place.type !== typeIn(head)) return undefined
+          if (place.type !== typeIn(head)) return false
           place.at = begin
           if (place.line !== undefined && place.line.depth === 0) {
             line = place.line
-            const value = line.codec.read(from, begin + HEADER, size - HEADER, values)
+            const value = lent && line.peek !== undefined
+              ? line.peek(from, begin + HEADER, size - HEADER) : line.codec.read(from, begin + HEADER, size - HEADER, values)
             if (place.value !== value || place.again) place.value = values[line.key] = value
             line = undefined
             const kept = typeof value !== 'object' && size > HEADER && size <= HEADER + 8 && begin <= last && !place.again
@@ -279,7 +284,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         }
         begin += align(size)
       }
-      if (count !== places.length) return undefined
+      if (count !== places.length) return false
       for (let i = 0; i < dependent.length; i++) {
         const place = dependent[i]!
         line = place.line!
@@ -290,7 +295,20 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
     } catch (error) {
       throw line && error instanceof DecodeError ? error.within(kernelName(prefix, line.key)) : error
     }
-    return copy(values)
+    return true
+  }
+
+  /** The values of an object, in the memory of one that was like it. */
+  const readIn = (from: Input, at: number, length: number, lent: boolean): Values => {
+    let memory = spare ?? newMemory()
+    spare = undefined // a set within itself, and whoever comes after an error, gets another
+    for (let untried = others.length; !readOver(memory, from, at, length, lent); untried--) {
+      others.push(memory)
+      memory = untried > 0 ? others.shift()! : newMemory()
+    }
+    if (others.length > OTHERS) others.shift()
+    spare = memory
+    return memory.values
   }
 
   const writeAnew: WriteAnew = (written, to, values) => {
@@ -335,19 +353,8 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
   const set: AttributeSet<T> = {
     prefix,
     table,
-    read(from, at, length) {
-      let memory = spare ?? newMemory()
-      spare = undefined // a set within itself, and whoever comes after an error, gets another
-      let value = readOver(memory, from, at, length)
-      for (let untried = others.length; value === undefined; untried--) {
-        others.push(memory)
-        memory = untried > 0 ? others.shift()! : newMemory()
-        value = readOver(memory, from, at, length)
-      }
-      if (others.length > OTHERS) others.shift()
-      spare = memory
-      return value as Infer<AttributeSet<T>>
-    },
+    read: (from, at, length) => copy(readIn(from, at, length, false)) as Infer<AttributeSet<T>>,
+    peek: (from, at, length) => readIn(from, at, length, true) as Infer<AttributeSet<T>>,
     write(to, value) {
       const values = fieldsOf(value)
       let last = kept ?? new Kept()

@@ -52,9 +52,10 @@ type AnyCommands = readonly AnyCommand[] | { readonly length: number; at(index: 
 export interface DumpOptions<A, T> extends CommandOptions {
   /**
    * Makes of each answer, as it is read, what the dump resolves with. Dropping here what is not needed saves most of
-   * a long listing's memory and much of its time. A listing that was disturbed begins anew.
+   * a long listing's memory and much of its time. The answer is lent, with all within: the next one is written over it.
+   * A listing that was disturbed begins anew.
    */
-  readonly map?: (answer: A) => T
+  readonly map?: (answer: Readonly<A>) => T
 }
 
 /** Options of one command. */
@@ -127,8 +128,13 @@ class CommandRequest implements Request<unknown> {
 /** A command that is answered by a message, or by many. */
 class QueryRequest extends CommandRequest {
   read(from: Input, at: number, length: number): unknown {
+    return this.kind.reply!.read(from, at + genlmsghdr.size, this.contents(length), NO_SIBLINGS)
+  }
+
+  /** How many bytes of an answer's are attributes. @throws DecodeError */
+  protected contents(length: number): number {
     if (length < genlmsghdr.size) throw new DecodeError(`${this.name}: an answer of ${length} bytes`)
-    return this.kind.reply!.read(from, at + genlmsghdr.size, length - genlmsghdr.size, NO_SIBLINGS)
+    return length - genlmsghdr.size
   }
 }
 
@@ -141,7 +147,9 @@ class MappedRequest extends QueryRequest {
     this.#map = map
   }
 
-  override read(from: Input, at: number, length: number): unknown { return this.#map(super.read(from, at, length) as never) }
+  override read(from: Input, at: number, length: number): unknown {
+    return this.#map(this.kind.reply!.peek(from, at + genlmsghdr.size, this.contents(length)) as never)
+  }
 }
 
 /** The requests of a batch. Those that are answered by "done" are one object, which is each of them in turn. */

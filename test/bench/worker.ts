@@ -50,7 +50,7 @@ async function library(): Promise<Contestant> {
     const services = await client.dump('getService', {})
     const destinations = await Promise.all(services.map(({ service }) => {
       const { af, protocol, addr, port } = service!
-      return client.dump('getDest', { service: { af, protocol, addr, port } }, { map: ({ dest }) => dest! })
+      return client.dump('getDest', { service: { af, protocol, addr, port } }, { map: ({ dest }) => ({ ...dest! }) })
     }))
     return { services, destinations }
   }

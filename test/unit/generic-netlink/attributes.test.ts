@@ -200,6 +200,17 @@ describe('properties', () => {
       expect(plain(set.decode(set.encode(decoded)))).toEqual(value)
     }), { numRuns: 300 })
   })
+  it('what is lent is what would be given, and what was given stays, whatever is lent later', () => {
+    fc.assert(fc.property(fc.array(fc.tuple(some.command, fc.boolean()), { maxLength: 8 }), values => {
+      const given: [value: object, decoded: object][] = []
+      for (const [value, lent] of values) {
+        const bytes = command.encode(value)
+        if (lent) expect(plain(command.peek(new Input(bytes), 0, bytes.length))).toEqual(value)
+        else given.push([value, command.decode(bytes)])
+      }
+      for (const [value, decoded] of given) expect(plain(decoded)).toEqual(value)
+    }), { numRuns: 300 })
+  })
   it('any bytes decode or throw DecodeError, and so do damaged ones', () => {
     const tried = (set: AttributeSet<Table>, bytes: Uint8Array): void => {
       try { set.decode(bytes) } catch (error) { expect(error).toBeInstanceOf(DecodeError) }
