@@ -15,14 +15,15 @@ export const NODE = '/mnt/node'
  * and Node lie, as in root's home, that user might not look: so both are mounted elsewhere, too.
  */
 export const asNobody = (words: readonly string[]): [program: string, ...args: string[]] => [
-  'unshare', '--mount', 'bash', '-euc', `
+  'unshare', '--mount', 'sh', '-euc', `
     mount -t tmpfs -o mode=755 nobody /mnt
     mkdir /mnt/project
     mount --bind "$1" /mnt/project
     touch ${NODE}
     mount --bind "$2" ${NODE}
     cd /mnt/project
-    exec setpriv --reuid=65534 --regid=65534 --clear-groups "\${@:3}"`,
+    shift 2
+    exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`,
   'nobody', fileURLToPath(new URL('../..', import.meta.url)), process.execPath, ...words,
 ]
 
