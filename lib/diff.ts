@@ -167,13 +167,14 @@ export function inverse(change: Change): Change[] {
  */
 export class Servers {
   readonly #list: readonly RealServerSettings[]
-  readonly #taken: boolean[]
+  /** The one before that which was taken last. */
   #next: number
+  /** Which are taken, and where each is: once one was not where it should be. Until then those behind the next are taken. */
+  #taken: boolean[] | undefined
   #index: Map<string, number> | undefined
 
   constructor(list: readonly RealServerSettings[]) {
     this.#list = list
-    this.#taken = new Array<boolean>(list.length).fill(false)
     this.#next = list.length - 1
   }
 
@@ -182,18 +183,22 @@ export class Servers {
     let at = this.#next
     const guess = this.#list[at]
     if (guess?.address !== server.address || guess.port !== server.port) {
+      this.#taken ??= this.#list.map((_, i) => i > this.#next)
       this.#index ??= new Map(this.#list.map((each, i) => [realServerName(each), i]))
       const found = this.#index.get(realServerName(server))
       if (found === undefined) return undefined
       at = found
     }
     this.#next = at - 1
-    this.#taken[at] = true
+    if (this.#taken) this.#taken[at] = true
     return this.#list[at]
   }
 
   /** Those that nobody took. */
-  rest(): RealServerSettings[] { return this.#list.filter((_, i) => !this.#taken[i]) }
+  rest(): RealServerSettings[] {
+    const taken = this.#taken
+    return taken ? this.#list.filter((_, i) => !taken[i]) : this.#list.slice(0, this.#next + 1)
+  }
 }
 
 function sameSettings(a: ServiceSettings, b: ServiceSettings): boolean {

@@ -259,20 +259,24 @@ export type RealServerKey = Pick<RealServerSettings, 'address' | 'port'>
 /** A real server among those of its service, as a key for maps. */
 export const realServerName = ({ address, port }: RealServerKey): string => `${address} ${port}`
 
-/** So few are compared with one another faster than they are looked up. */
-const FEW = 32
+/** Where addresses were seen last, by how they end: in which list. Most lists have no twins, and are known by this to have none. */
+const endings = new Uint32Array(4096)
+let lists = 0
+
+function mayHaveTwins(servers: readonly RealServerKey[]): boolean {
+  lists = (lists + 1) >>> 0
+  for (const { address, port } of servers) {
+    const last = address.length - 1
+    const place = address.charCodeAt(last) + 10 * address.charCodeAt(last - 1) + 100 * address.charCodeAt(last - 2) + port & 4095
+    if (endings[place] === lists) return true
+    endings[place] = lists
+  }
+  return false
+}
 
 /** The first real server whose address and port another before it has: their indices; undefined where there is none. */
 export function twins(servers: readonly RealServerKey[]): [first: number, second: number] | undefined {
-  if (servers.length > FEW) return twinsOfMany(servers)
-  for (let i = 1; i < servers.length; i++) {
-    const { address, port } = servers[i]!
-    for (let j = 0; j < i; j++) if (servers[j]!.port === port && servers[j]!.address === address) return [j, i]
-  }
-  return undefined
-}
-
-function twinsOfMany(servers: readonly RealServerKey[]): [first: number, second: number] | undefined {
+  if (!mayHaveTwins(servers)) return undefined
   const seen = new Map<string, number>()
   for (let i = 0; i < servers.length; i++) {
     const name = realServerName(servers[i]!), twin = seen.get(name)
