@@ -46,7 +46,11 @@ export async function* readWanted(
 ): AsyncGenerator<readonly Pair[], void, undefined> {
   const present = await readServices(ipvs, wanted, everything, options)
   const named = [...wanted]
-  for (let i = 0; i < named.length; i += WINDOW) yield await Promise.all(pairs(ipvs, named.slice(i, i + WINDOW), present, options))
+  for (let i = 0; i < named.length; i += WINDOW) {
+    const some = named.slice(i, i + WINDOW)
+    const actual = await Promise.all(readings(ipvs, some, present, options))
+    yield some.map(([, wanted], n) => ({ wanted, actual: actual[n] }))
+  }
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
     yield await Promise.all(others.slice(i, i + WINDOW).map(async service => ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
@@ -72,21 +76,17 @@ function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): 
 
 // In functions of their own, here and below: V8 compiles what lasts, and forgets it with closures.
 
-/** Each wanted service with what is present of it, which is taken. */
-function pairs(
+/** Of each wanted service what is present, which is taken. */
+function readings(
   ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName, options?: CallOptions,
-): Promise<Pair>[] {
-  const all: Promise<Pair>[] = []
-  for (const [name, service] of wanted) {
+): Promise<Service | undefined>[] {
+  const all: Promise<Service | undefined>[] = []
+  for (const [name, { realServers }] of wanted) {
     const state = present.get(name)
-    all.push(state ? readPair(ipvs, service, state, options) : Promise.resolve({ wanted: service, actual: undefined }))
+    all.push(state ? readSettings(ipvs, state, realServers, options) : Promise.resolve(undefined))
     present.delete(name)
   }
   return all
-}
-
-async function readPair(ipvs: IpvsClient, wanted: Service, state: ServiceAlone, options?: CallOptions): Promise<Pair> {
-  return { wanted, actual: await readSettings(ipvs, state, wanted.realServers, options) }
 }
 
 async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
