@@ -50,6 +50,7 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
   record('director', spec, SPEC_FIELDS)
   const services: Service[][] = []
   const specs = spec.services ?? []
+  list('services', specs)
   while (services.length < specs.length) {
     if (services.length > 0) await nextTurn()
     normalizeSome(specs, services)

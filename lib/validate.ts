@@ -139,8 +139,8 @@ function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): Sch
   return [...flags.keys()].sort().map(bit => schedulerFlagName(scheduler, bit))
 }
 
-/** One of a spec's services with its options. `udp` says whether any of them can have what only datagrams can. */
-function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): EmptyService {
+/** One of a spec's services with its options, and no real servers yet. `udp` says whether any of them can have what only datagrams can. */
+function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Service {
   const family = serviceFamily(key)
   const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
   const { onePacket = false, schedulerFlags: flags = [] } = spec
@@ -157,7 +157,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Empty
   const idle = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
   const options = { scheduler, schedulerFlags: schedulerFlags(flags, scheduler), onePacket: onePacket && datagrams, realServers: [] }
   // Spelt out, as there may be thousands: V8 is slow where an object is made of another and goes on growing.
-  const service: EmptyService = key.fwmark === undefined
+  const service: Service = key.fwmark === undefined
     ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
     : { fwmark: key.fwmark, family: key.family, ...options }
   if (persistent) service.persistence = persistent
@@ -165,11 +165,8 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Empty
   return service
 }
 
-/** A service that has no real servers yet. */
-type EmptyService = Service & { realServers: readonly RealServerSettings[] }
-
-/** A service's spec to the kernel's services it stands for, without real servers. @throws TypeError, RangeError naming the field */
-export function normalizeService(spec: ServiceSpec): EmptyService[] {
+/** A service's spec to the kernel's services it stands for, with no real servers yet. @throws TypeError, RangeError naming the field */
+export function normalizeService(spec: ServiceSpec): Service[] {
   record('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
     throw new TypeError('engine: a persistence engine without persistence does nothing; say persistence.engine')
@@ -193,7 +190,7 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
   return services
 }
 
-function addRealServers(service: EmptyService, specs: readonly (string | RealServerSpec)[], byDefault: Forwarding): void {
+function addRealServers(service: Service, specs: readonly (string | RealServerSpec)[], byDefault: Forwarding): void {
   const servers = new Array<RealServerSettings>(specs.length)
   for (let i = 0; i < specs.length; i++) {
     try { servers[i] = normalizeRealServer(specs[i]!, service, byDefault) } catch (error) { throw named(`realServers[${i}]`, error) }
