@@ -59,7 +59,7 @@ class Attempts {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const others = again && !lost.has(name) ? instead(change, error, this.#drains) : undefined
+      const others = again && !lost.has(name) ? instead(change, error, this.at(i)[0]) : undefined
       if (others) {
         for (const other of others) {
           changes.push(other)
@@ -88,29 +88,33 @@ class ServerCommands {
   /** Those of one service follow one another: its key is made once. */
   #service: ServiceKey | undefined
 
-  get(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
+  key(service: ServiceKey): ServiceAttributes {
     if (service !== this.#service) this.#attributes.service = keyAttributes(this.#service = service)
+    return this.#attributes.service
+  }
+
+  get(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
+    this.key(service)
     destinationAttributes(server, this.#attributes.dest)
     return command === 'newDest' ? this.#newDest : this.#setDest
   }
 }
 
 /** What makes a change, given what is being taken out now. It holds until the next is made by the same `servers`. */
-function commandOf({ action, service, server }: Change, drains: Drains, servers = new ServerCommands()): IpvsCommand {
+function commandOf({ action, service, server }: Change, drains: Drains, servers: ServerCommands): IpvsCommand {
   if (!server) {
     return action === 'remove'
       ? ['delService', { service: keyAttributes(service) }]
       : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
   }
   const now = action === 'remove' ? undefined : drains.server(service, server)
-  if (!now) return ['delDest', { service: keyAttributes(service), dest: destinationKey(server) }]
+  if (!now) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
   return servers.get(action === 'add' ? 'newDest' : 'setDest', service, now)
 }
 
 /** What to do where somebody else was quicker; undefined where the error stands. */
-function instead(change: Change, error: unknown, drains: Drains): Change[] | undefined {
+function instead(change: Change, error: unknown, command: IpvsCommand[0]): Change[] | undefined {
   if (!(error instanceof NetlinkError)) return undefined
-  const [command] = commandOf(change, drains)
   const { service, server } = change
   const add = (): Change => ({ action: 'add', service, ...server && { server } })
   switch (`${command} ${error.code}`) {

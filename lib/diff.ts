@@ -94,8 +94,6 @@ export class Comparison {
   readonly #removals: Change[] = []
   /** How many real servers the kernel has in services that are wanted or owned. */
   held = 0
-  /** How many of these would go. */
-  removed = 0
 
   constructor({ prune = false, owned = () => false }: Pruning = {}) {
     this.#prune = prune
@@ -116,9 +114,7 @@ export class Comparison {
   unwanted(state: Service): void {
     if (!this.#owned(state)) return
     this.held += state.realServers.length
-    if (!this.#prune) return
-    this.removed += state.realServers.length
-    this.#removals.push({ action: 'remove', service: state, before: state })
+    if (this.#prune) this.#removals.push({ action: 'remove', service: state, before: state })
   }
 
   #compareWith(state: Service, service: Service): void {
@@ -132,12 +128,11 @@ export class Comparison {
       else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
     }
     for (const change of weaker) changes.push(change)
-    if (!this.#prune) return
-    for (const server of servers.rest()) {
-      this.removed++
-      this.#removals.push({ action: 'remove', service, server, before: server })
-    }
+    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
   }
+
+  /** How many of the real servers that are held would go. */
+  get removed(): number { return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0) }
 
   /** All that must change, once everything was compared. */
   finish(): Changes {

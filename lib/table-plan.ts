@@ -55,12 +55,12 @@ export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServic
     if (services.length > 0) await nextTurn()
     normalizeSome(specs, services)
   }
-  const named = refuseTwins(services)
+  const distinct = withoutTwins(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
   const settings = await settingsSteps(ipvs, settingsOf(spec), options)
   const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
   const network = merge([...spec.network ? [spec.network] : [], ...networks])
-  return await planServices(ipvs, named, { ...options, owned, network, settings })
+  return await planServices(ipvs, distinct, { ...options, owned, network, settings })
 }
 
 /** So many services and real servers are checked, or compared, before the event loop turns: some milliseconds' work. */
@@ -108,8 +108,8 @@ function compareAll(comparison: Comparison, pairs: readonly Pair[], { drains }: 
   return compared
 }
 
-/** What several specs stand for, by name. */
-function refuseTwins(services: readonly (readonly Service[])[]): Map<string, Service> {
+/** What the specs stand for, by name. @throws RangeError where two of them stand for one service */
+function withoutTwins(services: readonly (readonly Service[])[]): Map<string, Service> {
   const all = new Map<string, Service>()
   for (let i = 0; i < services.length; i++) {
     for (const service of services[i]!) {

@@ -196,7 +196,10 @@ function addRealServers(service: Service, specs: readonly (string | RealServerSp
     try { servers[i] = normalizeRealServer(specs[i]!, service, byDefault) } catch (error) { throw named(`realServers[${i}]`, error) }
   }
   const pair = twins(servers)
-  if (pair) throw new RangeError(`realServers[${pair[1]}]: ${servers[pair[1]]!.address} port ${servers[pair[1]]!.port} is realServers[${pair[0]}] already`)
+  if (pair) {
+    const [first, second] = pair, { address, port } = servers[second]!
+    throw new RangeError(`realServers[${second}]: ${address} port ${port} is realServers[${first}] already`)
+  }
   service.realServers = servers
 }
 
