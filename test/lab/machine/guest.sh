@@ -1,0 +1,172 @@
+# shellcheck shell=bash disable=SC2034,SC2154,SC2317
+# What all guests have in common: their directory, consoles, signals and end. Sourced by test/lab/run together with
+# the file of one kind of guest (uml.sh, qemu.sh), which defines
+#   prepare   finds what the kernel needs, or fails; sets `memory`, the directory for this run's files, `modules`,
+#             the directory of the kernel's modules, and `console`, the name of the guest's consoles (tty, hvc)
+#   kernel    replaces this process by the kernel, with consoles 1 and 2 on descriptors 3 and 4 (output), 3 on
+#             descriptor 5 (signals) and 4 on 6 and 7 (stdin); its own messages go to stdout
+
+guest() {
+  feeder='' sinks=()
+  prepare
+  find_cpu
+
+  state=$(mktemp -d "$memory/ipvs-nl-lab.XXXXXX")
+  watch_over
+  describe "$@"
+
+  # Many small mappings are what a guest process with a large heap costs its host; too few, and it dies.
+  if [[ -w /proc/sys/vm/max_map_count && $(</proc/sys/vm/max_map_count) -lt 1048576 ]]; then
+    echo 1048576 2>/dev/null >/proc/sys/vm/max_map_count || true
+  fi
+
+  boot
+  await "$@"
+}
+
+# Cleans up after this script, however it ends: a process of another session that waits for the end of
+# the pipe that only this script holds. What comes through the pipe is the kernel's process group.
+watch_over() {
+  # shellcheck disable=SC2016 # for the other shell to expand
+  exec {guard}> >(exec setsid bash -c '
+    read -r machine
+    read -r _
+    [[ -z $machine ]] || kill -KILL -- "$machine" "-$machine"
+    rm -rf "$1"' guard "$state" >/dev/null 2>&1)
+  guardian=$!
+  trap finish EXIT
+}
+
+finish() {
+  trap '' INT TERM HUP
+  [[ -z $feeder ]] || { kill "$feeder"; pkill -P "$feeder"; } 2>/dev/null || true
+  exec {guard}>&-
+  wait "$guardian" || true
+}
+
+# Of the processors that are ours, one with the fewest running processes.
+find_cpu() {
+  pin=()
+  [[ ${LAB_CPU:-} != all ]] || return 0
+  local allowed
+  allowed=$(taskset -cp $$) || fail 'taskset does not work here; LAB_CPU=all does without'
+  allowed=${allowed##*: }
+  cpu=${LAB_CPU:-$(ps -eo psr=,stat= | awk -v allowed="$allowed" -v seed=$$ '
+    $2 ~ /^R/ { running[$1]++ }
+    END {
+      ranges = split(allowed, range, ",")
+      for (i = 1; i <= ranges; i++) {
+        split(range[i] "-" range[i], ends, "-")
+        for (c = ends[1]; c <= ends[2]; c++) ours[count++] = c
+      }
+      for (i = 0; i < count; i++) {
+        c = ours[(i + seed) % count]
+        if (best == "" || running[c] + 0 < running[best] + 0) best = c
+      }
+      print best
+    }')}
+  taskset -c "$cpu" true 2>/dev/null || fail "LAB_CPU=$cpu is none of this process's processors ($allowed)"
+  pin=(taskset -c "$cpu")
+}
+
+# Writes down for `init` what to run, and how.
+describe() {
+  local top path size
+  rows=0 columns=0 merged='' stdin='' keep=()
+  for path in "$PWD" "$(realpath "$lab/../..")" "$modules"; do
+    [[ $path =~ ^(/dev/shm|/tmp|/run)/[^/]+ ]] || continue
+    top=${BASH_REMATCH[0]}
+    [[ " ${keep[*]} " == *" $top "* ]] || keep+=("$top")
+  done
+  if [[ -t 1 ]]; then
+    size=$(stty size <&1 2>/dev/null) || size='24 80'
+    read -r rows columns <<<"$size"
+  fi
+  # One stream where both go to one place keeps the lines in order.
+  [[ ! /proc/self/fd/1 -ef /proc/self/fd/2 ]] || merged=yes
+  [[ ! -p /proc/self/fd/0 && ! -f /proc/self/fd/0 && ! -S /proc/self/fd/0 ]] || stdin=yes
+
+  cwd=$PWD
+  declare -p cwd console keep modules merged stdin rows columns >"$state/settings"
+  printf '%s\0' "$@" >"$state/command"
+  env -0 -u TMPDIR IPVS_NL_LAB=guest PATH="$PATH:/usr/sbin:/sbin" MODPROBE_OPTIONS="-d /run/lab" >"$state/environment"
+  cp "$lab/init" "$state/init"
+  chmod +x "$state/init"
+}
+
+# Starts the kernel in a session of its own, so that a Ctrl-C reaches this script alone. `alive` reads end of file once every process of the kernel is gone.
+boot() {
+  mkfifo "$state/signals" "$state/parts" "$state/asked"
+  exec 5<>"$state/signals" 6<>"$state/parts" 7<>"$state/asked"
+  exec 3> >(trap '' INT; exec cat {guard}>&-)
+  sinks+=($!)
+  exec 4> >(trap '' INT; exec cat >&2 {guard}>&-)
+  sinks+=($!)
+  if [[ -n $stdin ]]; then
+    feed <&0 3>&- 4>&- {guard}>&- &
+    feeder=$!
+  fi
+  exec {alive}< <(
+    echo "$BASHPID" >&"$guard"
+    exec {guard}>&-
+    ulimit -c 0
+    kernel >"$state/log" 2>&1 </dev/null
+  )
+  exec 3>&- 4>&-
+}
+
+# Hands stdin over in files, each when the guest asks for it; an empty one is the end. Bytes sent straight
+# over a console would get lost before the guest listens and after the end.
+feed() {
+  trap '' INT
+  local part=0
+  exec {asked}<"$state/asked"
+  while read -r _ <&"$asked"; do
+    part=$((part + 1))
+    dd bs=1M count=1 status=none of="$state/stdin.$part" || true
+    echo "stdin.$part" >"$state/parts"
+    [[ -s $state/stdin.$part ]] || break
+  done
+}
+
+# Waits for the end, passing signals on to the command.
+await() {
+  trap 'interrupt INT 130' INT
+  trap 'interrupt TERM 143' TERM
+  trap 'interrupt HUP 129' HUP
+  local result=0
+  read -r -t "$LAB_TIMEOUT" -u "$alive" _ || result=$?
+  if [[ $result -gt 128 ]]; then
+    echo "test/lab/run: killed after LAB_TIMEOUT=$LAB_TIMEOUT seconds: $*" >&2
+    exit 124
+  fi
+  leave
+}
+
+# The command may end by the signal in its own way; the second time, or when it does not, end it.
+interrupt() { # NAME STATUS
+  # shellcheck disable=SC2064 # $2 is wanted as it is now
+  trap "exit $2" INT TERM HUP
+  if [[ -e $state/running ]]; then
+    echo "$1" >"$state/signals"
+    read -r -t 5 -u "$alive" _ || true
+  fi
+  [[ -s $state/status ]] && leave
+  exit "$2"
+}
+
+leave() {
+  local status
+  wait "${sinks[@]}" || true
+  if [[ -s $state/status ]]; then
+    read -r status <"$state/status"
+    exit "$status"
+  fi
+  if [[ -e $state/running ]]; then
+    echo 'test/lab/run: the kernel ended before the command. Its last words:' >&2
+  else
+    echo 'test/lab/run: the kernel did not boot. Its last words:' >&2
+  fi
+  tail -n 40 "$state/log" >&2
+  exit 125
+}
