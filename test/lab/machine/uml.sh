@@ -2,7 +2,7 @@
 # User Mode Linux: a kernel that runs as an ordinary process. Sourced by test/lab/run.
 
 prepare() {
-  console=tty
+  console='tty'
   find_kernel
   find_memory
 }
@@ -15,20 +15,33 @@ kernel() {
     initcall_blacklist=raid6_select_algo 9>&1
 }
 
+# The installed kernel, or another by its version or path. What is not installed comes from the cache of test/lab/fetch.
 find_kernel() {
+  local version fetched=()
   kernel=${LAB_KERNEL:-linux.uml}
-  if ! command -v "$kernel" >/dev/null; then
-    [[ -z ${LAB_KERNEL:-} ]] || fail "LAB_KERNEL=$LAB_KERNEL is not an executable file"
-    fail 'the package user-mode-linux is missing: run test/lab/install'
+  if [[ $kernel =~ ^[0-9]+(\.[0-9]+)+$ ]]; then
+    version=$(version_of linux.uml)
+    if [[ $version. == "$kernel".* ]]; then kernel=linux.uml; else fetch "$kernel"; fi
+  elif [[ -z ${LAB_KERNEL:-} ]] && ! command -v linux.uml >/dev/null; then
+    fetch stable
   fi
+  command -v "$kernel" >/dev/null || fail "LAB_KERNEL=$kernel is neither a version such as 6.12 nor an executable file"
   command -v modprobe >/dev/null || [[ -x /sbin/modprobe ]] || fail 'the package kmod is missing: run test/lab/install'
 
-  local version
-  version=$("$kernel" --version 2>/dev/null </dev/null | head -n 1) || true
+  version=$(version_of "$kernel")
   [[ $version =~ ^[0-9]+\.[0-9]+ ]] || fail "$kernel is not a User Mode Linux kernel"
-  modules=${LAB_MODULES:-/usr/lib/uml/modules/$version}
+  modules=${LAB_MODULES:-${fetched[1]:-/usr/lib/uml/modules/$version}}
   [[ -e $modules/modules.dep ]] || fail "no modules for kernel $version: $modules/modules.dep is missing (LAB_MODULES names another directory)"
   modules=$(realpath "$modules")
+}
+
+version_of() { "$1" --version 2>/dev/null </dev/null | head -n 1 || true; }
+
+fetch() { # VERSION
+  local lines
+  lines=$("$lab/fetch" uml "$1" </dev/null) || exit 125
+  mapfile -t fetched <<<"$lines"
+  kernel=${fetched[0]}
 }
 
 # The guest's memory is a sparse file, unlinked at once and mapped executable: the first directory that
