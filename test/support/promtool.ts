@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Where test/lab/install puts it. */
+/** Where test/lab/fetch puts it. */
 const cached = fileURLToPath(new URL('../lab/.cache/promtool', import.meta.url))
 
 function run(args: readonly string[], input?: string): { status: number | null; output: string } {
