@@ -114,6 +114,11 @@ Dir::Etc::sourceparts "$3";}
 END
 }
 
+# The first path that exists, of those that patterns name.
+first() { # PATTERN…
+  compgen -G "$1" | head -n 1 || { [[ $# -gt 1 ]] && first "${@:2}"; }
+}
+
 give_up() { # SENTENCE
   tail -n 10 "$log" >&2
   fail "$1"
