@@ -14,7 +14,7 @@ apt() { # [COMMAND…] apt-get ARGUMENT…
     locked
   do
     [[ $((SECONDS - began)) -lt ${LAB_APT_TIMEOUT:-300} ]] ||
-      fail "$lock is held by $holder for ${LAB_APT_TIMEOUT:-300} seconds; end it, or wait for it, and run this again"
+      fail "$holder holds $lock for more than ${LAB_APT_TIMEOUT:-300} seconds; end it, or wait for it, and run this again"
     [[ $lock == "$said" ]] || echo "waiting for $holder, which holds $lock" >&2
     said=$lock
     sleep 1
@@ -56,6 +56,7 @@ unknown_packages() {
 }
 
 # Ubuntu has some of the packages in a component that may be switched off.
+# shellcheck disable=SC2016 # apt-get expands it
 universe() {
   ! ubuntu || apt-get indextargets --format '$(COMPONENT)' 2>/dev/null | grep -qx universe ||
     echo "; Ubuntu has it in 'universe', which is switched off: sudo add-apt-repository universe"
@@ -109,9 +110,8 @@ Dir::State::status "/dev/null";
 Dir::Cache::Archives "$1/archives";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
-${2:+Dir::Etc::sourcelist "$2";
-Dir::Etc::sourceparts "$3";}
 END
+  [[ $# -eq 1 ]] || printf 'Dir::Etc::%s "%s";\n' sourcelist "$2" sourceparts "$3" >>"$1/conf"
 }
 
 # The first path that exists, of those that patterns name.

@@ -62,6 +62,9 @@ fill() { # NAME TARBALL
   if [[ ! -d $tools ]]; then
     find_suite debootstrap
     unpack "$tools" debootstrap ubuntu-keyring
+    # Without this program debootstrap asks a web service which releases of Ubuntu have moved to another mirror.
+    printf '#!/bin/sh\necho %s\n' "$suite" >"$tools/ubuntu-distro-info"
+    chmod +x "$tools/ubuntu-distro-info"
   fi
   if [[ $1 == debian-* ]]; then
     keys=$keyring from=$mirror
@@ -70,7 +73,7 @@ fill() { # NAME TARBALL
   fi
 
   echo "filling $1 by debootstrap" >&2
-  DEBOOTSTRAP_DIR=$tools/usr/share/debootstrap "$tools/usr/sbin/debootstrap" --variant=minbase --force-check-gpg --keyring="$keys" \
+  PATH=$tools:$PATH DEBOOTSTRAP_DIR=$tools/usr/share/debootstrap "$tools/usr/sbin/debootstrap" --variant=minbase --force-check-gpg --keyring="$keys" \
     "$suite" "$filled" "$from" 2>&1 </dev/null | tee -a "$log" | progress || give_up "debootstrap could not fill $1"
   [[ $1 != ubuntu-* ]] || sed -i 's/ main$/ main universe/' "$filled/etc/apt/sources.list"
   rm -f "$filled/var/cache/apt/archives/"*.deb
