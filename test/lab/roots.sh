@@ -57,6 +57,7 @@ connect() {
 # Fills a root by debootstrap. That, and the keys of the other distribution, come from Debian's stable and are not installed.
 fill() { # NAME TARBALL
   local suite tools=$work/tools filled=$work/filled keys from=''
+  command -v wget >/dev/null || fail 'the package wget is missing, with which debootstrap downloads: sudo apt-get install -y wget'
   suite=$(suite_of "$1")
   version=stable suites=(stable) architecture=$(dpkg --print-architecture)
   if [[ ! -d $tools ]]; then
