@@ -31,8 +31,9 @@ find_kernel() {
   fi
   command -v modprobe >/dev/null || [[ -x /sbin/modprobe ]] || fail 'the package kmod is missing: run test/lab/install'
 
-  version=$("$kernel" --version 2>&1 </dev/null | head -n 1) || true
-  [[ $version =~ ^[0-9]+\.[0-9]+ ]] || fail "$kernel is not a User Mode Linux kernel that runs here; its --version says: $version"
+  version=$("$kernel" --version 2>/dev/null </dev/null | head -n 1) || true
+  [[ $version =~ ^[0-9]+\.[0-9]+ ]] ||
+    fail "$kernel is not a User Mode Linux kernel that runs here; its --version says: $("$kernel" --version 2>&1 </dev/null | head -n 1)"
   modules=${LAB_MODULES:-/usr/lib/uml/modules/$version}
   [[ -e $modules/modules.dep ]] || fail "no modules for kernel $version: $modules/modules.dep is missing (LAB_MODULES names another directory)"
   modules=$(realpath "$modules")
