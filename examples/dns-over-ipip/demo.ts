@@ -75,8 +75,12 @@ async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Config
   const answers: Answer[] = []
   for (const protocol of ['udp', 'tcp'] as const) {
     const six: Answer[] = []
-    await during(`dig asks by ${protocol}`, async () => { for (let i = 1; i <= 6; i++) six.push(await ask(hosts, protocol)) })
-    printAnswers(six)
+    await during(`dig asks by ${protocol}`, async () => {
+      for (let i = 1; i <= 6; i++) {
+        six.push(await ask(hosts, protocol))
+        printAnswers(six)
+      }
+    })
     answers.push(...six)
   }
 
@@ -97,12 +101,12 @@ async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Config
   // What does not work once is not put to further tests.
   let again: Again | undefined, drain: Drain | undefined
   if (reasons.length === 0) {
-    again = await step('ipvs-nl applies the director again', async () => {
+    again = await during('ipvs-nl applies all to the director again', async () => {
       const { plan, requests } = await direct(hosts)
       return { plan: plan.split('\n').filter(line => line !== ''), first, again: requests }
     })
     if (verbose) printAgain(again)
-    drain = await step('ipvs-nl drains server2 while a client asks 50 times a second', () => drainUnderLoad(hosts, servers[1]))
+    drain = await during('ipvs-nl drains server2 while a client asks 50 times a second', () => drainUnderLoad(hosts, servers[1]))
     if (verbose) printDrain(drain)
   }
   const againReasons = again ? againFailures(again) : [], drainReasons = drain ? drainFailures(drain) : []
@@ -126,5 +130,5 @@ await run({
     server1: script('dns-over-ipip/diagnose', servers[0]),
     server2: script('dns-over-ipip/diagnose', servers[1]),
   },
-  conclusion: 'All there is to see: npm run demo -- --verbose. A mistake, found: npm run demo -- tunnel-down',
+  conclusion: 'More: npm run demo -- --verbose. A mistake, found: npm run demo -- tunnel-down',
 })

@@ -18,8 +18,7 @@ export const PICTURE = `
                      ┌──────────────────┴──────────────────┐
             server1: answers                      server2: answers
               192.168.52.100                        192.168.52.101
-     The client knows one address, ${vip}: the director and both servers have it.
-
+     All but the client and the router have the address ${vip}.
      question  client ──> director ══ IP in IP ══> router ══> server
      answer    client <────────────────────────── router <── server`
 
@@ -53,14 +52,14 @@ function told(plan: string, telling: RegExp, rest: string): string {
 
 // ── what happened ──
 
-/** Prints the answers to the questions by one protocol. */
+/** Prints the last of the answers by one protocol; without --verbose all six of them, once they are there. */
 export function printAnswers(answers: readonly Answer[]): void {
+  const { protocol, server, time, problem } = answers.at(-1)!
   if (verbose) {
-    const text = ({ server, time, problem }: Answer): string => server === undefined ? `no answer: ${problem}` : `${server}  ${time!.toFixed(1)} ms`
-    answers.forEach((answer, i) => print('', `${answer.protocol} ${i + 1}  ${text(answer)}`))
-  } else {
+    print('', `${protocol} ${answers.length}  ${server === undefined ? `no answer: ${problem}` : `${server}  ${time!.toFixed(1)} ms`}`)
+  } else if (answers.length === 6) {
     const cells = answers.map(({ server, time }) => server === undefined ? 'no answer' : `.${server.split('.').at(-1)} ${time!.toFixed(1)} ms`)
-    print('', `${answers[0]!.protocol}  ${cells.map(cell => cell.padEnd(10)).join('  ')}`)
+    print('', `${protocol}  ${cells.map(cell => cell.padEnd(11)).join(' ')}`)
   }
 }
 
@@ -116,9 +115,10 @@ export function rows({ answers, captures, again, drain }: Result, good: { readon
   const shares = servers.map(server => share(answers, server))
   const responses = captures.flatMap(({ packets }) => packets.filter(isResponse)).length
   return [
+    { good: answered === answers.length, text: `${answered} of ${answers.length} questions answered, by UDP and by TCP` },
     {
-      good: answered === answers.length && new Set(shares).size === 1,
-      text: `${answered} of ${answers.length} questions answered, by UDP and by TCP`,
+      good: answered > 0 && new Set(shares).size === 1,
+      text: `shared out ${shares.join(' and ')}`,
       bars: servers.map((_, i) => ({ name: `server${i + 1}`, value: shares[i]! })),
     },
     { good: responses === 0, text: `${responses} replies through the director: servers answer the client directly` },

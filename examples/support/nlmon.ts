@@ -20,7 +20,9 @@ export const TAP = ['link add nlmon0 type nlmon', 'link set nlmon0 up'] as const
 /** Records requests until the function that it returns is called. The host has the tap. */
 export async function tap(hosts: Hosts, host: string): Promise<() => Promise<Requests>> {
   const file = join(tmpdir(), `nlmon-${host}-${process.pid}.pcap`)
-  const command = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', '-i', 'nlmon0', '-w', file]
+  // Room for 256 of the largest datagrams: with its own sizes tcpdump has room for eight.
+  const room = ['-s', '65536', '-B', '16384']
+  const command = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', ...room, '-i', 'nlmon0', '-w', file]
   const program = await hosts.start(host, command, ({ output }) => output.stderr.includes('listening on'))
   return async () => {
     const { stderr } = await program.stop('SIGINT')
@@ -32,7 +34,7 @@ export async function tap(hosts: Hosts, host: string): Promise<() => Promise<Req
   }
 }
 
-const RECORD_HEADER = 16, COOKED_HEADER = 16, MESSAGE_HEADER = 16
+const FILE_HEADER = 24, RECORD_HEADER = 16, COOKED_HEADER = 16, MESSAGE_HEADER = 16
 const ROUTE = 0, GENERIC = 16
 const REQUEST = 1
 /** Below are messages of netlink itself: no-ops, errors, the end of a dump. */
@@ -49,6 +51,7 @@ export function readRequests(pcap: Buffer, stderr: string): Requests {
     ...dropped === undefined ? [`tcpdump on nlmon0 did not end as it should: ${stderr.trim()}`] : [],
     ...Number(dropped) > 0 ? [`tcpdump on nlmon0 lost ${dropped} packets`] : [],
   ]
+  if (truncated(pcap)) problems.push('tcpdump on nlmon0 has cut packets short')
   let changing = 0, reading = 0
   for (const { family, type, flags, command } of messages(pcap)) {
     if (type < FIRST_TYPE || !(flags & REQUEST)) continue
@@ -60,21 +63,31 @@ export function readRequests(pcap: Buffer, stderr: string): Requests {
   return { changing, reading, problems }
 }
 
+// tcpdump writes in the machine's byte order, and netlink is in it.
+const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+const u16 = (bytes: Buffer, at: number): number => little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)
+const u32 = (bytes: Buffer, at: number): number => little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)
+
+/** The packets of a pcap file that this machine's tcpdump wrote, each with its length on the wire. */
+function* packets(pcap: Buffer): Generator<{ packet: Buffer; length: number }> {
+  for (let at = FILE_HEADER; at + RECORD_HEADER <= pcap.length;) {
+    const start = at + RECORD_HEADER, end = start + u32(pcap, at + 8)
+    yield { packet: pcap.subarray(start, end), length: u32(pcap, at + 12) }
+    at = end
+  }
+}
+
+const truncated = (pcap: Buffer): boolean => [...packets(pcap)].some(({ packet, length }) => packet.length < length)
+
 interface Message { readonly family: number; readonly type: number; readonly flags: number; readonly command: number }
 
-/** The netlink messages of all packets of a pcap file that this machine's tcpdump wrote. A packet has one or several. */
+/** The netlink messages of all packets. A packet has one or several. */
 function* messages(pcap: Buffer): Generator<Message> {
-  // tcpdump writes in the machine's byte order, netlink is in it; the header before a packet's messages is not.
-  const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
-  const u16 = (at: number): number => little ? pcap.readUInt16LE(at) : pcap.readUInt16BE(at)
-  const u32 = (at: number): number => little ? pcap.readUInt32LE(at) : pcap.readUInt32BE(at)
-  for (let record = 24; record + RECORD_HEADER <= pcap.length;) {
-    const start = record + RECORD_HEADER, end = start + u32(record + 8)
-    const family = pcap.readUInt16BE(start + 14)
-    for (let at = start + COOKED_HEADER; at + MESSAGE_HEADER <= end; at += u32(at) + 3 & ~3) {
-      yield { family, type: u16(at + 4), flags: u16(at + 6), command: pcap[at + MESSAGE_HEADER] ?? 0 }
-      if (u32(at) < MESSAGE_HEADER) break
+  for (const { packet } of packets(pcap)) {
+    const family = packet.readUInt16BE(14) // of tcpdump's own header, which is in the network's byte order
+    for (let at = COOKED_HEADER; at + MESSAGE_HEADER <= packet.length;) {
+      yield { family, type: u16(packet, at + 4), flags: u16(packet, at + 6), command: packet[at + MESSAGE_HEADER] ?? 0 }
+      at += Math.max(u32(packet, at), MESSAGE_HEADER) + 3 & ~3
     }
-    record = end
   }
 }
