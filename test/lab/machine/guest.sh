@@ -110,7 +110,7 @@ boot() {
     echo "$BASHPID" >&"$guard"
     exec {guard}>&-
     ulimit -c 0
-    kernel >"$state/log" 2>&1 </dev/null
+    kernel 9>&1 >"$state/log" 2>&1 </dev/null
   )
   exec 3>&- 4>&-
 }
