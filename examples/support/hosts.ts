@@ -1,7 +1,8 @@
 /** The stage of the examples: hosts on LANs, as network namespaces of this machine, and the programs that run on them. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execute, launch, succeed, type Output } from './processes.js'
+import { patience } from './patience.js'
+import { execute, launch, LIMIT, succeed, type Output } from './processes.js'
 
 /** A host, and what it is given before the example begins. */
 export interface HostSpec {
@@ -87,7 +88,7 @@ export class Hosts implements AsyncDisposable {
       output,
       async stop(signal = 'SIGTERM') {
         child.kill(signal)
-        const timer = setTimeout(() => child.kill('SIGKILL'), 3_000)
+        const timer = setTimeout(() => child.kill('SIGKILL'), patience(3_000))
         await end
         clearTimeout(timer)
         return output
@@ -95,10 +96,10 @@ export class Hosts implements AsyncDisposable {
     }
     this.#programs.push(program)
 
-    const deadline = performance.now() + 30_000
+    const deadline = performance.now() + LIMIT
     while (!await ready(program)) {
       this.#signal.throwIfAborted()
-      const why = life.over ? 'ended' : performance.now() > deadline ? 'was not ready within 30 s' : undefined
+      const why = life.over ? 'ended' : performance.now() > deadline ? `was not ready within ${LIMIT / 1000} s` : undefined
       if (why) throw new Error(`${command[0]} on ${host} ${why}: ${output.stderr.trim() || 'it printed nothing'}`)
       await sleep(50)
     }

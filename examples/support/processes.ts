@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { patience } from './patience.js'
 
 /** What a program has printed, and how it ended. */
 export interface Output { readonly code: number | null; readonly stdout: string; readonly stderr: string }
@@ -13,6 +14,9 @@ export interface RunOptions {
   /** Kills it. */
   readonly signal?: AbortSignal
 }
+
+/** How long a program may run that is to end, and how long one may take to be ready, in milliseconds. */
+export const LIMIT = patience(30_000)
 
 /** Starts a program, in a session of its own: a Ctrl-C is for this one, which then ends the others. */
 export function launch(command: readonly string[], { input, signal }: RunOptions = {}): { child: ChildProcess; output: Output; ended: Promise<unknown> } {
@@ -26,14 +30,14 @@ export function launch(command: readonly string[], { input, signal }: RunOptions
 
 /** Runs a program to its end, however it ends. */
 export async function execute(command: readonly string[], { input, signal }: RunOptions = {}): Promise<Output> {
-  const limit = AbortSignal.timeout(30_000)
+  const limit = AbortSignal.timeout(LIMIT)
   try {
     const { output, ended } = launch(command, { ...input !== undefined && { input }, signal: signal ? AbortSignal.any([signal, limit]) : limit })
     await ended
     return output
   } catch (error) {
     signal?.throwIfAborted()
-    throw new Error(limit.aborted ? `${command.join(' ')}: not done within 30 s` : `${command.join(' ')}: ${(error as Error).message}`, { cause: error })
+    throw new Error(limit.aborted ? `${command.join(' ')}: not done within ${LIMIT / 1000} s` : `${command.join(' ')}: ${(error as Error).message}`, { cause: error })
   }
 }
 

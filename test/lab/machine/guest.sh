@@ -118,7 +118,7 @@ boot() {
     ulimit -c 0
     # The guest's open files are the kernel's.
     ulimit -Sn "$(ulimit -Hn)"
-    kernel >"$state/log" 2>&1 </dev/null
+    kernel 9>&1 >"$state/log" 2>&1 </dev/null
   )
   machine=$!
   exec 3>&- 4>&-

@@ -20,7 +20,7 @@ kernel() {
   exec setsid "${pin[@]}" "${preload[@]}" "$kernel" "mem=$LAB_MEMORY" root=/dev/root rootfstype=hostfs \
     rootflags=/ rw "init=$state/init" devtmpfs.mount=0 noreboot "uml_dir=$state/" umid=uml con=null con0=null,fd:1 \
     con1=null,fd:3 con2=null,fd:4 con3=fd:5,null con4=fd:6,fd:7 \
-    initcall_blacklist=raid6_select_algo 9>&1
+    initcall_blacklist=raid6_select_algo
 }
 
 # The installed kernel, or another by its version or path. What is not installed comes from the cache of test/lab/fetch.
