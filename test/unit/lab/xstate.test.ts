@@ -78,6 +78,14 @@ describe('the library is preloaded', () => {
   })
 })
 
+test('vector registers outlive context switches with the library, too', { timeout: 60_000 }, () => {
+  const program = join(directory, 'registers')
+  execFileSync('gcc', ['-O1', '-pthread', '-o', program, join(here, '../../support/registers.c')])
+  const outside = execFileSync(program, ['2', '3', '100'], { encoding: 'utf8' })
+  expect(outside).toMatch(/: kept in 6 threads\n$/)
+  expect(lab([program, '2', '3', '100'], { env: { LAB_XSTATE: '1' } })).toEqual({ status: 0, stdout: outside, stderr: '' })
+})
+
 test('without a compiler, a sentence', () => {
   const bin = join(directory, 'bin')
   mkdirSync(bin)
