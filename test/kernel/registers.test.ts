@@ -30,7 +30,7 @@ const program = `
       sha('sha256', createCipheriv('aes-128-cbc', key.subarray(0, 16), Buffer.alloc(16)).update(zeros))].join()
   }
   const seen = new Set()
-  for (let i = 0; i < 5; i++) seen.add(results())
+  for (let i = 0; i < 2; i++) seen.add(results())
   console.log([...seen].join('\\n'))`
 
 test('crypto and BigInt give the right results in several processes at once', async () => {

@@ -54,14 +54,15 @@ loaded() { [[ ! -e /proc/modules ]] || cut -d ' ' -f 1 /proc/modules; }
 # Unloads what was loaded since, one by one: modprobe -r would take unused modules of before along. A network
 # namespace ends some time after its processes, and holds modules until then.
 unload() {
-  local module stay gone
-  for _ in {1..100}; do
+  local module stay gone deadline=$((SECONDS + 5))
+  while :; do
     stay=() gone=''
     for module in $(removable); do
       if [[ " ${before[*]} " == *" $module "* ]] || ! ours "$module"; then continue; fi
-      if rmmod "$module" 2>/dev/null; then gone=yes; else stay+=("$module"); fi
+      if ! made "$module" && rmmod "$module" 2>/dev/null; then gone=yes; else stay+=("$module"); fi
     done
     [[ ${#stay[@]} -gt 0 ]] || return 0
+    [[ -n $gone || $SECONDS -lt $deadline ]] || break
     [[ -n $gone ]] || sleep 0.1
   done
   echo "test/lab/run: these modules stay loaded, for they are in use: ${stay[*]}" >&2
@@ -92,6 +93,16 @@ ours() { # MODULE
   local path
   path=$(modprobe --show-depends "$1" 2>/dev/null | tail -n 1)
   [[ $path =~ /kernel/(net/.*|lib/.*|drivers/net/[^/]*|drivers/net/vxlan/[^/]*)\.ko ]]
+}
+
+# Somebody made a link of this kind on the machine itself: to unload the module would delete it.
+made() { # MODULE
+  local kind=$1
+  case $kind in
+    ip_gre) kind=gre ;;
+    ip6_tunnel) kind=ip6tnl ;;
+  esac
+  ip -o link show type "$kind" 2>/dev/null | grep -qvE '^[0-9]+: (tunl0|gre0|sit0|ip6tnl0)@'
 }
 
 pass() { pkill "-$1" -P "$machine"; }
