@@ -54,13 +54,16 @@ loaded() { [[ ! -e /proc/modules ]] || cut -d ' ' -f 1 /proc/modules; }
 # Unloads what was loaded since, one by one: modprobe -r would take unused modules of before along. A network
 # namespace ends some time after its processes, and holds modules until then.
 unload() {
-  local module stay gone deadline=$((SECONDS + 5))
+  local module users stay gone deadline=$((SECONDS + 5))
+  declare -A checked
   while :; do
     stay=() gone=''
-    for module in $(removable); do
-      if [[ " ${before[*]} " == *" $module "* ]] || ! ours "$module"; then continue; fi
-      if ! made "$module" && rmmod "$module" 2>/dev/null; then gone=yes; else stay+=("$module"); fi
-    done
+    while read -r module users; do
+      if [[ " ${before[*]} " == *" $module "* ]]; then continue; fi
+      [[ -n ${checked[$module]:-} ]] || checked[$module]=$(ours "$module" && echo ours || echo other)
+      if [[ ${checked[$module]} == other ]]; then continue; fi
+      if [[ $users -eq 0 ]] && ! made "$module" && rmmod "$module" 2>/dev/null; then gone=yes; else stay+=("$module"); fi
+    done < <(removable)
     [[ ${#stay[@]} -gt 0 ]] || return 0
     [[ -n $gone || $SECONDS -lt $deadline ]] || break
     [[ -n $gone ]] || sleep 0.1
@@ -68,23 +71,23 @@ unload() {
   echo "test/lab/run: these modules stay loaded, for they are in use: ${stay[*]}" >&2
 }
 
-# Some modules are permanent (ipv6), and so are those that they use.
+# Prints modules with the counts of their users. Some are permanent (ipv6), and so are those that they use.
 removable() {
   [[ ! -e /proc/modules ]] || awk '
-    { users[$1] = $4 }
+    { users[$1] = $4; count[$1] = $3 }
     END {
       do {
         found = 0
         for (module in users) {
-          count = split(users[module], user, ",")
-          for (i = 1; i <= count; i++) {
+          several = split(users[module], user, ",")
+          for (i = 1; i <= several; i++) {
             if (module in stays || !(user[i] == "[permanent]" || user[i] in stays)) continue
             stays[module]
             found = 1
           }
         }
       } while (found)
-      for (module in users) if (!(module in stays)) print module
+      for (module in users) if (!(module in stays)) print module, count[module]
     }' /proc/modules
 }
 
