@@ -8,6 +8,7 @@
 
 # shellcheck source-path=SCRIPTDIR/..
 . "$lab/machine/await.sh"
+. "$lab/machine/fresh.sh"
 . "$lab/machine/why.sh"
 
 guest() {
@@ -77,13 +78,9 @@ find_cpu() {
 
 # Writes down for `init` what to run, and how.
 describe() {
-  local top path size
-  rows=0 columns=0 merged='' stdin='' keep=()
-  for path in "$PWD" "$(realpath "$lab/../..")" "$modules"; do
-    [[ $path =~ ^(/dev/shm|/tmp|/run)/[^/]+ ]] || continue
-    top=${BASH_REMATCH[0]}
-    [[ " ${keep[*]} " == *" $top "* ]] || keep+=("$top")
-  done
+  local size
+  rows=0 columns=0 merged='' stdin=''
+  keep "$PWD" "$(realpath "$lab/../..")" "$modules"
   if [[ -t 1 ]]; then
     size=$(stty size <&1 2>/dev/null) || size='24 80'
     read -r rows columns <<<"$size"
@@ -96,7 +93,7 @@ describe() {
   declare -p cwd console keep modules merged stdin rows columns >"$state/settings"
   printf '%s\0' "$@" >"$state/command"
   env -0 -u TMPDIR IPVS_NL_LAB=guest PATH="$PATH:/usr/sbin:/sbin" MODPROBE_OPTIONS="-d /run/lab" >"$state/environment"
-  cp "$lab/init" "$state/init"
+  cp "$lab/init" "$lab/machine/fresh.sh" "$state"
   chmod +x "$state/init"
 }
 

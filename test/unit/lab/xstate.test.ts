@@ -72,10 +72,18 @@ describe('the library is preloaded', () => {
     expect(stderr).toMatch(/\npreloaded: <\/[^:>]*\/xstate.so:libm.so.6>\n/)
   })
 
-  test('for the kernel alone: nothing inside has it', { timeout: 60_000 }, () => {
+  test('for the kernel alone: nothing inside has it', { timeout: 180_000 }, () => {
     const script = 'cat /proc/[0-9]*/environ | tr "\\0" "\\n" | grep -a ^LD_; cat /proc/[0-9]*/maps | grep -c xstate; ls /run/lab/state/*.so'
     expect(lab(['bash', '-c', script], { env: { LAB_XSTATE: '1', LD_PRELOAD: undefined } })).toEqual({ status: 0, stdout: '0\n/run/lab/state/xstate.so\n', stderr: '' })
   })
+})
+
+test('vector registers outlive context switches with the library, too', { timeout: 180_000 }, () => {
+  const program = join(directory, 'registers')
+  execFileSync('gcc', ['-O1', '-pthread', '-o', program, join(here, '../../support/registers.c')])
+  const outside = execFileSync(program, ['2', '3', '100'], { encoding: 'utf8' })
+  expect(outside).toMatch(/: kept in 6 threads\n$/)
+  expect(lab([program, '2', '3', '100'], { env: { LAB_XSTATE: '1' } })).toEqual({ status: 0, stdout: outside, stderr: '' })
 })
 
 test('without a compiler, a sentence', () => {
