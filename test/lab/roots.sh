@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Roots of other releases, and processes inside them. Sourced by test/lab/portable, which sets $lab, $project,
-# $work (a directory for this run) and $log.
+# Roots of other releases, and processes inside them. Sourced by test/lab/portable, which sets $lab,
+# $project, $work (a directory for this run) and $log.
 
 suite_of() { # NAME
   case $1 in
@@ -25,7 +25,8 @@ make_root() { # NAME
   cp "$node" "$root/usr/local/bin/node"
   cp -a "${npm%/bin/*}/." "$root/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
-  chroot "$root" node --version >/dev/null 2>>"$log" || give_up "this machine's $node does not run in $1; put Node's own build first in PATH"
+  chroot "$root" node --version >/dev/null 2>>"$log" ||
+    give_up "this machine's $node does not run in $1; put Node's own build first in PATH"
   connect
 
   # What is committed, and what is not yet.
@@ -54,16 +55,17 @@ connect() {
   done >"$root/usr/local/etc/npmrc"
 }
 
-# Fills a root by debootstrap. That, and the keys of the other distribution, come from Debian's stable and are not installed.
+# Fills a root by debootstrap. That and Ubuntu's keys come from Debian's stable, not installed.
 fill() { # NAME TARBALL
   local suite tools=$work/tools filled=$work/filled keys from=''
-  command -v wget >/dev/null || fail 'the package wget is missing, with which debootstrap downloads: sudo apt-get install -y wget'
+  command -v wget >/dev/null ||
+    fail 'the package wget is missing, with which debootstrap downloads: sudo apt-get install -y wget'
   suite=$(suite_of "$1")
   version=stable suites=(stable) architecture=$(dpkg --print-architecture)
   if [[ ! -d $tools ]]; then
     find_suite debootstrap
     unpack "$tools" debootstrap ubuntu-keyring
-    # Without this program debootstrap asks a web service which releases of Ubuntu have moved to another mirror.
+    # Without this program debootstrap asks a web service which of Ubuntu's releases have moved.
     printf '#!/bin/sh\necho %s\n' "$suite" >"$tools/ubuntu-distro-info"
     chmod +x "$tools/ubuntu-distro-info"
   fi
@@ -74,8 +76,9 @@ fill() { # NAME TARBALL
   fi
 
   echo "filling $1 by debootstrap" >&2
-  PATH=$tools:$PATH DEBOOTSTRAP_DIR=$tools/usr/share/debootstrap "$tools/usr/sbin/debootstrap" --variant=minbase --force-check-gpg --keyring="$keys" \
-    "$suite" "$filled" "$from" 2>&1 </dev/null | tee -a "$log" | progress || give_up "debootstrap could not fill $1"
+  PATH=$tools:$PATH DEBOOTSTRAP_DIR=$tools/usr/share/debootstrap "$tools/usr/sbin/debootstrap" \
+    --variant=minbase --force-check-gpg --keyring="$keys" "$suite" "$filled" "$from" 2>&1 </dev/null |
+    tee -a "$log" | progress || give_up "debootstrap could not fill $1"
   [[ $1 != ubuntu-* ]] || sed -i 's/ main$/ main universe/' "$filled/etc/apt/sources.list"
   rm -f "$filled/var/cache/apt/archives/"*.deb
   tar -cf "$2.new" -C "$filled" --numeric-owner .
@@ -120,7 +123,9 @@ inside() { # 'root|user[ offline]' COMMAND
     for stream in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${stream%:*}" "dev/${stream#*:}"; done
     mount -t tmpfs -o size=64m,noexec,nosuid,nodev,mode=1777 tmpfs dev/shm
     if [[ $who == root ]]; then id=0 home=/root; else id=1000 home=/home/user; fi
-    exec chroot --userspec="$id:$id" --groups= . /usr/bin/env -i "${@:4}" HOME=$home USER=$who TERM=dumb \
+    # This shell stays, as root: a process that becomes a user no longer ends with its parent.
+    chroot --userspec="$id:$id" --groups= . /usr/bin/env -i --default-signal=INT,QUIT "${@:4}" HOME=$home USER=$who TERM=dumb \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "umask 077; cd ~/ipvs-nl; $command"
+    exit
     ' inside "$root" "${1% offline}" "$2" "${environment[@]}"
 }

@@ -25,7 +25,7 @@ export class FakeSystem {
       if (path === undefined) throw new Error(`${program} is missing here`)
       symlinkSync(path, join(this.#bin, program))
     }
-    for (const file of ['install', 'fetch', 'apt.sh', 'debian.sh']) copyFileSync(join(lab, file), join(this.root, 'lab', file))
+    for (const file of ['install', 'fetch', 'portable', 'apt.sh', 'debian.sh', 'roots.sh']) copyFileSync(join(lab, file), join(this.root, 'lab', file))
     writeFileSync(join(this.root, 'os-release'), osRelease)
     writeFileSync(join(this.root, 'cpuinfo'), 'flags : fpu\n')
     writeFileSync(this.#calls, '')

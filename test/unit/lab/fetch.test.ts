@@ -120,7 +120,7 @@ describe('a failure is a sentence, and leaves nothing', () => {
   test.each([[[]], [['uml']], [['stock', '6.12', 'x']], [['moon', '1.2']]])('%j', args => {
     using system = machine()
     expect(system.run('fetch', args)).toEqual({
-      status: 1, stdout: '', stderr: 'test/lab/fetch: what? test/lab/fetch uml VERSION, test/lab/fetch stock [VERSION], or test/lab/fetch promtool\n',
+      status: 1, stdout: '', stderr: 'test/lab/fetch: fetch what? The arguments are: uml VERSION, or stock [VERSION], or promtool\n',
     })
   })
 

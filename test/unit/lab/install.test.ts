@@ -191,7 +191,7 @@ describe('a lock that another apt holds', () => {
     using system = machine({ missing: ['kmod'] }).fake('apt-get', words)
     expect(system.run('install', [], { LAB_APT_TIMEOUT: '1' })).toEqual({
       status: 1, stdout: '', stderr: 'installing kmod\nwaiting for process 42 (apt-get), which holds /var/lib/apt/lists/lock\n'
-        + 'test/lab/install: process 42 (apt-get) holds /var/lib/apt/lists/lock for more than 1 seconds; end it, or wait for it, and run this again\n',
+        + 'test/lab/install: process 42 (apt-get) holds /var/lib/apt/lists/lock for more than 1 seconds; wait for its end and run this again\n',
     })
   })
 
