@@ -29,7 +29,7 @@ function started(): NonNullable<typeof shell> {
   const directory = mkdtempSync(join(tmpdir(), 'programs.'))
   const [words, statuses] = [join(directory, 'words'), join(directory, 'statuses')]
   execFileSync('mkfifo', [words, statuses])
-  start('bash', ['-c', SHELL, 'programs', directory], { stdio: ['ignore', 'ignore', 'inherit'] }).unref()
+  start('bash', ['-c', SHELL, 'programs', directory], { stdio: 'ignore' }).unref()
   return shell = { directory, words: openSync(words, 'w'), statuses: openSync(statuses, 'r') }
 }
 
