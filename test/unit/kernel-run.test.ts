@@ -1,4 +1,4 @@
-/** test/kernel/run, in a tree of its own whose lab is a script that writes down what it is asked. */
+/** test/kernel/run and versions, in a tree of their own whose lab is a script that writes down what it is asked. */
 
 import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const fileOf = (name: string): string => `test/kernel/${name}.test.ts`
 /** Notes its begin and end, and the processor; one file fails. */
 const LAB = `#!/bin/bash
 for word; do [[ $word != *.test.ts ]] || file=$word; done
-echo "begin $file \${LAB_CPU:-any} $*" >>began
+echo "begin $file \${LAB_CPU:-any} \${LAB_KERNEL:-none} $*" >>began
 sleep 0.2
 [[ $file != *broken* ]]
 `
@@ -34,10 +34,10 @@ afterEach(() => rmSync(tree, { recursive: true }))
 interface Ended { readonly code: number; readonly stdout: string; readonly stderr: string; readonly began: string[][] }
 
 /** Runs it, on one guest at a time where nothing else is said. */
-function run(words: readonly string[] = [], env: NodeJS.ProcessEnv = { LAB_CPU: '0' }): Promise<Ended> {
+function run(words: readonly string[] = [], env: NodeJS.ProcessEnv = { LAB_CPU: '0' }, script = 'run'): Promise<Ended> {
   return new Promise(resolve => {
-    const { IPVS_NL_LAB: _, LAB_CPU: __, ...rest } = process.env
-    const child = execFile(path('test/kernel/run'), words, { cwd: tmpdir(), env: { ...rest, ...env } }, (_, stdout, stderr) => resolve({
+    const { IPVS_NL_LAB: _, LAB_CPU: __, LAB_KERNEL: ___, ...rest } = process.env
+    const child = execFile(path(`test/kernel/${script}`), words, { cwd: tmpdir(), env: { ...rest, ...env } }, (_, stdout, stderr) => resolve({
       code: child.exitCode!, stdout, stderr, began: existsSync(path('began')) ? readFileSync(path('began'), 'utf8').trimEnd().split('\n').map(line => line.split(' ')) : [],
     }))
   })
@@ -74,10 +74,38 @@ describe('test/kernel/run', () => {
     expect(readFileSync(path('test/lab/.cache/seconds'), 'utf8')).toBe('')
   })
 
+  it('says which file is not there', async () => {
+    expect(await run([fileOf('a'), fileOf('nosuch')])).toEqual({ code: 2, stdout: '', stderr: `test/kernel/run: there is no file ${fileOf('nosuch')}\n`, began: [] })
+  })
+
   it('has a guest for each processor and one more', async () => {
     const allowed = readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\d+)/m)![1]!
     const { began } = await run([], {})
-    expect(began[0]![2]).toBe(allowed)
-    expect(began.some(([,, processor]) => processor === 'any')).toBe(true)
+    expect(began.map(([,, processor]) => processor)).toEqual(expect.arrayContaining([allowed, 'any']))
+  })
+})
+
+describe('test/kernel/versions', () => {
+  const versions = (words: readonly string[] = []): Promise<Ended> => run(words, {}, 'versions')
+  beforeEach(() => {
+    copyFileSync(join(root, 'test/kernel/versions'), path('test/kernel/versions'))
+    // It takes files that this tree does not have.
+    writeFileSync(path('test/kernel/run'), '#!/bin/bash\nfor file; do echo "begin $file any $LAB_KERNEL" >>began; done\n[[ $LAB_KERNEL != 6.66 ]]\n')
+  })
+
+  it('runs tests that are there, each on every version', async () => {
+    const { code, began } = await versions()
+    expect(code).toBe(0)
+    expect(began.filter(([, file]) => !existsSync(join(root, file!)))).toEqual([])
+    const of = (version: string): string[] => began.filter(([,,, kernel]) => kernel === version).map(([, file]) => file!)
+    expect(of('6.12').length).toBeGreaterThan(15)
+    expect(of('7.2')).toEqual(of('6.12'))
+    expect(began).toHaveLength(of('7.2').length * 2)
+  })
+
+  it('goes on with the next version where one fails, and fails', async () => {
+    const { code, stderr, began } = await versions(['6.66', '7.2'])
+    expect([code, stderr]).toEqual([1, 'test/kernel/versions: failed on Linux 6.66\n'])
+    expect(began.some(([,,, kernel]) => kernel === '7.2')).toBe(true)
   })
 })
