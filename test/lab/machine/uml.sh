@@ -4,7 +4,7 @@
 prepare() {
   [[ $(uname -m) =~ ^(x86_64|i[3-6]86)$ ]] ||
     fail "User Mode Linux runs on x86 processors alone, and this one is $(uname -m): LAB=qemu brings another kernel"
-  console="tty"
+  console='tty'
   find_kernel
   find_memory
   find_compiler
@@ -20,7 +20,7 @@ kernel() {
   exec setsid "${pin[@]}" "${preload[@]}" "$kernel" "mem=$LAB_MEMORY" root=/dev/root rootfstype=hostfs \
     rootflags=/ rw "init=$state/init" devtmpfs.mount=0 noreboot "uml_dir=$state/" umid=uml con=null con0=null,fd:1 \
     con1=null,fd:3 con2=null,fd:4 con3=fd:5,null con4=fd:6,fd:7 \
-    initcall_blacklist=raid6_select_algo 9>&1
+    initcall_blacklist=raid6_select_algo
 }
 
 find_kernel() {
