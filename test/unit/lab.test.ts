@@ -12,7 +12,7 @@ const work = realpathSync(mkdtempSync(join(tmpdir(), 'lab test ')))
 const files = mkdtempSync('/var/tmp/lab-test-')
 afterAll(() => [work, files].forEach(directory => rmSync(directory, { recursive: true })))
 
-describe('a command in the lab', { timeout: 60_000 }, () => {
+describe('a command in the lab', { timeout: 180_000 }, () => {
   test('has its status, arguments, environment, directory, stdin and bytes of output', () => {
     const words = ['a b', '', '*', '$HOME', `'"\\`, 'new\nline', 'äöü']
     const script = `
@@ -39,9 +39,9 @@ describe('a command in the lab', { timeout: 60_000 }, () => {
   })
 
   test('is killed after LAB_TIMEOUT seconds, and nothing stays', () => {
-    const { status, stdout, stderr } = lab(['bash', '-c', 'echo started; sleep 1000'], { env: { LAB_TIMEOUT: '4', LAB_MEMORY: '201M', TMPDIR: files } })
+    const { status, stdout, stderr } = lab(['bash', '-c', 'echo started; sleep 1000'], { env: { LAB_TIMEOUT: '10', LAB_MEMORY: '201M', TMPDIR: files } })
     expect(stdout).toBe('started\n')
-    expect(stderr).toMatch(/^test\/lab\/run: killed after LAB_TIMEOUT=4 seconds: bash -c/)
+    expect(stderr).toMatch(/^test\/lab\/run: killed after LAB_TIMEOUT=10 seconds: bash -c/)
     expect(status).toBe(124)
     expect(readdirSync(files)).toEqual([])
     expect(guests('201M')).toEqual([])

@@ -4,7 +4,7 @@
 #   prepare   finds what the kernel needs, or fails; sets `memory`, the directory for this run's files, `modules`,
 #             the directory of the kernel's modules, and `console`, the name of the guest's consoles (tty, hvc)
 #   kernel    replaces this process by the kernel, with consoles 1 and 2 on descriptors 3 and 4 (output), 3 on
-#             descriptor 5 (signals) and 4 on 6 and 7 (stdin); its own messages go to stdout
+#             descriptor 5 (signals) and 4 on 6 and 7 (stdin); its own messages go to stdout; descriptor 9 stays open
 
 # shellcheck source-path=SCRIPTDIR/..
 . "$lab/machine/await.sh"
