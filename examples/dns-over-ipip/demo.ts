@@ -71,7 +71,7 @@ async function direct(hosts: Hosts): Promise<{ plan: string; rules: string; requ
 }
 
 async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Configured): Promise<string[]> {
-  print(`ANSWERS to dig @${vip} version.bind CH TXT: which server, how quick`)
+  print(`ANSWERS to dig @${vip} version.bind CH TXT: server and milliseconds`)
   const answers: Answer[] = []
   for (const protocol of ['udp', 'tcp'] as const) {
     const six: Answer[] = []

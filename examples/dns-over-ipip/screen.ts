@@ -18,7 +18,7 @@ export const PICTURE = `
                      ┌──────────────────┴──────────────────┐
             server1: answers                      server2: answers
               192.168.52.100                        192.168.52.101
-     All but the client and the router have the address ${vip}.
+     The DNS address ${vip} is on the director and on both servers.
      question  client ──> director ══ IP in IP ══> router ══> server
      answer    client <────────────────────────── router <── server`
 
@@ -58,8 +58,8 @@ export function printAnswers(answers: readonly Answer[]): void {
   if (verbose) {
     print('', `${protocol} ${answers.length}  ${server === undefined ? `no answer: ${problem}` : `${server}  ${time!.toFixed(1)} ms`}`)
   } else if (answers.length === 6) {
-    const cells = answers.map(({ server, time }) => server === undefined ? 'no answer' : `.${server.split('.').at(-1)} ${time!.toFixed(1)} ms`)
-    print('', `${protocol}  ${cells.map(cell => cell.padEnd(11)).join(' ')}`)
+    const cells = answers.map(({ server, time }) => server === undefined ? 'no answer' : `.${server.split('.').at(-1)} ${time!.toFixed(1)}`)
+    print('', `${protocol}  ${cells.map(cell => cell.padEnd(10)).join(' ')}`)
   }
 }
 
