@@ -40,7 +40,7 @@ dependencies() { # PACKAGE
 # packages of this machine's own archive, which are unpacked and not installed.
 find_mirror() {
   local uri uris
-  keyring=$(first '/usr/share/keyrings/debian-archive-keyring.[gp][pg]*') || {
+  keyring=$(first "${LAB_KEYRINGS:-/usr/share/keyrings}/debian-archive-keyring.[gp][pg]*") || {
     from_own_archive debian-archive-keyring
     keyring=$(first "$work/own/usr/share/keyrings/debian-archive-keyring.[gp][pg]*")
   }

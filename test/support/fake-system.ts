@@ -27,6 +27,8 @@ export class FakeSystem {
     }
     for (const file of ['install', 'fetch', 'portable', 'apt.sh', 'debian.sh', 'roots.sh']) copyFileSync(join(lab, file), join(this.root, 'lab', file))
     writeFileSync(join(this.root, 'os-release'), osRelease)
+    mkdirSync(join(this.root, 'keyrings'))
+    writeFileSync(join(this.root, 'keyrings/debian-archive-keyring.gpg'), '')
     writeFileSync(join(this.root, 'cpuinfo'), 'flags : fpu\n')
     writeFileSync(this.#calls, '')
   }
@@ -56,7 +58,8 @@ export class FakeSystem {
   #environment(env: Record<string, string>): NodeJS.ProcessEnv {
     return {
       PATH: this.#bin, FAKE: this.root, TMPDIR: this.root, HOME: this.root,
-      LAB_OS_RELEASE: join(this.root, 'os-release'), LAB_CPUINFO: join(this.root, 'cpuinfo'), ...env,
+      LAB_OS_RELEASE: join(this.root, 'os-release'), LAB_CPUINFO: join(this.root, 'cpuinfo'),
+      LAB_KEYRINGS: join(this.root, 'keyrings'), ...env,
     }
   }
 

@@ -11,6 +11,7 @@ import { FakeSystem } from '../../support/fake-system.js'
 function build(system: FakeSystem, name: string, files: Record<string, string>): void {
   const tree = join(system.root, 'trees', name)
   mkdirSync(join(tree, 'DEBIAN'), { recursive: true })
+  chmodSync(join(tree, 'DEBIAN'), 0o755) // whatever the umask
   writeFileSync(join(tree, 'DEBIAN/control'), `Package: ${name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.test>\nDescription: a package\n`)
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(join(tree, path, '..'), { recursive: true })
@@ -97,6 +98,20 @@ describe('fetch', () => {
     expect(system.calls('depmod')).toHaveLength(1)
   })
 
+  test('takes Debian\'s keys and mirror from packages where the machine has neither', () => {
+    using system = machine({ download: 'cp "$FAKE"/lab/.cache/fetch.*/apt/debian.sources "$FAKE" 2>/dev/null' })
+    rmSync(join(system.root, 'keyrings/debian-archive-keyring.gpg'))
+    build(system, 'debian-archive-keyring', { 'usr/share/keyrings/debian-archive-keyring.gpg': 'keys' })
+    build(system, 'debootstrap', { 'usr/share/debootstrap/scripts/sid': 'default_mirror http://other.example.test/debian\n', 'usr/sbin/debootstrap': '' })
+    // The machine's own mirror has nothing of Debian's.
+    const script = readFileSync(join(system.root, 'bin/apt-get'), 'utf8').split('\n').slice(2).join('\n')
+    system.fake('apt-get', `[[ "$*" != *update* || "$*" == *print-uris* ]] || ! grep -q mirror.example "\${2%/conf}/debian.sources" || exit 100\n${script}`)
+    expect(system.run('fetch', ['uml', '6.12'])).toMatchObject({ status: 0, stdout: lines(system, 'uml-6.12') })
+    const sources = readFileSync(join(system.root, 'debian.sources'), 'utf8')
+    expect(sources).toContain('URIs: http://other.example.test/debian\n')
+    expect(sources).toMatch(/^Signed-By: .*\/fetch\.\w+\/own\/usr\/share\/keyrings\/debian-archive-keyring\.gpg$/m)
+  })
+
   test('takes promtool from the package that has it', () => {
     using system = machine()
     expect(system.run('fetch', ['promtool'])).toEqual({ status: 0, stdout: `${cache(system)}/promtool\n`, stderr: 'fetching promtool\n' })
@@ -111,7 +126,7 @@ describe('fetch', () => {
     for (const name of ['State::Lists', 'Cache::Archives', 'Etc::sourcelist', 'Etc::sourceparts']) {
       expect(conf).toMatch(new RegExp(`Dir::${name} "${cache(system).replaceAll('.', '\\.')}/fetch\\.`))
     }
-    expect(sources).toMatch(/^Signed-By: \/usr\/share\/keyrings\/debian-archive-keyring\.\w+$/m)
+    expect(sources).toMatch(/^Signed-By: .*\/keyrings\/debian-archive-keyring\.gpg$/m)
     expect(sources).not.toMatch(/trusted/i)
   })
 })
