@@ -37,7 +37,8 @@ export async function execute(command: readonly string[], { input, signal }: Run
     return output
   } catch (error) {
     signal?.throwIfAborted()
-    throw new Error(limit.aborted ? `${command.join(' ')}: not done within ${LIMIT / 1000} s` : `${command.join(' ')}: ${(error as Error).message}`, { cause: error })
+    const why = limit.aborted ? `not done within ${LIMIT / 1000} s` : (error as Error).message
+    throw new Error(`${command.join(' ')}: ${why}`, { cause: error })
   }
 }
 

@@ -1,11 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Director, formatRules } from '../../lib/index.js'
 import { OWNED, wanted } from '../support/applier.js'
+import { Program } from '../support/program.js'
 import { run } from '../support/run.js'
 
 const director = await Director.open()
@@ -17,34 +14,10 @@ afterAll(async () => {
 
 const programs: Program[] = []
 afterEach(async () => { for (const program of programs.splice(0)) await program.kill() })
-
-/** A process of applier.ts. */
-class Program {
-  readonly #process: ChildProcess
-  readonly #lines: AsyncIterator<string>
-  constructor(words: readonly (string | number)[], space?: string) {
-    const argv = [process.execPath, fileURLToPath(new URL('../../dist/test/support/applier.js', import.meta.url)), ...words.map(String)]
-    const [program, ...rest] = space === undefined ? argv : ['ip', 'netns', 'exec', space, ...argv]
-    this.#process = spawn(program!, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
-    this.#lines = createInterface(this.#process.stdout!)[Symbol.asyncIterator]()
-    programs.push(this)
-  }
-
-  go(): void { this.#process.stdin!.write('go\n') }
-  end(): void { this.#process.stdin!.end() }
-  /** Its next line; where it ended without one, what it ended with. */
-  async line(): Promise<string> {
-    const { value, done } = await this.#lines.next() as IteratorResult<string, undefined>
-    return done === true ? `ended ${this.#process.exitCode ?? this.#process.signalCode ?? ''}` : value
-  }
-
-  async kill(): Promise<void> {
-    this.#process.stdin!.destroy()
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGKILL')
-    await ended
-  }
+function start(...given: ConstructorParameters<typeof Program>): Program {
+  const program = new Program(...given)
+  programs.push(program)
+  return program
 }
 
 const SERVICES = 2000
@@ -57,7 +30,7 @@ describe('an applier of 2,000 services with 4,000 real servers', () => {
   it('killed at ten random moments and begun again converges, and then has nothing to do', { timeout: 400_000 }, async () => {
     // What was removed is kept in mind by the kernel, so that adding it again is slow: each round has a network namespace of its own.
     const begin = async (space: string): Promise<Program> => {
-      const program = new Program(['apply', SERVICES, 80], space)
+      const program = start(['apply', SERVICES, 80], space)
       program.go()
       expect(await program.line()).toBe('begin')
       return program
@@ -92,9 +65,9 @@ describe('an applier of 2,000 services with 4,000 real servers', () => {
     const port = 2000
     // Some are there already, otherwise; some nobody wants any more.
     await (await director.plan([...wanted(SERVICES, port).slice(0, 500).map(spec => ({ ...spec, scheduler: 'lc', realServers: ['10.60.0.1', '10.60.0.7'] })), ...wanted(300, port + 1)])).apply()
-    const foreign = new Program(['foreign', 200])
+    const foreign = start(['foreign', 200])
     expect(await foreign.line()).toBe('begin')
-    const appliers = [new Program(['apply', SERVICES, port]), new Program(['apply', SERVICES, port])]
+    const appliers = [start(['apply', SERVICES, port]), start(['apply', SERVICES, port])]
     await sleep(1500) // both are up
     for (const applier of appliers) applier.go()
     for (const applier of appliers) expect(await applier.line()).toBe('begin')
