@@ -23,11 +23,11 @@ export function lab(command: string[], { env, input, cwd, through = [], script =
   return { status, stdout, stderr }
 }
 
-/** Processes of guests that were given `memory`; each test that looks has an amount of its own. */
-export const guests = (memory: string) => readdirSync('/proc').filter(pid => {
+/** Processes of guests whose files are in `directory`, so that no test sees those of another. */
+export const guests = (directory: string) => readdirSync('/proc').filter(pid => {
   if (!/^\d+$/.test(pid)) return false
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes(`mem=${memory}`)
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`\0uml_dir=${directory}/`)
   } catch {
     return false // gone meanwhile
   }

@@ -96,8 +96,8 @@ describe('a sentence says', { timeout: 180_000 }, () => {
     ['mount -t tmpfs none /sys/fs/cgroup; echo 104857600 >/sys/fs/cgroup/memory.max', 'the memory of this container or control group is limited to 100 MB'],
   ])('that the kernel was killed, for memory (%j)', async (limits, sentence) => {
     const [program, ...words] = [...mounted(limits), run, 'bash', '-c', 'echo started; sleep 30']
-    const child = spawn(program, words, { env: { ...process.env, IPVS_NL_LAB: '', LAB_MEMORY: '213M' }, stdio: ['ignore', 'pipe', 'pipe'] })
-    child.stdout.once('data', () => spawnSync('kill', ['-KILL', ...guests('213M')])) // some end with the first
+    const child = spawn(program, words, { env: { ...process.env, IPVS_NL_LAB: '', LAB_MEMORY: '213M', TMPDIR: directory }, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.once('data', () => spawnSync('kill', ['-KILL', ...guests(directory)])) // some end with the first
     const [stderr, status] = await Promise.all([text(child.stderr), once(child, 'exit')])
     expect(stderr).toMatch(/^test\/lab\/run: the kernel ended before the command: /)
     expect(stderr.split('\n')[0]).toContain(sentence)
