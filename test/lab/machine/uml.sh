@@ -17,7 +17,7 @@ kernel() {
 
 # The installed kernel, or another by its version or path; test/lab/fetch has what is not installed.
 find_kernel() {
-  local version fetched=()
+  local fetched=()
   kernel=${LAB_KERNEL:-linux.uml}
   if [[ $kernel =~ ^[0-9]+(\.[0-9]+)+$ ]]; then
     version=$(version_of linux.uml)
