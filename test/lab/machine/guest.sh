@@ -4,7 +4,12 @@
 #   prepare   finds what the kernel needs, or fails; sets `memory`, the directory for this run's files, `modules`,
 #             the directory of the kernel's modules, and `console`, the name of the guest's consoles (tty, hvc)
 #   kernel    replaces this process by the kernel, with consoles 1 and 2 on descriptors 3 and 4 (output), 3 on
-#             descriptor 5 (signals) and 4 on 6 and 7 (stdin); its own messages go to stdout
+#             descriptor 5 (signals) and 4 on 6 and 7 (stdin); its own messages go to stdout; descriptor 9 stays open
+
+# shellcheck source-path=SCRIPTDIR/..
+. "$lab/machine/await.sh"
+. "$lab/machine/fresh.sh"
+. "$lab/machine/why.sh"
 
 guest() {
   feeder='' sinks=()
@@ -44,14 +49,13 @@ finish() {
   wait "$guardian" || true
 }
 
-# Of the processors that are ours, one with the fewest running processes.
+# Of the processors that are ours, one with the fewest running processes. Some containers deny the choice.
 find_cpu() {
   pin=()
   [[ ${LAB_CPU:-} != all ]] || return 0
   local allowed
-  allowed=$(taskset -cp $$) || fail 'taskset does not work here; LAB_CPU=all does without'
-  allowed=${allowed##*: }
-  cpu=${LAB_CPU:-$(ps -eo psr=,stat= | awk -v allowed="$allowed" -v seed=$$ '
+  allowed=$(awk '/^Cpus_allowed_list:/ { print $2 }' /proc/self/status)
+  cpu=${LAB_CPU:-$({ ps -eo psr=,stat= 2>/dev/null || true; } | awk -v allowed="$allowed" -v seed=$$ '
     $2 ~ /^R/ { running[$1]++ }
     END {
       ranges = split(allowed, range, ",")
@@ -65,19 +69,18 @@ find_cpu() {
       }
       print best
     }')}
-  taskset -c "$cpu" true 2>/dev/null || fail "LAB_CPU=$cpu is none of this process's processors ($allowed)"
-  pin=(taskset -c "$cpu")
+  if taskset -c "$cpu" true 2>/dev/null; then
+    pin=(taskset -c "$cpu")
+  elif [[ -n ${LAB_CPU:-} ]]; then
+    fail "LAB_CPU=$cpu is denied, or none of this process's processors ($allowed); without LAB_CPU the lab takes what it gets"
+  fi
 }
 
 # Writes down for `init` what to run, and how.
 describe() {
-  local top path size
-  rows=0 columns=0 merged='' stdin='' keep=()
-  for path in "$PWD" "$(realpath "$lab/../..")" "$modules"; do
-    [[ $path =~ ^(/dev/shm|/tmp|/run)/[^/]+ ]] || continue
-    top=${BASH_REMATCH[0]}
-    [[ " ${keep[*]} " == *" $top "* ]] || keep+=("$top")
-  done
+  local size
+  rows=0 columns=0 merged='' stdin=''
+  keep "$PWD" "$(realpath "$lab/../..")" "$modules"
   if [[ -t 1 ]]; then
     size=$(stty size <&1 2>/dev/null) || size='24 80'
     read -r rows columns <<<"$size"
@@ -90,7 +93,7 @@ describe() {
   declare -p cwd console keep modules merged stdin rows columns >"$state/settings"
   printf '%s\0' "$@" >"$state/command"
   env -0 -u TMPDIR IPVS_NL_LAB=guest PATH="$PATH:/usr/sbin:/sbin" MODPROBE_OPTIONS="-d /run/lab" >"$state/environment"
-  cp "$lab/init" "$state/init"
+  cp "$lab/init" "$lab/machine/fresh.sh" "$state"
   chmod +x "$state/init"
 }
 
@@ -110,8 +113,11 @@ boot() {
     echo "$BASHPID" >&"$guard"
     exec {guard}>&-
     ulimit -c 0
+    # The guest's open files are the kernel's.
+    ulimit -Sn "$(ulimit -Hn)"
     kernel 9>&1 >"$state/log" 2>&1 </dev/null
   )
+  machine=$!
   exec 3>&- 4>&-
 }
 
@@ -129,43 +135,23 @@ feed() {
   done
 }
 
-# Waits for the end, passing signals on to the command.
-await() {
-  trap 'interrupt INT 130' INT
-  trap 'interrupt TERM 143' TERM
-  trap 'interrupt HUP 129' HUP
-  local result=0
-  read -r -t "$LAB_TIMEOUT" -u "$alive" _ || result=$?
-  if [[ $result -gt 128 ]]; then
-    echo "test/lab/run: killed after LAB_TIMEOUT=$LAB_TIMEOUT seconds: $*" >&2
-    exit 124
-  fi
-  leave
-}
-
-# The command may end by the signal in its own way; the second time, or when it does not, end it.
-interrupt() { # NAME STATUS
-  # shellcheck disable=SC2064 # $2 is wanted as it is now
-  trap "exit $2" INT TERM HUP
-  if [[ -e $state/running ]]; then
-    echo "$1" >"$state/signals"
-    read -r -t 5 -u "$alive" _ || true
-  fi
-  [[ -s $state/status ]] && leave
-  exit "$2"
-}
+pass() { [[ -e $state/running ]] && echo "$1" >"$state/signals"; }
+ended() { [[ -s $state/status ]]; }
 
 leave() {
-  local status
+  local status=0 reason
   wait "${sinks[@]}" || true
-  if [[ -s $state/status ]]; then
+  wait "$machine" || status=$?
+  reason=$(why "$status")
+  if ended; then
+    [[ -z $reason ]] || echo "test/lab/run: $reason" >&2
     read -r status <"$state/status"
     exit "$status"
   fi
   if [[ -e $state/running ]]; then
-    echo 'test/lab/run: the kernel ended before the command. Its last words:' >&2
+    echo "test/lab/run: the kernel ended before the command${reason:+: $reason}. Its last words:" >&2
   else
-    echo 'test/lab/run: the kernel did not boot. Its last words:' >&2
+    echo "test/lab/run: the kernel did not boot${reason:+: $reason}. Its last words:" >&2
   fi
   tail -n 40 "$state/log" >&2
   exit 125

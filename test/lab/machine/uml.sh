@@ -2,14 +2,22 @@
 # User Mode Linux: a kernel that runs as an ordinary process. Sourced by test/lab/run.
 
 prepare() {
+  [[ $(uname -m) =~ ^(x86_64|i[3-6]86)$ ]] ||
+    fail "User Mode Linux runs on x86 processors alone, and this one is $(uname -m): LAB=qemu brings another kernel"
   console='tty'
   find_kernel
   find_memory
+  find_compiler
 }
 
 kernel() {
+  local preload=()
+  if [[ -n $compiler ]]; then
+    "$compiler" -O2 -nostdlib -shared -fPIC -o "$state/xstate.so" "$lab/xstate.c" || exit
+    preload=(env LD_PRELOAD="$state/xstate.so${LD_PRELOAD:+:$LD_PRELOAD}")
+  fi
   export TMPDIR=$memory
-  exec setsid "${pin[@]}" "$kernel" "mem=$LAB_MEMORY" root=/dev/root rootfstype=hostfs \
+  exec setsid "${pin[@]}" "${preload[@]}" "$kernel" "mem=$LAB_MEMORY" root=/dev/root rootfstype=hostfs \
     rootflags=/ rw "init=$state/init" devtmpfs.mount=0 noreboot "uml_dir=$state/" umid=uml con=null con0=null,fd:1 \
     con1=null,fd:3 con2=null,fd:4 con3=fd:5,null con4=fd:6,fd:7 \
     initcall_blacklist=raid6_select_algo
@@ -17,7 +25,7 @@ kernel() {
 
 # The installed kernel, or another by its version or path. What is not installed comes from the cache of test/lab/fetch.
 find_kernel() {
-  local version fetched=()
+  local fetched=()
   kernel=${LAB_KERNEL:-linux.uml}
   if [[ $kernel =~ ^[0-9]+(\.[0-9]+)+$ ]]; then
     version=$(version_of linux.uml)
@@ -29,7 +37,8 @@ find_kernel() {
   command -v modprobe >/dev/null || [[ -x /sbin/modprobe ]] || fail 'the package kmod is missing: run test/lab/install'
 
   version=$(version_of "$kernel")
-  [[ $version =~ ^[0-9]+\.[0-9]+ ]] || fail "$kernel is not a User Mode Linux kernel"
+  [[ $version =~ ^[0-9]+\.[0-9]+ ]] ||
+    fail "$kernel is not a User Mode Linux kernel that runs here; its --version says: $("$kernel" --version 2>&1 </dev/null | head -n 1)"
   modules=${LAB_MODULES:-${fetched[1]:-/usr/lib/uml/modules/$version}}
   [[ -e $modules/modules.dep ]] || fail "no modules for kernel $version: $modules/modules.dep is missing (LAB_MODULES names another directory)"
   modules=$(realpath "$modules")
@@ -44,21 +53,40 @@ fetch() { # VERSION
   kernel=${fetched[0]}
 }
 
+# Kernels before 6.14 need xstate.c on a processor with AMX.
+find_compiler() {
+  compiler=''
+  case ${LAB_XSTATE:-} in
+    '')
+      [[ $version =~ ^([0-9]+)\.([0-9]+) ]]
+      [[ $((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2])) -lt 6014 ]] || return 0
+      grep -qsw amx_tile /proc/cpuinfo || return 0
+      ;;
+    0) return 0 ;;
+    1) ;;
+    *) fail "LAB_XSTATE=$LAB_XSTATE is neither 0 nor 1" ;;
+  esac
+  compiler=$(command -v gcc || command -v tcc || command -v cc) ||
+    fail "on a processor with AMX the kernel $version needs a small library, and no C compiler is here to build it: install gcc or tcc, or choose LAB_KERNEL from 6.14 on"
+}
+
 # The guest's memory is a sparse file, unlinked at once and mapped executable: the first directory that
 # can hold it. Containers often have a small or noexec /dev/shm.
 find_memory() {
-  local directory available tried=
+  local directory real available tried=
   for directory in ${TMPDIR:+"$TMPDIR"} /dev/shm /tmp /var/tmp; do
     [[ -d $directory && -w $directory ]] || { tried+="
   $directory is not a directory that can be written"; continue; }
-    [[ $directory != *[[:space:]]* ]] || { tried+="
-  $directory has a space in its name, which a kernel's command line cannot carry"; continue; }
-    [[ ,$(findmnt -nro OPTIONS -T "$directory" | tail -n 1), != *,noexec,* ]] || { tried+="
+    real=$(realpath "$directory")
+    # The kernel's command line carries the name, and so does the list of libraries to preload.
+    [[ $real != *[[:space:]:\"\']* ]] || { tried+="
+  $directory has a space, a colon or a quote in its name, which a kernel's command line cannot carry"; continue; }
+    [[ ,$(findmnt -nro OPTIONS -T "$real" | tail -n 1), != *,noexec,* ]] || { tried+="
   $directory is mounted noexec"; continue; }
-    available=$(df -Pm "$directory" | awk 'END { print $4 }')
+    available=$(df -Pm "$real" | awk 'END { print $4 }')
     [[ $available -ge $megabytes ]] || { tried+="
   $directory has $available MB free"; continue; }
-    memory=$(realpath "$directory")
+    memory=$real
     return
   done
   fail "no directory for the guest's $megabytes MB of memory; set TMPDIR to one with room, or LAB_MEMORY:$tried"
