@@ -6,7 +6,7 @@ import { Director, formatRules } from '../../lib/index.js'
 import { OWNED, wanted } from '../support/applier.js'
 import { Program } from '../support/program.js'
 
-const SERVICES = 200, ROUNDS = 6, PORT = 80
+const SERVICES = 100, ROUNDS = 5, PORT = 80
 /** What an applier removes is in nobody's way: it is this suite's. */
 const MINE = { prune: true, owner: OWNED, force: true }
 

@@ -19,6 +19,7 @@ import { destinationAttributes, keyAttributes } from '../../lib/wire.js'
 import type { Finding } from '../../lib/diagnose.js'
 import { directing } from './directing.js'
 import type { Plan } from '../../lib/plan.js'
+import { streams } from './streams.js'
 import { traffic } from './traffic.js'
 
 /** A finding, with its plan as text. */
@@ -66,6 +67,7 @@ export const operations = {
   run,
   ...traffic,
   ...directing,
+  ...streams,
   /** Prepares the host as a real server; the plan's text. */
   prepare: async (spec: RealServerPreparation) => await apply(await RealServer.plan(spec)),
   plan: async (spec: RealServerPreparation) => `${await RealServer.plan(spec)}`,

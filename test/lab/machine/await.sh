@@ -3,6 +3,7 @@
 # a descriptor that reads end of file once every process of the machine is gone, and define
 #   pass SIGNAL   sends the command a signal, or fails where none runs yet
 #   ended         tells whether the command has ended
+#   grace         seconds that a command has to end by a signal (5)
 #   leave         exits with the command's status, or says why there is none
 
 await() { # COMMAND…
@@ -22,7 +23,7 @@ await() { # COMMAND…
 interrupt() { # NAME STATUS
   # shellcheck disable=SC2064 # $2 is wanted as it is now
   trap "exit $2" INT TERM HUP
-  if pass "$1"; then read -r -t 5 -u "$alive" _ || true; fi
+  if pass "$1"; then read -r -t "${grace:-5}" -u "$alive" _ || true; fi
   if ended; then leave; fi
   exit "$2"
 }

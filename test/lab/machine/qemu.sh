@@ -9,6 +9,7 @@ prepare() {
   : "${LAB_CPU:=all}" # several processors are wanted: no pinning
   [[ ${LAB_CPUS:=2} =~ ^[1-9][0-9]{0,2}$ ]] || fail "LAB_CPUS=$LAB_CPUS is not a number of processors"
   [[ ${LAB_ACCEL:=$(has_kvm && echo kvm || echo tcg)} =~ ^(kvm|tcg)$ ]] || fail "LAB_ACCEL=$LAB_ACCEL is neither kvm nor tcg"
+  grace=60
   find_emulator
   find_stock_kernel
   find_room
@@ -37,7 +38,8 @@ find_stock_kernel() {
   local lines
   if [[ -f ${LAB_KERNEL:=stable} ]]; then
     kernel=$LAB_KERNEL
-    modules=${LAB_MODULES:?"test/lab/run: LAB_KERNEL is a file, so LAB_MODULES has to name the directory of its modules"}
+    modules=${LAB_MODULES:-}
+    [[ -n $modules ]] || fail "LAB_KERNEL=$LAB_KERNEL is a file: LAB_MODULES has to name the directory of its modules"
   else
     lines=$("$lab/fetch" stock "$LAB_KERNEL" </dev/null) || exit 125
     { read -r kernel && read -r modules; } <<<"$lines"
@@ -65,7 +67,6 @@ find_room() {
 kernel() {
   make_initramfs
   describe_machine
-  ulimit -n "$(ulimit -Hn)" # qemu opens what the guest opens
   # shellcheck disable=SC2016 # for the other shell to expand
   exec setsid "${pin[@]}" bash -c '
     state=$1 accelerator=$2
@@ -83,7 +84,7 @@ kernel() {
       echo "test/lab/run: KVM runs nothing here, so qemu emulates the processors" >&4
     fi
     printf "%s\n" LAB_ACCEL=tcg "LAB_SLOW=${LAB_SLOW:-10}" >"$state/machine"
-    exec "$@" -accel tcg,thread=multi' lab "$state" "$LAB_ACCEL" "${machine[@]}"
+    exec "$@" -accel tcg,thread=multi' lab "$state" "$LAB_ACCEL" "${qemu[@]}"
 }
 
 # A virtual console drops what its reader does not take at once. The log of a console waits for its reader:
@@ -95,7 +96,7 @@ describe_machine() {
   ln -s /dev/null "$state/console3.out"
   ln -s "$state/parts" "$state/console4.in"
   ln -s "$state/asked" "$state/console4.out"
-  machine=("${emulator[@]}" -nodefaults -no-user-config -display none -no-reboot -cpu max -smp "$LAB_CPUS" -m "$LAB_MEMORY"
+  qemu=("${emulator[@]}" -nodefaults -no-user-config -display none -no-reboot -cpu max -smp "$LAB_CPUS" -m "$LAB_MEMORY"
     -kernel "$kernel" -initrd "$state/initramfs" -append "console=$serial quiet panic=-1" -serial stdio
     -fsdev "local,id=root,path=/,multidevs=remap,security_model=$security" -device "virtio-9p-pci,fsdev=root,mount_tag=root"
     -fsdev "local,id=state,path=$at,security_model=$security" -device "virtio-9p-pci,fsdev=state,mount_tag=state"
@@ -105,7 +106,7 @@ describe_machine() {
     -chardev "pipe,id=console3,path=$at/console3"
     -chardev "pipe,id=console4,path=$at/console4"
     -device virtio-serial-pci)
-  for number in {0..4}; do machine+=(-device "virtconsole,chardev=console$number"); done
+  for number in {0..4}; do qemu+=(-device "virtconsole,chardev=console$number"); done
 }
 
 # The drivers of root and consoles are modules. A small system made of this machine's programs loads them.
