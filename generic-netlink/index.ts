@@ -28,7 +28,7 @@ export {
   describeFamily, family, FamilyClient,
   type Attributes, type Command, type CommandOptions, type CommandRow, type CommandSource, type CommandTable, type DumpOptions, type Family, type Reply,
 } from './family.js'
-export { fou, fouEncapsulation, fouPort, type FouPortAttributes } from './fou.js'
-export * from './ipvs.js'
+export { fou, fouEncapsulation, fouPort, type FouPortAttributes } from './families/fou.js'
+export * from './families/ipvs.js'
 export type { CallOptions, Outcome, Request, Requests } from './request.js'
 export type { KernelSocket, OpenSocket, SocketListener } from './socket.js'

@@ -4,7 +4,7 @@ import {
   Connection, NETLINK_ROUTE,
   type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request, type Table,
 } from '../../generic-netlink/index.js'
-import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './tables.js'
+import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './wire/tables.js'
 
 /** A kind of object: what its messages are called in the kernel, and what they hold. */
 interface Kind<H, T extends Table> {

@@ -1,9 +1,9 @@
 /** Working services, each broken in one way: it is the only finding, the client fails by it, and its plan mends it. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Problem } from '../../lib/diagnose.js'
-import type { VirtualServiceSpec } from '../../lib/model.js'
-import type { RealServerPreparation } from '../../lib/real-server-network.js'
+import type { Problem } from '../../lib/diagnose/finding.js'
+import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
+import type { RealServerPreparation } from '../../lib/network/real-server.js'
 import type { Told } from '../support/agent.js'
 import { TestHosts } from '../support/hosts.js'
 import { run } from '../support/run.js'

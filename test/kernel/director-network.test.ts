@@ -1,7 +1,7 @@
 /** What a director's plan includes of its network: each only where it is not so, each with its reason, and all taken back. */
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import type { VirtualServiceSpec } from '../../lib/model.js'
+import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
 import { TestHosts } from '../support/hosts.js'
 import { run } from '../support/run.js'
 

@@ -1,9 +1,9 @@
 /** Real servers, prepared by RealServer.plan() alone: a client's bytes come back through every kind of forwarding, and everything is as before afterwards. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Forwarding, VirtualServiceSpec } from '../../lib/model.js'
-import { RealServer } from '../../lib/real-server.js'
-import { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from '../../lib/real-server-network.js'
+import type { Forwarding, VirtualServiceSpec } from '../../lib/ipvs/model.js'
+import { RealServer } from '../../lib/api/real-server.js'
+import { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from '../../lib/network/real-server.js'
 import { TestHosts } from '../support/hosts.js'
 import { run } from '../support/run.js'
 

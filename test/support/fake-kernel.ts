@@ -3,7 +3,7 @@
 import { controller } from '../../generic-netlink/controller.js'
 import { Input } from '../../generic-netlink/codec.js'
 import { NetlinkError } from '../../generic-netlink/errors.js'
-import { ipvs } from '../../generic-netlink/ipvs.js'
+import { ipvs } from '../../generic-netlink/families/ipvs.js'
 import type { OpenSocket, SocketListener } from '../../generic-netlink/socket.js'
 import { attributesOf, errnos, FakeIpvs, Refused } from './fake-ipvs.js'
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { formatIPv4, formatIPv6 } from '../../generic-netlink/index.js'
-import { schedulerFlagName, type Forwarding, type Protocol, type RealServerSpec, type VirtualServiceSpec } from '../../lib/model.js'
+import { schedulerFlagName, type Forwarding, type Protocol, type RealServerSpec, type VirtualServiceSpec } from '../../lib/ipvs/model.js'
 
 /** What to keep away from. */
 export interface ArbitraryOptions {

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { NetlinkError } from '../../../../generic-netlink/index.js'
+import { explain, explained } from '../../../../lib/ipvs/explain.js'
+
+const service = { af: 'inet6', protocol: 'udp', addr: '2001:db8::53', port: 53, schedName: 'xyz' } as const
+
+describe('explain', () => {
+  it.each([
+    ['newService', 'ENOENT', { service }, 'cannot add virtual service udp [2001:db8::53]:53: the kernel has no scheduler "xyz" (module ip_vs_xyz) (ENOENT)'],
+    ['delDest', 'ENOENT', { service, dest: { addrFamily: 'inet', addr: '192.0.2.1', port: 53 } }, 'cannot remove real server 192.0.2.1:53 of virtual service udp [2001:db8::53]:53: it is not among the service\'s real servers (ENOENT)'],
+    ['delService', 'ESRCH', { service: { af: 'inet6', fwmark: 7 } }, 'cannot remove virtual service fwmark 7 inet6: it is not there (ESRCH)'],
+    ['getFamily', 'ENOENT', {}, 'cannot use IPVS: the kernel has no module ip_vs, or could not load it (modprobe ip_vs says why) (ENOENT)'],
+    ['flush', 'EIO', {}, 'cannot flush the IPVS table: EIO'],
+  ] as const)('%s %s', (command, code, sent, sentence) => {
+    expect(explain(command, code, sent)).toBe(sentence)
+  })
+})
+
+describe('explained', () => {
+  it('keeps code, errno and request, and names the object', () => {
+    const error = new NetlinkError(-17, 'IPVS newService')
+    expect(explained(error, 'newService', { service })).toMatchObject({ code: 'EEXIST', errno: -17, request: 'IPVS newService', object: 'virtual service udp [2001:db8::53]:53', cause: error })
+  })
+  it('leaves the connection\'s own words', () => {
+    expect(explained(new NetlinkError(-125, 'IPVS flush', { message: 'the connection was closed' }), 'flush', {})).toMatchObject({ code: 'ECANCELED', message: 'the connection was closed' })
+  })
+  it('leaves what is no error of the kernel', () => {
+    const reason = { any: 'thing' }
+    expect(explained(reason, 'flush', {})).toBe(reason)
+  })
+})
