@@ -32,7 +32,6 @@ export type { TableChange, WatchOptions } from './ipvs/watch.js'
 // ── plans, and the other side ──
 
 export type { Finding, Problem } from './diagnose/finding.js'
-export { Host } from './plan/session.js'
 export {
   BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
 } from './plan/plan.js'

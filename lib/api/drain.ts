@@ -6,9 +6,9 @@ import { endpoint } from '../base/address.js'
 import { make } from '../ipvs/apply.js'
 import { differences, type Change } from '../ipvs/diff.js'
 import { EXPIRE_TEMPLATES, passingOver, type DrainedBy } from '../ipvs/overrides.js'
-import { Host } from '../plan/session.js'
+import { Session } from '../plan/session.js'
 import { integer, oneOf } from '../base/check.js'
-import type { IpvsClient } from '../ipvs/client.js'
+import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { ipvsSteps } from '../ipvs/steps.js'
 import { findRealServer, serviceName, type RealServerKey, type RealServerSettings, type RealServerState, type Service, type ServiceState } from '../ipvs/model.js'
 import type { Step } from '../plan/plan.js'
@@ -152,8 +152,8 @@ async function begin(
     throw new DrainError('unprepared', `${nameOf(places)} cannot be drained without losing clients before this is set: ${linesOf(preparation).join('; ')}`)
   }
 
-  await using host = new Host(ipvs)
-  for (const step of sysctls) await step.run(host, { signal })
+  await using session = new Session().lend(openIpvs, ipvs)
+  for (const step of sysctls) await step.run(session, { signal })
   for (const { service, id, server = declared({ service, id }), by } of drained) {
     if (server && !ipvs.drains.get(service, id)) ipvs.drains.add(service, server, by)
   }

@@ -5,8 +5,8 @@ import type { CallOptions, CommandAttributes } from '../../generic-netlink/index
 import { Comparison } from '../ipvs/diff.js'
 import { directorNetwork } from '../network/director.js'
 import { list, named, record, within } from '../base/check.js'
-import type { Host } from '../plan/session.js'
-import type { IpvsClient } from '../ipvs/client.js'
+import { Session } from '../plan/session.js'
+import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { IpvsChanges } from '../ipvs/steps.js'
 import { serviceName, type Service, type VirtualServiceSpec } from '../ipvs/model.js'
 import { networkSteps, readNetwork, type NetworkSpec } from '../network/network.js'
@@ -94,7 +94,7 @@ export async function planServices(
     left = STRETCH
   }
   const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(comparison.finish())]
-  return new Plan(parts, { ipvs, brake: force ? undefined : brakeOf(comparison) })
+  return new Plan(parts, { session: () => new Session().lend(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison) })
 }
 
 /** How many services and real servers they were. */
@@ -169,13 +169,13 @@ async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: Settin
 function timeoutSteps({ timeoutTcp, timeoutTcpFin, timeoutUdp }: CommandAttributes, actual: Timeouts): Step[] {
   const after: Timeouts = { tcp: timeoutTcp || actual.tcp, tcpFin: timeoutTcpFin || actual.tcpFin, udp: timeoutUdp || actual.udp }
   if (after.tcp === actual.tcp && after.tcpFin === actual.tcpFin && after.udp === actual.udp) return []
-  const set = async (timeouts: Timeouts, host: Host, options?: CallOptions): Promise<void> => {
-    await (await host.ipvs(options)).call('setConfig', timeoutAttributes(timeouts), options)
+  const set = async (timeouts: Timeouts, session: Session, options?: CallOptions): Promise<void> => {
+    await (await session.use(openIpvs, options)).call('setConfig', timeoutAttributes(timeouts), options)
   }
   return [{
     action: 'change', object: 'timeouts', line: `ipvsadm --set ${after.tcp} ${after.tcpFin} ${after.udp}`,
-    run: (host, options) => set(after, host, options),
-    undo: (host, options) => set(actual, host, options),
+    run: (session, options) => set(after, session, options),
+    undo: (session, options) => set(actual, session, options),
   }]
 }
 
@@ -192,11 +192,11 @@ function daemonSteps(wanted: NonNullable<Settings['syncDaemons']>, actual: reado
   return [...steps, ...prune ? [...running.values()].map(stopping) : []]
 }
 
-const start = (spec: SyncDaemonSpec): Step['run'] => async (host, options) => {
-  await (await host.ipvs(options)).call('newDaemon', { daemon: daemonAttributes(spec) }, options)
+const start = (spec: SyncDaemonSpec): Step['run'] => async (session, options) => {
+  await (await session.use(openIpvs, options)).call('newDaemon', { daemon: daemonAttributes(spec) }, options)
 }
-const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (host, options) => {
-  await (await host.ipvs(options)).call('delDaemon', { daemon: { state } }, options)
+const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (session, options) => {
+  await (await session.use(openIpvs, options)).call('delDaemon', { daemon: { state } }, options)
 }
 const starting = (spec: SyncDaemonSpec): Step =>
   ({ action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(spec)}`, run: start(spec), undo: stop(spec) })

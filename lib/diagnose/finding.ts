@@ -3,6 +3,7 @@
 import type { CallOptions } from '../../generic-netlink/index.js'
 import type { NetworkState } from '../network/network.js'
 import { Plan, type Step } from '../plan/plan.js'
+import { openRtnetlink } from '../rtnetlink/client.js'
 import { Addresses } from '../rtnetlink/address/addresses.js'
 import type { AddressState } from '../rtnetlink/address/spec.js'
 import { setLink, type Settings } from '../rtnetlink/link/commands.js'
@@ -60,8 +61,8 @@ export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions)
 /** A link as it is told to be; for links of any kind, also those that nobody made. */
 export const linkSetting = (name: string, words: string, wanted: Settings, before: Settings): Step => ({
   action: 'change', object: 'link', line: `ip link set ${name} ${words}`,
-  run: (host, options) => setLink(host.route, name, wanted, options),
-  undo: (host, options) => setLink(host.route, name, before, options),
+  run: async (session, options) => setLink(await session.use(openRtnetlink), name, wanted, options),
+  undo: async (session, options) => setLink(await session.use(openRtnetlink), name, before, options),
 })
 
 /** Sets up a link that is there and down. */

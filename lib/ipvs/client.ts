@@ -76,6 +76,9 @@ export class IpvsClient {
   }
 }
 
+/** Opens IPVS, for the steps of a plan. */
+export const openIpvs = (options?: CallOptions): Promise<IpvsClient> => IpvsClient.open(options)
+
 function errorsOf(commands: CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
   const errors = new Array<unknown>(outcomes.length).fill(undefined)
   for (let i = 0; i < outcomes.length; i++) {

@@ -3,9 +3,10 @@
 import type { CallOptions } from '../../generic-netlink/index.js'
 import { converge } from './apply.js'
 import { inverse, type Change, type Changes } from './diff.js'
-import type { Host } from '../plan/session.js'
+import type { Session } from '../plan/session.js'
 import { serviceName } from './model.js'
 import type { Outcome, Step, StepBatch } from '../plan/plan.js'
+import { openIpvs } from './client.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
 
 /** Changes as steps that are made together. There may be many thousands: a step is made when somebody looks at it. */
@@ -24,15 +25,15 @@ export class IpvsChanges implements StepBatch {
 
   at(index: number): Step { return new IpvsStep(this.#changes.at(index)!, this.#why, this, index) }
 
-  async run(indices: readonly number[], host: Host, options?: CallOptions): Promise<Outcome[]> {
-    const ipvs = await host.ipvs(options)
+  async run(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
+    const ipvs = await session.use(openIpvs, options)
     const changes = this.#pick(indices)
     if (this.#lost.size > 0) for (const { server, service } of changes) if (!server) this.#lost.delete(serviceName(service)) // it is tried again
     return await ipvs.turns.beside(() => converge(ipvs, changes, this.#lost, options))
   }
 
-  async undo(indices: readonly number[], host: Host, options?: CallOptions): Promise<Outcome[]> {
-    const ipvs = await host.ipvs(options)
+  async undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
+    const ipvs = await session.use(openIpvs, options)
     const wanted = this.#pick(indices).map(inverse)
     const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), this.#lost, options))
     let next = 0
@@ -64,11 +65,11 @@ class IpvsStep implements Step {
   get object(): 'service' | 'real server' { return this.change.server ? 'real server' : 'service' }
   get line(): string { return lineOf(this.change) }
 
-  run(host: Host, options?: CallOptions): Promise<void> { return this.#alone('run', host, options) }
-  undo(host: Host, options?: CallOptions): Promise<void> { return this.#alone('undo', host, options) }
+  run(session: Session, options?: CallOptions): Promise<void> { return this.#alone('run', session, options) }
+  undo(session: Session, options?: CallOptions): Promise<void> { return this.#alone('undo', session, options) }
 
-  async #alone(deed: 'run' | 'undo', host: Host, options?: CallOptions): Promise<void> {
-    const [outcome] = await this.batch[deed]([this.index], host, options)
+  async #alone(deed: 'run' | 'undo', session: Session, options?: CallOptions): Promise<void> {
+    const [outcome] = await this.batch[deed]([this.index], session, options)
     if (outcome && 'error' in outcome) throw outcome.error
   }
 }

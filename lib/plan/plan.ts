@@ -2,8 +2,7 @@
 
 import createDebug from 'debug'
 import type { CallOptions } from '../../generic-netlink/index.js'
-import { Host } from './session.js'
-import type { IpvsClient } from '../ipvs/client.js'
+import { Session } from './session.js'
 
 const debug = createDebug('ipvs-nl:plan')
 
@@ -24,9 +23,9 @@ export interface Step {
   /** The link that goes, if only to be made anew: what stands on it goes with it. */
   readonly removes?: string
   /** Makes the change. */
-  run(host: Host, options?: CallOptions): Promise<void>
+  run(session: Session, options?: CallOptions): Promise<void>
   /** Takes it back. */
-  undo(host: Host, options?: CallOptions): Promise<void>
+  undo(session: Session, options?: CallOptions): Promise<void>
 }
 
 /** How a step came out. One that was skipped needs another that failed. */
@@ -39,9 +38,9 @@ export interface StepBatch {
   /** The step of this index, from 0. */
   at(index: number): Step
   /** Makes those of these indices, in this order, and tells of each how it came out. */
-  run(indices: readonly number[], host: Host, options?: CallOptions): Promise<readonly Outcome[]>
+  run(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
   /** Takes them back, in this order. */
-  undo(indices: readonly number[], host: Host, options?: CallOptions): Promise<readonly Outcome[]>
+  undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
 }
 
 /** A step that failed, and how. */
@@ -118,17 +117,17 @@ export class Plan {
   /** Why {@link Plan.apply} refuses it; undefined where it does not. */
   readonly brake: string | undefined
   readonly #parts: readonly (Step | StepBatch)[]
-  readonly #ipvs: IpvsClient | undefined
+  readonly #session: () => Session
   /** Of each step, whether it is made: 1. */
   readonly #made: Uint8Array
   #steps: readonly Step[] | undefined
   #failed: readonly StepFailure[] = []
 
   /** @internal */
-  constructor(parts: readonly (Step | StepBatch)[], { ipvs, brake }: { ipvs?: IpvsClient; brake?: string | undefined } = {}) {
+  constructor(parts: readonly (Step | StepBatch)[], { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {}) {
     this.brake = brake
     this.#parts = parts
-    this.#ipvs = ipvs
+    this.#session = session
     this.#made = new Uint8Array(parts.reduce((sum, part) => sum + lengthOf(part), 0))
   }
 
@@ -165,13 +164,13 @@ export class Plan {
    */
   async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
     if (this.brake !== undefined) throw new BrakeError(this.brake)
-    await using host = new Host(this.#ipvs)
+    await using session = this.#session()
     const failed: StepFailure[] = []
     this.#failed = failed
     let done = this.done
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
-      done += this.#note(group, await perform('run', group, host, { signal }), signal?.aborted ? [] : failed)
+      done += this.#note(group, await perform('run', group, session, { signal }), signal?.aborted ? [] : failed)
       progress?.({ done, failed: failed.length, total: this.#made.length, step: stepOf(group, group.indices.length - 1) })
       if (failed.length > 0 && onFailure === 'stop') break
     }
@@ -182,10 +181,10 @@ export class Plan {
 
   /** Takes back what {@link Plan.apply} did, last first. Rejects with the first error; reverting again goes on from there. */
   async revert(options?: CallOptions): Promise<void> {
-    await using host = new Host(this.#ipvs)
+    await using session = this.#session()
     for (const group of this.#groups(true)) {
       options?.signal?.throwIfAborted()
-      const outcomes = await perform('undo', group, host, options)
+      const outcomes = await perform('undo', group, session, options)
       outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group.start + group.indices[n]!] = 0 })
       for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
     }
@@ -241,12 +240,12 @@ const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length 
 const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
 
 /** Makes, or takes back, a group. Never rejects. */
-async function perform(deed: 'run' | 'undo', group: Group, host: Host, options?: CallOptions): Promise<readonly Outcome[]> {
+async function perform(deed: 'run' | 'undo', group: Group, session: Session, options?: CallOptions): Promise<readonly Outcome[]> {
   const { part, indices } = group
   if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', deed, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
   try {
-    if ('at' in part) return await part[deed](indices, host, options)
-    await part[deed](host, options)
+    if ('at' in part) return await part[deed](indices, session, options)
+    await part[deed](session, options)
     return [{ done: true }]
   } catch (error) {
     return indices.map(() => ({ done: false, error }))

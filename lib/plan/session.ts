@@ -1,48 +1,49 @@
-/** What plans read and change. */
+/** The conversations with the kernel that the steps of a plan share. */
 
-import { Connection, NETLINK_GENERIC, type CallOptions } from '../../generic-netlink/index.js'
-import { IpvsClient } from '../ipvs/client.js'
-import { RouteClient } from '../rtnetlink/client.js'
+import type { CallOptions } from '../../generic-netlink/index.js'
 
-/** This host's network, as the process sees it: each part is opened when it is first needed, and all are closed together. */
-export class Host implements AsyncDisposable {
-  #route: RouteClient | undefined
-  #generic: Connection | undefined
-  #ipvs: Promise<IpvsClient> | undefined
-  readonly #lent: IpvsClient | undefined
+/** A conversation with a part of the kernel. */
+export interface Conversation {
+  /** Whether it was closed. */
+  readonly closed?: boolean
+  close(): void | Promise<void>
+}
 
-  /** @internal */
-  constructor(ipvs?: IpvsClient) { this.#lent = ipvs }
+/** Opens a conversation. Steps name the conversation that they need by its opener. */
+export type Open<T extends Conversation> = (options?: CallOptions) => T | Promise<T>
 
-  /**
-   * rtnetlink: links, addresses, routes, neighbours.
-   * @internal
-   */
-  get route(): RouteClient { return this.#route ??= new RouteClient() }
+/** Opens each conversation when a step first needs it, and closes all of them together. */
+export class Session implements AsyncDisposable {
+  readonly #opened = new Map<Open<Conversation>, Promise<Conversation>>()
+  readonly #lent = new Map<Open<Conversation>, Conversation>()
 
-  /**
-   * Generic netlink, for families.
-   * @internal
-   */
-  get generic(): Connection { return this.#generic ??= new Connection(NETLINK_GENERIC) }
-
-  /**
-   * IPVS: that of the director whose plan it is, while it is open, or one of its own. Rejects with `ENOENT` where the kernel has none.
-   * @internal
-   */
-  async ipvs(options?: CallOptions): Promise<IpvsClient> {
-    return this.#lent?.closed === false ? this.#lent : await (this.#ipvs ??= IpvsClient.open(options))
+  /** Uses a conversation that somebody else has open, while it is open; its owner closes it. */
+  lend<T extends Conversation>(open: Open<T>, conversation: T): this {
+    this.#lent.set(open, conversation)
+    return this
   }
 
-  /** Closes what was opened. */
+  /** The conversation that `open` opens. Rejects as `open` does. */
+  async use<T extends Conversation>(open: Open<T>, options?: CallOptions): Promise<T> {
+    const lent = this.#lent.get(open)
+    if (lent !== undefined && lent.closed !== true) return lent as T
+    let opened = this.#opened.get(open)
+    if (opened === undefined) {
+      opened = Promise.resolve(open(options))
+      this.#opened.set(open, opened)
+    }
+    return await opened as T
+  }
+
+  /** Closes what this session opened. */
   async close(): Promise<void> {
-    this.#route?.close()
-    this.#generic?.close()
-    const ipvs = this.#ipvs
-    this.#route = this.#generic = this.#ipvs = undefined
-    await ipvs?.then(client => client.close(), () => {}) // one that could not be opened is none to close
+    const opened = [...this.#opened.values()]
+    this.#opened.clear()
+    for (const result of await Promise.allSettled(opened)) {
+      if (result.status === 'fulfilled') await result.value.close()
+    }
   }
 
-  /** {@link Host.close}, for `await using`. */
+  /** {@link Session.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }
 }

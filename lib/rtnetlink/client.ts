@@ -114,3 +114,6 @@ export class RouteClient implements AsyncDisposable {
     return Promise.resolve()
   }
 }
+
+/** Opens rtnetlink, for the steps of a plan. */
+export const openRtnetlink = (): RouteClient => new RouteClient()

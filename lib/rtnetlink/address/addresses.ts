@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
-import { Host } from '../../plan/session.js'
+import { Session } from '../../plan/session.js'
 import type { Family } from '../../base/address.js'
 import { Plan, type Step } from '../../plan/plan.js'
 import { address } from '../../base/check.js'
@@ -10,7 +10,7 @@ import {
   addressCommand, keyOfAddress, nameOfAddress, networkOfAddress, normalizeAddress, normalizeAddressId, notationOfAddress, readAddress, settable,
   type AddressFilter, type AddressId, type AddressSpec, type AddressState, type Lifetime,
 } from './spec.js'
-import { RouteClient, type Deed, type RouteCommand } from '../client.js'
+import { openRtnetlink, RouteClient, type Deed, type RouteCommand } from '../client.js'
 import { refusal } from '../explain.js'
 import { indexOf, readLinks } from '../links-by-name.js'
 import { perform } from '../perform.js'
@@ -116,20 +116,20 @@ function step(action: Step['action'], verb: string, spec: AddressSpec, why: stri
 
 const adding = (spec: AddressSpec, why?: string): Step => step(
   'add', 'add', spec, why,
-  (host, options) => send(host.route, 'add', spec, options),
-  (host, options) => removeAlone(host.route, spec, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'add', spec, options),
+  async (session, options) => removeAlone(await session.use(openRtnetlink), spec, options),
 )
 
 const replacing = (spec: AddressSpec, before: AddressSpec): Step => step(
   'change', 'replace', spec, undefined,
-  (host, options) => send(host.route, 'replace', spec, options),
-  (host, options) => send(host.route, 'replace', before, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'replace', spec, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'replace', before, options),
 )
 
 const removing = (state: AddressState, why?: string): Step => step(
   'remove', 'del', state, why,
-  (host, options) => removeAlone(host.route, state, options),
-  (host, options) => send(host.route, 'add', settable(state), options),
+  async (session, options) => removeAlone(await session.use(openRtnetlink), state, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'add', settable(state), options),
 )
 
 /** Says what else goes when an address goes. */
@@ -289,8 +289,8 @@ export class Addresses implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> { return this.close() }
 
   async #apply(steps: readonly Step[], options?: CallOptions): Promise<void> {
-    await using host = new Host()
-    for (const each of steps) await each.run(host, options)
+    await using session = new Session()
+    for (const each of steps) await each.run(session, options)
   }
 }
 

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
-import { Host } from '../../plan/session.js'
+import { Session } from '../../plan/session.js'
 import { Plan } from '../../plan/plan.js'
 import { integer, interfaceName } from '../../base/check.js'
 import { RouteClient } from '../client.js'
@@ -95,8 +95,8 @@ export class Links implements AsyncDisposable {
     if (!state) throw refusal(ENODEV, { kind: 'link', deed: 'change', object: `link ${name}` }, 'there is no such link in this network namespace')
     const step = kind === undefined ? undefined : parameterChange(linkOf(state), kind, parameters)
     if (step) {
-      await using host = new Host()
-      await step.run(host, options)
+      await using session = new Session()
+      await step.run(session, options)
     }
     if (Object.keys(settings).length > 0) await setLink(this.#route, state.name, settings, options)
   }

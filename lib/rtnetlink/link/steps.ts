@@ -2,6 +2,7 @@
 
 import { NetlinkError } from '../../../generic-netlink/index.js'
 import type { Step } from '../../plan/plan.js'
+import { openRtnetlink } from '../client.js'
 import { interfaceName } from '../../base/check.js'
 import { moduleOf, refusal } from '../explain.js'
 import {
@@ -31,18 +32,18 @@ const UNTOLD: Settings = { alias: '', master: null, up: false }
 
 const adding = (link: Link): Step => ({
   action: 'add', object: 'link', line: addLine(link),
-  run: (host, options) => makeLink(host.route, link, options),
-  undo: (host, options) => removeLink(host.route, link.name, options),
+  run: async (session, options) => makeLink(await session.use(openRtnetlink), link, options),
+  undo: async (session, options) => removeLink(await session.use(openRtnetlink), link.name, options),
 })
 
 const removing = (link: Link, peer: Link | undefined, why?: string): Step => ({
   action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, ...why !== undefined && { why },
-  run: (host, options) => removeLink(host.route, link.name, options),
-  async undo(host, options) {
+  run: async (session, options) => removeLink(await session.use(openRtnetlink), link.name, options),
+  async undo(session, options) {
     const whole = peer ? { ...link, parameters: { peer } } : link
-    await makeLink(host.route, whole, options)
+    await makeLink(await session.use(openRtnetlink), whole, options)
     for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
-      await setLink(host.route, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
+      await setLink(await session.use(openRtnetlink), name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
     }
   },
 })
@@ -50,8 +51,8 @@ const removing = (link: Link, peer: Link | undefined, why?: string): Step => ({
 const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step => ({
   action: 'change', object: 'link',
   line: words(`ip link change ${wanted.name} type ${wanted.kind ?? ''}`, parameterWords(wanted.kind as LinkKind, wanted.parameters, changed)),
-  run: (host, options) => changeParameters(host.route, wanted, changed, options),
-  undo: (host, options) => changeParameters(host.route, actual, changed, options),
+  run: async (session, options) => changeParameters(await session.use(openRtnetlink), wanted, changed, options),
+  undo: async (session, options) => changeParameters(await session.use(openRtnetlink), actual, changed, options),
 })
 
 /** The first of some settings that is said. */
@@ -59,21 +60,21 @@ const setting = (name: string, wanted: Settings, before: Settings): Step => {
   const [key] = SETTINGS.filter(each => wanted[each] !== undefined)
   return {
     action: 'change', object: 'link', line: `ip link set ${name} ${SETTING_WORDS[key!](wanted)}`,
-    run: (host, options) => setLink(host.route, name, wanted, options),
-    undo: (host, options) => before[key!] === undefined ? Promise.resolve() : setLink(host.route, name, before, options),
+    run: async (session, options) => setLink(await session.use(openRtnetlink), name, wanted, options),
+    undo: async (session, options) => before[key!] === undefined ? Promise.resolve() : setLink(await session.use(openRtnetlink), name, before, options),
   }
 }
 
 /** The kernel's own link comes when its module is loaded, and the module when a link of its kind is asked for. */
 const loading = (link: Link): Step => ({
   action: 'add', object: 'module', line: `modprobe ${moduleOf(link.kind!)}`, why: `${link.name} comes with it, and stays while it is loaded`,
-  async run(host, options) {
+  async run(session, options) {
     try {
-      await makeLink(host.route, { name: link.name, kind: link.kind, parameters: {} }, options)
+      await makeLink(await session.use(openRtnetlink), { name: link.name, kind: link.kind, parameters: {} }, options)
     } catch (error) {
       if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error
     }
-    if ((await listLinks(host.route, options)).some(({ name }) => name === link.name)) return
+    if ((await listLinks(await session.use(openRtnetlink), options)).some(({ name }) => name === link.name)) return
     const told = { kind: 'link', deed: 'add', object: objectOf(link.name) } as const
     throw refusal(ENODEV, told, 'the kernel makes it in its first network namespace alone (net.core.fb_tunnels_only_for_init_net)')
   },

@@ -2,7 +2,7 @@
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
 import { Plan, type Step } from '../../plan/plan.js'
-import { RouteClient, type Deed, type RouteCommand } from '../client.js'
+import { openRtnetlink, RouteClient, type Deed, type RouteCommand } from '../client.js'
 import { refusal } from '../explain.js'
 import {
   bridgeOf, deedFor, forwardingCommand, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding, normalizeForwardingId, notationOfForwarding,
@@ -95,8 +95,8 @@ const set = (deed: 'add' | 'replace', entry: Either): Deed & ('add' | 'replace' 
 function adding(entry: Either): Step {
   const deed = set('add', entry)
   return step('add', lineOf(deed, entry), undefined,
-    (host, options) => send(host.route, deed, entry, options),
-    (host, options) => send(host.route, 'remove', entry, options))
+    async (session, options) => send(await session.use(openRtnetlink), deed, entry, options),
+    async (session, options) => send(await session.use(openRtnetlink), 'remove', entry, options))
 }
 
 function replacing(entry: Either, before: NeighbourState): Step {
@@ -104,16 +104,16 @@ function replacing(entry: Either, before: NeighbourState): Step {
   const old = settable(before)
   const elsewhere = before.link === entry.link ? undefined : `it is behind ${before.link} now`
   return step('change', lineOf(deed, entry), old ? elsewhere : 'the kernel is looking for it',
-    (host, options) => send(host.route, deed, entry, options),
-    (host, options) => old ? send(host.route, set('replace', old), old, options) : send(host.route, 'remove', entry, options))
+    async (session, options) => send(await session.use(openRtnetlink), deed, entry, options),
+    async (session, options) => old ? send(await session.use(openRtnetlink), set('replace', old), old, options) : send(await session.use(openRtnetlink), 'remove', entry, options))
 }
 
 function removing(state: NeighbourState): Step[] {
   const old = settable(state)
   if (!old) return []
   return [step('remove', lineOf('del', old), undefined,
-    (host, options) => send(host.route, 'remove', old, options),
-    (host, options) => send(host.route, set('add', old), old, options))]
+    async (session, options) => send(await session.use(openRtnetlink), 'remove', old, options),
+    async (session, options) => send(await session.use(openRtnetlink), set('add', old), old, options))]
 }
 
 /** Specs in their normal form. @throws TypeError, RangeError naming the field, or where two say the same one */

@@ -4,7 +4,7 @@ import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/in
 import type { Family } from '../../base/address.js'
 import { Plan, type Step } from '../../plan/plan.js'
 import { address, interfaceName } from '../../base/check.js'
-import { RouteClient, type Deed } from '../client.js'
+import { openRtnetlink, RouteClient, type Deed } from '../client.js'
 import { explained, refusal } from '../explain.js'
 import { indexOf, readLinks } from '../links-by-name.js'
 import { perform } from '../perform.js'
@@ -75,23 +75,23 @@ const step = (action: Step['action'], verb: string, route: Route, why: string | 
 
 const adding = (route: Route, deed: 'add' | 'append'): Step => step(
   'add', deed, route, deed === 'append' ? 'beside the kernel\'s own to the same network' : undefined,
-  (host, options) => send(host.route, deed, route, options),
-  async (host, options) => {
-    const state = (await readRoutes(host.route, options)).find(each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)))
-    if (state) await remove(host.route, state, options) // it went by itself where its link did
+  async (session, options) => send(await session.use(openRtnetlink), deed, route, options),
+  async (session, options) => {
+    const state = (await readRoutes(await session.use(openRtnetlink), options)).find(each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)))
+    if (state) await remove(await session.use(openRtnetlink), state, options) // it went by itself where its link did
   },
 )
 
 const replacing = (route: Route, before: RouteState): Step => step(
   'change', 'replace', route, before.protocol === 'kernel' ? 'in place of the kernel\'s own to the same network' : undefined,
-  (host, options) => send(host.route, 'replace', route, options),
-  (host, options) => send(host.route, 'replace', routeOf(before), options),
+  async (session, options) => send(await session.use(openRtnetlink), 'replace', route, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'replace', routeOf(before), options),
 )
 
 const removing = (state: RouteState, why?: string): Step => step(
   'remove', 'del', routeOf(state), why,
-  (host, options) => remove(host.route, state, options),
-  (host, options) => send(host.route, 'add', routeOf(state), options),
+  async (session, options) => remove(await session.use(openRtnetlink), state, options),
+  async (session, options) => send(await session.use(openRtnetlink), 'add', routeOf(state), options),
 )
 
 /** Specs in their normal form, by what they say the route of. @throws RangeError where two say the same one */

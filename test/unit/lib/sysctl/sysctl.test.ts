@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { sysctlName, SysctlError, sysctlOver, sysctlSegments, sysctlSteps, type SysctlFiles, type SysctlKey, type SysctlValue } from '../../../../lib/sysctl/accessor.js'
 import type { SysctlValueOf } from '../../../../lib/sysctl/tables.js'
-import { Host } from '../../../../lib/plan/session.js'
+import { Session } from '../../../../lib/plan/session.js'
 
 /** Files in memory; every access is counted. */
 let files: Map<string, string>
@@ -350,7 +350,7 @@ describe('plans', () => {
     expect(steps.map(({ action, object, line }) => [action, object, line])).toEqual([
       ['change', 'sysctl', 'sysctl -w net.ipv4.conf.tun0.rp_filter=0'], ['change', 'sysctl', 'sysctl -w net.ipv4.vs.conntrack=1'],
     ])
-    await using host = new Host()
-    await steps[0]!.undo(host) // not made: nothing to take back, nothing opened
+    await using session = new Session()
+    await steps[0]!.undo(session) // not made: nothing to take back, nothing opened
   })
 })
