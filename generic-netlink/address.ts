@@ -1,19 +1,7 @@
 /** IP addresses: text to bytes and back, with a memory, since the same ones come again and again. */
 
+import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'
-
-/** A map that forgets everything when it is full. */
-export class Memo<K, V> {
-  readonly #known = new Map<K, V>()
-  get(key: K): V | undefined { return this.#known.get(key) }
-
-  /** Remembers the value, and returns it. */
-  set(key: K, value: V): V {
-    if (this.#known.size >= 65536) this.#known.clear()
-    this.#known.set(key, value)
-    return value
-  }
-}
 
 /** The texts of IPv4 addresses, each at a place that its number gives, where a later one takes its place. */
 const v4Numbers = new Int32Array(65536)

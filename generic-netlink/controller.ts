@@ -1,7 +1,9 @@
 /** The controller, which knows the other families: `linux/genetlink.h`, as tables. */
 
 import { attributeSet, list } from './attributes.js'
-import { bits, string, struct, u8, u16, u32, type Infer } from './codec.js'
+import type { Infer } from './codec.js'
+import { bits, struct } from './compose.js'
+import { string, u8, u16, u32 } from './values.js'
 
 /** The controller's message type, the only one that is the same on every kernel. */
 export const GENL_ID_CTRL = 0x10

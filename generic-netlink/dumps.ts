@@ -10,7 +10,7 @@
 
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
-import { Output, type Input } from './codec.js'
+import { Output, type Input } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {

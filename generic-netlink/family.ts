@@ -1,7 +1,8 @@
 /** Generic netlink families: commands declared once, as a table, and called by name. */
 
 import type { AttributeSet, Table } from './attributes.js'
-import { Output, type Infer, type Input } from './codec.js'
+import { Output, type Input } from './buffers.js'
+import type { Infer } from './codec.js'
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, genlmsghdr, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
@@ -148,7 +149,7 @@ class MappedRequest extends QueryRequest {
   }
 
   override read(from: Input, at: number, length: number): unknown {
-    return this.#map(this.kind.reply!.peek(from, at + genlmsghdr.size, this.contents(length)) as never)
+    return this.kind.reply!.visit(from, at + genlmsghdr.size, this.contents(length), answer => this.#map(answer as never))
   }
 }
 

@@ -1,7 +1,8 @@
 /** Netlink's own envelope: `struct nlmsghdr`, and the messages in which the kernel answers (`linux/netlink.h`). */
 
 import { attributeSet } from './attributes.js'
-import { HOST, string, u32, type Input, type Output } from './codec.js'
+import { HOST, type Input, type Output } from './buffers.js'
+import { string, u32 } from './values.js'
 import { DecodeError, type ExtendedAck } from './errors.js'
 
 export const NLMSG_NOOP = 1

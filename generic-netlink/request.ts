@@ -1,6 +1,6 @@
 /** What is asked of the kernel, and how it came out. */
 
-import type { Input, Output } from './codec.js'
+import type { Input, Output } from './buffers.js'
 import { NetlinkError, type ExtendedAck } from './errors.js'
 
 /** One message to the kernel. */

@@ -12,7 +12,7 @@
 import { randomInt } from 'node:crypto'
 import fs from 'node:fs'
 import { RawNetlinkSocket } from 'netlink/dist/raw.js' // the package's index loads every protocol's tables, 20 ms
-import { Input, Output } from './codec.js'
+import { Input, Output } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import { eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message } from './message.js'

@@ -1,7 +1,9 @@
 /** Foo over UDP, and generic UDP encapsulation: `linux/fou.h` as tables. */
 
 import { attributeSet } from '../attributes.js'
-import { be16, enumeration, flag, ipv4, ipv6, s32, u8, type Infer } from '../codec.js'
+import type { Infer } from '../codec.js'
+import { enumeration } from '../compose.js'
+import { be16, flag, ipv4, ipv6, s32, u8 } from '../values.js'
 import { family } from '../family.js'
 
 /** `FOU_ENCAP_*`: whether a packet follows the UDP header directly, or GUE's own. */

@@ -1,8 +1,10 @@
 /** IPVS over generic netlink: `linux/ip_vs.h` and the policies of `ip_vs_ctl.c`, as tables. */
 
 import { attributeSet } from '../attributes.js'
-import { be16, bits, by, enumeration, ipv4, ipv6, string, struct, u8, u16, u32, u64, unless, type Infer } from '../codec.js'
-import { counters } from '../counters.js'
+import { remembered } from '../attribute-memory.js'
+import type { Infer } from '../codec.js'
+import { bits, by, enumeration, struct, unless } from '../compose.js'
+import { be16, ipv4, ipv6, string, u8, u16, u32, u64 } from '../values.js'
 import { family } from '../family.js'
 
 /** `AF_*` */
@@ -75,7 +77,7 @@ export const service = attributeSet('IPVS_SVC_ATTR', {
   stats:     [10, unless('stats64', stats)],
   /** Persistence engine. Left out of `setService`, it is cleared. */
   peName:    [11, string(16)],
-  stats64:   [12, counters(stats64)],
+  stats64:   [12, stats64],
 })
 
 /** `IPVS_DEST_ATTR_*`: a destination, that is, one real server of a service. */
@@ -93,7 +95,7 @@ export const destination = attributeSet('IPVS_DEST_ATTR', {
   persistConns: [9,  u32],
   stats:        [10, unless('stats64', stats)],
   addrFamily:   [11, addressFamily],
-  stats64:      [12, counters(stats64)],
+  stats64:      [12, stats64],
   /** Left out of `setDest`, the tunnel falls back to IPIP. */
   tunType:      [13, tunnelType],
   tunPort:      [14, be16],
@@ -115,7 +117,7 @@ export const daemon = attributeSet('IPVS_DAEMON_ATTR', {
 })
 
 /** `IPVS_CMD_ATTR_*`: the top level of every IPVS message but GET_INFO's reply. */
-export const command = attributeSet('IPVS_CMD_ATTR', {
+export const command = remembered(attributeSet('IPVS_CMD_ATTR', {
   service:       [1, service],
   dest:          [2, destination],
   daemon:        [3, daemon],
@@ -123,7 +125,7 @@ export const command = attributeSet('IPVS_CMD_ATTR', {
   timeoutTcp:    [4, u32],
   timeoutTcpFin: [5, u32],
   timeoutUdp:    [6, u32],
-})
+}))
 
 /** `IPVS_INFO_ATTR_*` */
 export const info = attributeSet('IPVS_INFO_ATTR', {
