@@ -92,7 +92,9 @@ export function checkEach<E, T>(path: string, value: readonly E[], check: (eleme
 }
 
 /** A refusal with its path begun further out. */
-function below(path: string, error: unknown): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`
+export function below(path: string, error: unknown): unknown {
+  if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
+    error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`
+  }
   return error
 }
