@@ -78,7 +78,7 @@ export function address(path: string, value: unknown): string {
 
 /** Runs the check of a part, whose refusals name paths within the part, and begins them with the part's own path. */
 export function within<T>(path: string, check: () => T): T {
-  try { return check() } catch (error) { throw below(path, error) }
+  try { return check() } catch (error) { throw refusalAt(path, error) }
 }
 
 /** The elements of an array, each checked as a part of its own. @throws RangeError naming the path */
@@ -86,13 +86,13 @@ export function checkEach<E, T>(path: string, value: readonly E[], check: (eleme
   checkList(path, value)
   const checked = new Array<T>(value.length)
   for (let i = 0; i < value.length; i++) {
-    try { checked[i] = check(value[i]!) } catch (error) { throw below(atPath(path, i), error) }
+    try { checked[i] = check(value[i]!) } catch (error) { throw refusalAt(atPath(path, i), error) }
   }
   return checked
 }
 
-/** A refusal with its path begun further out. */
-export function below(path: string, error: unknown): unknown {
+/** A refusal whose path begins with `path`: for loops that are too hot for {@link within}. Any other error stays as it is. */
+export function refusalAt(path: string, error: unknown): unknown {
   if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
     error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`
   }

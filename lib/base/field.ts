@@ -1,7 +1,7 @@
 /** Objects as sets of fields: one declaration gives checks, defaults, wire attributes, notation and differences. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { below, show } from './check.js'
+import { refusalAt, show } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
@@ -104,7 +104,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
       }
       this.#options.verify?.(values)
     } catch (error) {
-      throw below(path, error)
+      throw refusalAt(path, error)
     }
   }
 
@@ -119,7 +119,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
         else if (whole && 'otherwise' in field && field.absent?.(given) === undefined) normal[name] = defaultOf(field, given)
       }
     } catch (error) {
-      throw below(path, error)
+      throw refusalAt(path, error)
     }
     if (whole) this.verify(normal, path)
     return normal
