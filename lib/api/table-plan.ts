@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions, CommandAttributes } from '../../generic-netlink/index.js'
 import { Comparison } from '../ipvs/diff.js'
 import { directorNetwork } from '../network/director.js'
-import { list, named, record, within } from '../base/check.js'
+import { checkList, checkObject, within } from '../base/check.js'
 import { Session } from '../plan/session.js'
 import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { IpvsChanges } from '../ipvs/steps.js'
@@ -47,10 +47,10 @@ export interface PlanOptions extends CallOptions {
 /** What must change for the kernel to have what is wanted. @throws TypeError, RangeError naming the field */
 export async function planTable(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
   const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
-  record('director', spec, SPEC_FIELDS)
+  checkObject('director', spec, SPEC_FIELDS)
   const services: Service[][] = []
   const specs = spec.services ?? []
-  list('services', specs)
+  checkList('services', specs)
   while (services.length < specs.length) {
     if (services.length > 0) await nextTurn()
     normalizeSome(specs, services)
@@ -69,11 +69,9 @@ const STRETCH = 8192
 /** The next stretch of them. A function of its own, here and elsewhere: V8 compiles what lasts, and forgets it with closures. */
 function normalizeSome(specs: readonly VirtualServiceSpec[], into: Service[][]): void {
   for (let i = into.length, left = STRETCH; i < specs.length && left > 0; i++) {
-    try {
-      const services = normalize(specs[i]!)
-      for (const { realServers } of services) left -= 1 + realServers.length
-      into.push(services)
-    } catch (error) { throw named(`services[${i}]`, error) }
+    const services = within(`services[${i}]`, () => normalize(specs[i]!))
+    for (const { realServers } of services) left -= 1 + realServers.length
+    into.push(services)
   }
 }
 
@@ -127,7 +125,7 @@ function withoutTwins(services: readonly (readonly Service[])[]): Map<string, Se
 function ownership(owner: Owner): (service: Service) => boolean {
   if (typeof owner === 'function') return owner
   const texts = typeof owner === 'string' ? [owner] : owner
-  list('owner', texts)
+  checkList('owner', texts)
   const networks = texts.map((text, i) => contains(parsePrefix(typeof owner === 'string' ? 'owner' : `owner[${i}]`, text)))
   return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
 }

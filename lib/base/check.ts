@@ -1,31 +1,47 @@
 /**
- * Fields of what a caller gives, checked one by one: every refusal names the field's path.
+ * Checks of a caller's input, field by field: each refusal names the path of the field.
+ *
+ * A path has no dot at its end: `''`, `links[0]`, `links[0].mtu`. {@link atPath} joins the next part to it.
  *
  * @module
  */
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
 
+/** The path of a field, or of an element, of the object at `path`. */
+export const atPath = (path: string, key: string | number): string =>
+  typeof key === 'number' ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`
+
 /** A value, for a message. */
-export const show = (value: unknown): string => typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
+export const show = (value: unknown): string =>
+  typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
 
 /** The refusal of a value. */
-export const wrong = (path: string, value: unknown, wanted: string): RangeError => new RangeError(`${path}: ${show(value)} is not ${wanted}`)
+export const invalid = (path: string, value: unknown, wanted: string): RangeError =>
+  new RangeError(`${path}: ${show(value)} is not ${wanted}`)
 
 /** An integer of a range. @throws RangeError naming the path */
 export function integer(path: string, value: unknown, min: number, max: number): number {
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) throw wrong(path, value, `an integer from ${min} to ${max}`)
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalid(path, value, `an integer from ${min} to ${max}`)
+  }
   return value as number
+}
+
+/** True or false. @throws TypeError naming the path */
+export function boolean(path: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${path}: ${show(value)} is not true or false`)
+  return value
 }
 
 /** One of some words. @throws RangeError naming the path */
 export function oneOf<const T extends string>(path: string, value: unknown, words: readonly T[]): T {
-  if (!words.includes(value as T)) throw wrong(path, value, `one of ${words.join(', ')}`)
+  if (!words.includes(value as T)) throw invalid(path, value, `one of ${words.join(', ')}`)
   return value as T
 }
 
-/** An object with no other fields than these. @throws TypeError naming the path */
-export function record(path: string, value: unknown, fields: ReadonlySet<string>): Record<string, unknown> {
+/** An object without other fields than these. @throws TypeError naming the path */
+export function checkObject(path: string, value: unknown, fields: ReadonlySet<string>): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${show(value)} is not an object`)
   for (const key in value) {
     if (!fields.has(key)) throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
@@ -34,17 +50,18 @@ export function record(path: string, value: unknown, fields: ReadonlySet<string>
 }
 
 /** An array. @throws RangeError naming the path */
-export function list(path: string, value: unknown): void {
-  if (!Array.isArray(value)) throw wrong(path, value, 'a list')
+export function checkList(path: string, value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw invalid(path, value, 'a list')
+  return value
 }
 
-/** What the kernel calls none or every interface, in paths of sysctls. */
+/** The kernel's names for no interface and every interface, in paths of sysctls. */
 const NOT_INTERFACES = ['.', '..', 'all', 'default']
 
-/** A network interface's name, as the kernel can have them and a path can hold them. @throws RangeError naming the path */
+/** A network interface's name that the kernel takes and a path can hold. @throws RangeError naming the path */
 export function interfaceName(path: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
-    throw wrong(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
+    throw invalid(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
   }
   return value
 }
@@ -56,16 +73,28 @@ export function address(path: string, value: unknown): string {
     const bytes = parseIPv6(value)
     if (bytes) return formatIPv6(bytes)
   }
-  throw wrong(path, value, 'an IPv4 or IPv6 address')
+  throw invalid(path, value, 'an IPv4 or IPv6 address')
 }
 
-/** What checks a part, with its refusals named for where the part is: fields' paths are made only when they are needed. */
+/** Runs the check of a part, whose refusals name paths within the part, and begins them with the part's own path. */
 export function within<T>(path: string, check: () => T): T {
-  try { return check() } catch (error) { throw named(path, error) }
+  try { return check() } catch (error) { throw refusalAt(path, error) }
 }
 
-/** A refusal with its path begun further out. */
-export function named(path: string, error: unknown): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) error.message = `${path}${error.message.startsWith(':') ? '' : '.'}${error.message}`
+/** The elements of an array, each checked as a part of its own. @throws RangeError naming the path */
+export function checkEach<E, T>(path: string, value: readonly E[], check: (element: E) => T): T[] {
+  checkList(path, value)
+  const checked = new Array<T>(value.length)
+  for (let i = 0; i < value.length; i++) {
+    try { checked[i] = check(value[i]!) } catch (error) { throw refusalAt(atPath(path, i), error) }
+  }
+  return checked
+}
+
+/** A refusal whose path begins with `path`: for loops that are too hot for {@link within}. Any other error stays as it is. */
+export function refusalAt(path: string, error: unknown): unknown {
+  if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
+    error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`
+  }
   return error
 }

@@ -8,7 +8,7 @@
  */
 
 import { parseIPv4 } from '../../generic-netlink/index.js'
-import { address, integer, interfaceName, list, named, oneOf, record, show, wrong } from '../base/check.js'
+import { address, boolean, checkEach, checkList, checkObject, integer, interfaceName, invalid, oneOf, show } from '../base/check.js'
 import { isMulticast, type Family } from '../base/address.js'
 import {
   schedulerBits, schedulerFlagName, serviceFamily, singleClient, twins, type DirectorNetwork, type Forwarding, type Persistence, type Protocol,
@@ -31,7 +31,7 @@ const DEFAULT_TIMEOUT = 360
 
 function moduleName(path: string, value: unknown, longest: number): string {
   if (typeof value !== 'string' || !MODULE_NAME.test(value) || value.length > longest) {
-    throw wrong(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
+    throw invalid(path, value, `a module's name of at most ${longest} characters of a-z, 0-9 and _`)
   }
   return value
 }
@@ -62,7 +62,7 @@ function netmask(path: string, value: unknown, family: Family): string | number 
   const mask = typeof value === 'string' ? parseIPv4(value) : -1
   const hosts = ~mask >>> 0
   // Where a mask's ones stand together, its zeros are one less than a power of two.
-  if (mask < 0 || (hosts & hosts + 1) !== 0) throw wrong(path, value, 'a mask such as 255.255.255.0')
+  if (mask < 0 || (hosts & hosts + 1) !== 0) throw invalid(path, value, 'a mask such as 255.255.255.0')
   return value as string
 }
 
@@ -81,7 +81,7 @@ export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
   if (vip === undefined) throw new TypeError('vip: a service has a VIP or a fwmark')
   if (family !== undefined) throw new TypeError('family: goes with fwmark; the VIP shows its own')
   if ((protocol === undefined) === (protocols === undefined)) throw new TypeError('protocols: a service with a VIP says protocols, or one protocol')
-  if (protocols !== undefined) list('protocols', protocols)
+  if (protocols !== undefined) checkList('protocols', protocols)
   const named = protocols === undefined
     ? [protocolOf('protocol', protocol)]
     : (protocols as unknown[]).map((each, i) => protocolOf(`protocols[${i}]`, each))
@@ -113,7 +113,7 @@ const NETWORK_FIELDS = new Set(['interface', 'prefix', 'label', 'routes'])
 const PERSISTENCE_FIELDS = new Set(['timeout', 'netmask', 'engine'])
 
 function persistence(value: Persistence, family: Family): { timeout: number; netmask: string | number; engine?: string } {
-  record('persistence', value, PERSISTENCE_FIELDS)
+  checkObject('persistence', value, PERSISTENCE_FIELDS)
   const { timeout = DEFAULT_TIMEOUT, netmask: mask = singleClient(family), engine } = value
   return {
     timeout: integer('persistence.timeout', timeout, 1, LONGEST_TIMEOUT),
@@ -124,7 +124,7 @@ function persistence(value: Persistence, family: Family): { timeout: number; net
 
 /** In the kernel's order, and by the names that it would be read back with. */
 function schedulerFlags(value: readonly SchedulerFlag[], scheduler: string): SchedulerFlag[] {
-  list('schedulerFlags', value)
+  checkList('schedulerFlags', value)
   if (value.length === 0) return []
   const flags = new Map<SchedulerBit, SchedulerFlag>()
   value.forEach((flag, i) => {
@@ -145,7 +145,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Servi
   const datagrams = key.fwmark !== undefined || key.protocol === 'udp'
   const { onePacket = false, schedulerFlags: flags = [] } = spec
   const scheduler = moduleName('scheduler', spec.scheduler === undefined ? 'wlc' : spec.scheduler, 15)
-  if (typeof (onePacket as unknown) !== 'boolean') throw wrong('onePacket', onePacket, 'true or false')
+  boolean('onePacket', onePacket)
   if (onePacket && !udp) throw new RangeError('onePacket: only UDP and firewall marks can be scheduled packet by packet')
   const persistent = spec.persistence === undefined ? undefined : persistence(spec.persistence, family)
   if (persistent?.engine !== undefined) {
@@ -167,14 +167,14 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, udp: boolean): Servi
 
 /** A service's spec to the kernel's services it stands for, with no real servers yet. @throws TypeError, RangeError naming the field */
 export function normalizeService(spec: ServiceSpec): Service[] {
-  record('service', spec, SPEC_FIELDS)
+  checkObject('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
     throw new TypeError('engine: a persistence engine without persistence does nothing; say persistence.engine')
   }
   const keys = serviceKeys(spec)
   for (const { vip, protocol } of keys) {
     if (vip !== undefined) refuseUnusable('vip', vip, parseIPv4(vip))
-    if (typeof protocol === 'number') throw wrong('protocol', protocol, `one of ${PROTOCOLS.join(', ')}`)
+    if (typeof protocol === 'number') throw invalid('protocol', protocol, `one of ${PROTOCOLS.join(', ')}`)
   }
   const udp = keys.some(key => key.fwmark !== undefined || key.protocol === 'udp')
   return keys.map(key => withOptions(spec, key, udp))
@@ -183,7 +183,6 @@ export function normalizeService(spec: ServiceSpec): Service[] {
 /** A spec to the kernel's services it stands for, with their real servers. @throws TypeError, RangeError naming the field */
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
-  list('realServers', spec.realServers)
   if (spec.network !== undefined) network(spec.network, services[0]!)
   const forward = spec.forward === undefined ? 'route' : forwarding('forward', spec.forward)
   for (const service of services) addRealServers(service, spec.realServers, forward)
@@ -191,10 +190,7 @@ export function normalize(spec: VirtualServiceSpec): Service[] {
 }
 
 function addRealServers(service: Service, specs: readonly (string | RealServerSpec)[], byDefault: Forwarding): void {
-  const servers = new Array<RealServerSettings>(specs.length)
-  for (let i = 0; i < specs.length; i++) {
-    try { servers[i] = normalizeRealServer(specs[i]!, service, byDefault) } catch (error) { throw named(`realServers[${i}]`, error) }
-  }
+  const servers = checkEach('realServers', specs, server => normalizeRealServer(server, service, byDefault))
   const pair = twins(servers)
   if (pair) {
     const [first, second] = pair, { address, port } = servers[second]!
@@ -205,12 +201,12 @@ function addRealServers(service: Service, specs: readonly (string | RealServerSp
 
 /** What is not the address's and the routes' own to check. */
 function network(value: DirectorNetwork, service: ServiceKey): void {
-  record('network', value, NETWORK_FIELDS)
+  checkObject('network', value, NETWORK_FIELDS)
   const { interface: link, prefix } = value
   if (link !== undefined) interfaceName('network.interface', link)
   if (link !== undefined && service.vip === undefined) throw new TypeError('network.interface: carries the VIP, and a firewall mark has none')
   if (prefix !== undefined) integer('network.prefix', prefix, 1, serviceFamily(service) === 'inet' ? 32 : 128)
-  if (value.routes !== undefined) list('network.routes', value.routes)
+  if (value.routes !== undefined) checkList('network.routes', value.routes)
 }
 
 // ── real servers ──
@@ -224,7 +220,7 @@ const THRESHOLD_FIELDS = new Set(['upper', 'lower'])
 /** A real server of this service in its normal form. @throws RangeError naming the field */
 export function normalizeRealServer(spec: string | RealServerSpec, service: ServiceKey, byDefault: Forwarding = 'route'): RealServerSettings {
   const given: RealServerSpec = typeof spec === 'string' ? { address: spec } : spec
-  record('', given, SERVER_FIELDS)
+  checkObject('', given, SERVER_FIELDS)
   const { weight = 1, thresholds: limits } = given // defaults stand for undefined alone: null is refused
   const forward = given.forward === undefined ? byDefault : forwarding('forward', given.forward)
   const n = typeof given.address === 'string' ? parseIPv4(given.address) : -1 // what follows needs the number too, and there may be thousands
@@ -251,19 +247,19 @@ const NO_THRESHOLDS = Object.freeze({ upper: 0, lower: 0 })
 
 function forwarding(path: string, value: Forwarding): Forwarding {
   if (typeof value !== 'object') return oneOf(path, value, FORWARDING) as Forwarding
-  record(path, value, TUNNEL_FIELDS)
+  checkObject(path, value, TUNNEL_FIELDS)
   const tunnel = oneOf(`${path}.tunnel`, value.tunnel, ['ipip', 'gue', 'gre'])
   const { port, checksum } = value as { port?: unknown; checksum?: unknown }
   if (tunnel === 'gue') integer(`${path}.port`, port, 1, 65535)
   else if (port !== undefined) throw new TypeError(`${path}.port: only gue has one`)
   if (checksum !== undefined && !CHECKSUMS[tunnel].some(c => c === checksum)) {
-    throw wrong(`${path}.checksum`, checksum, tunnel === 'ipip' ? 'for ipip, which has none' : `one of ${CHECKSUMS[tunnel].join(', ')}`)
+    throw invalid(`${path}.checksum`, checksum, tunnel === 'ipip' ? 'for ipip, which has none' : `one of ${CHECKSUMS[tunnel].join(', ')}`)
   }
   return tunnel === 'ipip' ? 'tunnel' : { tunnel, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Forwarding
 }
 
 function thresholds(path: string, value: Thresholds): { upper: number; lower: number } {
-  record(path, value, THRESHOLD_FIELDS)
+  checkObject(path, value, THRESHOLD_FIELDS)
   const { upper, lower = 0 } = value
   integer(`${path}.upper`, upper, 0, INT_MAX)
   integer(`${path}.lower`, lower, 0, INT_MAX)

@@ -1,7 +1,7 @@
 /** How long connections are kept. */
 
 import type { CommandAttributes } from '../../generic-netlink/index.js'
-import { integer, record } from '../base/check.js'
+import { integer, checkObject } from '../base/check.js'
 import { LONGEST_TIMEOUT } from './normalize.js'
 
 /** How long the kernel keeps a connection that nothing is heard of, in seconds. */
@@ -18,7 +18,7 @@ const FIELDS = new Set(['tcp', 'tcpFin', 'udp'])
 
 /** What `setConfig` takes: 0 keeps what is. @throws TypeError, RangeError naming the field */
 export function timeoutAttributes(timeouts: Partial<Timeouts>, path = 'timeouts'): CommandAttributes {
-  const given = record(path, timeouts, FIELDS)
+  const given = checkObject(path, timeouts, FIELDS)
   const seconds = (name: keyof Timeouts): number => {
     const { [name]: value = 0 } = given
     return value === 0 ? 0 : integer(name, value, 1, LONGEST_TIMEOUT)

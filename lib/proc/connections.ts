@@ -1,7 +1,7 @@
 /** The connections through this director, one after the other, of as many as there are. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
-import { address, integer, list, oneOf, record, wrong } from '../base/check.js'
+import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
 import { connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
 import { familyOf } from '../base/address.js'
 import type { RealServerId, ServiceId, ServiceKey } from '../ipvs/model.js'
@@ -77,7 +77,7 @@ const SERVER_FIELDS = new Set(['address', 'port'])
 
 /** What tells the rows that a filter wants. @throws TypeError, RangeError naming the field */
 export function matcher(filter: ConnectionFilter): Match {
-  record('filter', filter, FIELDS)
+  checkObject('filter', filter, FIELDS)
   const { service, server, client, state, templates, origin } = filter
   const all = [
     ...service === undefined ? [] : [ofService(serviceKeys(service))],
@@ -98,7 +98,7 @@ function ofService(keys: readonly ServiceKey[]): Match {
 
 function ofServer(server: string | RealServerId): Match {
   const given = typeof server === 'string' ? { address: server } : server
-  record('server', given, SERVER_FIELDS)
+  checkObject('server', given, SERVER_FIELDS)
   const wanted = address('server.address', given.address)
   const port = given.port === undefined ? undefined : integer('server.port', given.port, 0, 65535)
   return ({ server }) => server.address === wanted && (port === undefined || server.port === port)
@@ -111,7 +111,7 @@ function ofClient(client: string): Match {
 
 function inState(state: ConnectionStateName | readonly ConnectionStateName[]): Match {
   const one = typeof state === 'string'
-  if (!one) list('state', state)
+  if (!one) checkList('state', state)
   const wanted: readonly unknown[] = one ? [state] : state
   if (wanted.length === 0) throw new RangeError('state: the list is empty')
   const names = new Set<string>(wanted.map((each, i) => oneOf(one ? 'state' : `state[${i}]`, each, connectionStates)))
@@ -119,8 +119,8 @@ function inState(state: ConnectionStateName | readonly ConnectionStateName[]): M
 }
 
 function ofKind(templates: unknown): Match {
-  if (typeof templates !== 'boolean') throw wrong('templates', templates, 'true or false')
-  return row => row.template === templates
+  const wanted = boolean('templates', templates)
+  return row => row.template === wanted
 }
 
 function ofOrigin(origin: unknown): Match {

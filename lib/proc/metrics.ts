@@ -1,6 +1,6 @@
 /** What the kernel reports, as text for Prometheus and whatever else reads OpenMetrics. */
 
-import { oneOf, record } from '../base/check.js'
+import { oneOf, checkObject } from '../base/check.js'
 import { serviceFamily, type ActualForwarding, type RealServerState, type ServiceKey, type ServiceState, type Stats } from '../ipvs/model.js'
 import type { CpuStatistics } from './statistics.js'
 
@@ -48,7 +48,7 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
  * ```
  */
 export function formatMetrics({ services, totals, cpus = [] }: Metrics, options: MetricsOptions = {}): string {
-  record('options', options, new Set(['format']))
+  checkObject('options', options, new Set(['format']))
   const format = oneOf('format', options.format ?? 'openmetrics', ['openmetrics', 'prometheus'])
   const keyed = services.map(service => ({ service, labels: serviceLabels(service) }))
   const servers = keyed.flatMap(({ service, labels }) => service.realServers.map(server => ({

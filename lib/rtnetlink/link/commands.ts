@@ -1,10 +1,10 @@
 /** Links in their normal form, from specs and from the kernel; and what is asked of the kernel for them. */
 
 import { NetlinkError, type CallOptions } from '../../../generic-netlink/index.js'
-import { interfaceName, record } from '../../base/check.js'
+import { boolean, checkObject, interfaceName } from '../../base/check.js'
 import type { Entry, RouteClient, RouteCommand } from '../client.js'
 import { explained, refusal } from '../explain.js'
-import { boolean, checkMtu, macAddress, type IndexOf, type Parameters } from './fields.js'
+import { checkMtu, macAddress, type IndexOf, type Parameters } from './fields.js'
 import { FALLBACKS, isKind, kinds, normalizeParameters, readParameters, verifyParameters, writeParameters } from './kinds.js'
 import type { LinkKind, LinkSpec, LinkState } from './spec.js'
 import { indexOf } from '../links-by-name.js'
@@ -100,7 +100,7 @@ export function normalizeSettings(path: string, given: Record<string, unknown>, 
 /** The kind that a spec names, and that it has no fields of others. @throws TypeError */
 export function checkKind(path: string, given: Record<string, unknown>, kind: unknown): LinkKind {
   if (!isKind(kind)) throw new TypeError(`${path}kind: ${JSON.stringify(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
-  record(path === '' ? 'link' : path.slice(0, -1), given, new Set(['name', 'kind', ...SETTINGS, ...Object.keys(kinds[kind].fields), ...STATE_FIELDS]))
+  checkObject(path === '' ? 'link' : path.slice(0, -1), given, new Set(['name', 'kind', ...SETTINGS, ...Object.keys(kinds[kind].fields), ...STATE_FIELDS]))
   return kind
 }
 

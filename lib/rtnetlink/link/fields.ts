@@ -1,7 +1,7 @@
 /** Parameters of links, one by one: how each is checked, how it stands on the wire, and its words in `ip link`. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { address as anyAddress, integer, interfaceName, oneOf, record } from '../../base/check.js'
+import { address as anyAddress, boolean, integer, interfaceName, oneOf, checkObject } from '../../base/check.js'
 import type { Encapsulation } from './spec.js'
 import type { LinkAttributes } from '../wire/tables.js'
 
@@ -33,11 +33,6 @@ type Wire = Record<string, unknown>
 /** The attributes that a field of this name writes. */
 type With<K extends string, V> = { [P in K]?: V }
 
-/** @throws TypeError naming the path */
-export const boolean = (path: string, value: unknown): boolean => {
-  if (typeof value !== 'boolean') throw new TypeError(`${path}: ${JSON.stringify(value)} is not true or false`)
-  return value
-}
 /** `learning` or `nolearning` */
 export const no = (word: string) => (value: unknown): string => value === true ? word : `no${word}`
 /** `external` or nothing */
@@ -142,7 +137,7 @@ interface EncapsulationWire { encapType?: unknown; encapFlags?: object; encapSpo
 export const encapsulation: Field<EncapsulationWire> = {
   otherwise: undefined,
   check(path, value) {
-    const { type, sport = 0, dport, csum = false, csum6 = false, remcsum = false } = record(path, value, ENCAPSULATION)
+    const { type, sport = 0, dport, csum = false, csum6 = false, remcsum = false } = checkObject(path, value, ENCAPSULATION)
     const normal = {
       type: oneOf(`${path}.type`, type, ['gue', 'fou']), sport: integer(`${path}.sport`, sport, 0, 65535), dport: integer(`${path}.dport`, dport, 1, 65535),
       csum: boolean(`${path}.csum`, csum), csum6: boolean(`${path}.csum6`, csum6), remcsum: boolean(`${path}.remcsum`, remcsum),

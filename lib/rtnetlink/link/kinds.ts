@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Infer } from '../../../generic-netlink/index.js'
 import { familyOf, isMulticast, type Family } from '../../base/address.js'
-import { address as anyAddress, integer, interfaceName, oneOf, record } from '../../base/check.js'
+import { address as anyAddress, integer, interfaceName, oneOf, checkObject } from '../../base/check.js'
 import {
   bit, byte, checkMtu, device, encapsulation, end, hex, macAddress, mode, NAMES, no, number, only, orInner, plain, present, time, tos,
   UNSPECIFIED, type Field, type IndexOf, type Parameters, type Surroundings,
@@ -67,7 +67,7 @@ const prefix = (path: string, value: unknown, family: Family): [address: string,
 }
 const sixrd: Field<SixrdWire> = {
   check(path, value) {
-    const { prefix: ours, relay = '0.0.0.0/0' } = record(path, value, SIXRD)
+    const { prefix: ours, relay = '0.0.0.0/0' } = checkObject(path, value, SIXRD)
     return { prefix: prefix(`${path}.prefix`, ours, 'inet6').join('/'), relay: prefix(`${path}.relay`, relay, 'inet').join('/') }
   },
   write(to, value) {
@@ -110,7 +110,7 @@ const keys: Field<GreWire> = {
   check(path, value) {
     const each = (where: string, n: unknown): number => integer(where, n, 0, 0xffffffff)
     if (typeof value !== 'object') return each(path, value)
-    const { in: into, out } = record(path, value, WAYS)
+    const { in: into, out } = checkObject(path, value, WAYS)
     if (into === undefined && out === undefined) return undefined
     if (into === out) return each(`${path}.in`, into)
     return { ...into !== undefined && { in: each(`${path}.in`, into) }, ...out !== undefined && { out: each(`${path}.out`, out) } }
@@ -184,7 +184,7 @@ const vxlanTtl: Field<VxlanWire> = {
 const portRange: Field<VxlanWire> = {
   otherwise: { low: 0, high: 0 },
   check(path, value) {
-    const { low, high } = record(path, value, RANGE)
+    const { low, high } = checkObject(path, value, RANGE)
     const normal = { low: integer(`${path}.low`, low, 0, 65535), high: integer(`${path}.high`, high, 0, 65535) }
     if (normal.low > normal.high) throw new RangeError(`${path}.high: ${normal.high} is less than ${normal.low}`)
     return normal
@@ -242,7 +242,7 @@ interface Peer {
 }
 const peer: Field<Infer<typeof veth>> = {
   check(path, value) {
-    const { name, mtu, address, netns } = record(path, value, PEER)
+    const { name, mtu, address, netns } = checkObject(path, value, PEER)
     return {
       name: interfaceName(`${path}.name`, name),
       ...mtu !== undefined && { mtu: checkMtu(`${path}.mtu`, mtu) },
