@@ -15,6 +15,7 @@
  */
 
 export { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from './address.js'
+export { remembered } from './attribute-memory.js'
 export { attributeSet, kernelName, list, type AttributeSet, type Row, type Table } from './attributes.js'
 export { Input, Output } from './buffers.js'
 export type { Codec, Fixed, Infer, Siblings } from './codec.js'
@@ -24,10 +25,12 @@ export { controller, multicastGroup, operation, type FamilyAttributes } from './
 export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
 export {
   describeFamily, family, FamilyClient,
-  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandSource, type CommandTable, type DumpOptions, type Family, type Reply,
+  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type DumpOptions, type FamilyDeclaration, type Reply,
 } from './family.js'
 export { fou, fouEncapsulation, fouPort, type FouPortAttributes } from './families/fou.js'
 export * from './families/ipvs.js'
-export type { CallOptions, Outcome, Request, Requests } from './request.js'
+export { logger, type Log } from './log.js'
+export type { CallOptions, Request } from './request.js'
+export { sequence, withItem, type Sequence } from './sequence.js'
 export { be16, be32, bytes, flag, ip, ipv4, ipv6, s32, string, u8, u16, u32, u64 } from './values.js'
 export type { KernelSocket, OpenSocket, SocketListener } from './socket.js'

@@ -1,6 +1,6 @@
 /** Changes made in the kernel, whoever else is changing it. */
 
-import { NetlinkError, type CallOptions, type ServiceAttributes } from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions, type Sequence, type ServiceAttributes } from '../../generic-netlink/index.js'
 import type { Change } from './diff.js'
 import type { Drains } from './overrides.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
@@ -32,7 +32,7 @@ export async function converge(ipvs: IpvsClient, changes: readonly Change[], los
 }
 
 /** Changes as the commands that are sent for them now. */
-class Attempts {
+class Attempts implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
   readonly #drains: Drains
   /** Which of the changes that were asked for at first each stands for; absent where they are these. */
@@ -47,7 +47,11 @@ class Attempts {
 
   get length(): number { return this.#changes.length }
 
-  at(index: number): IpvsCommand {
+  each(send: (command: IpvsCommand) => boolean, from: number, to: number): void {
+    for (let i = from; i < to && send(this.#command(i)); i++);
+  }
+
+  #command(index: number): IpvsCommand {
     return commandOf(this.#changes[index]!, this.#drains, this.#servers)
   }
 
@@ -59,7 +63,7 @@ class Attempts {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const others = again && !lost.has(name) ? instead(change, error, this.at(i)[0]) : undefined
+      const others = again && !lost.has(name) ? instead(change, error, this.#command(i)[0]) : undefined
       if (others) {
         for (const other of others) {
           changes.push(other)

@@ -1,8 +1,8 @@
 /** IPVS in this network namespace: its commands, and errors that say what was asked of what. */
 
 import {
-  Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Outcome, type Reply,
+  Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply, type Sequence,
 } from '../../generic-netlink/index.js'
 import { Drains } from './overrides.js'
 import { explained } from './explain.js'
@@ -58,8 +58,8 @@ export class IpvsClient {
   }
 
   /** Sends commands together. The error of each, undefined where it was done; never rejects. */
-  async attempt(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
-    return errorsOf(commands, await this.#family.batch(commands, options))
+  async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
+    return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }
 
   /** Sends commands together and rejects with the first error; the others are still carried out. */
@@ -79,13 +79,12 @@ export class IpvsClient {
 /** Opens IPVS, for the steps of a plan. */
 export const openIpvs = (options?: CallOptions): Promise<IpvsClient> => IpvsClient.open(options)
 
-function errorsOf(commands: CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
+function errorsOf(commands: Sequence<IpvsCommand>, outcomes: readonly PromiseSettledResult<unknown>[]): unknown[] {
   const errors = new Array<unknown>(outcomes.length).fill(undefined)
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i]!
     if (outcome.status === 'fulfilled') continue
-    const [command, attributes] = commands.at(i)!
-    errors[i] = explained(outcome.reason, command, attributes)
+    errors[i] = withItem(commands, i, ([command, attributes]) => explained(outcome.reason, command, attributes))
   }
   return errors
 }
