@@ -1,6 +1,6 @@
 /** The sender of all edits of services and real servers. Overrides are combined with each edit when it is sent. */
 
-import { NetlinkError, type CallOptions, type ServiceAttributes } from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions, type Sequence, type ServiceAttributes } from '../../generic-netlink/index.js'
 import type { Outcome } from '../plan/plan.js'
 import { additions, type Change } from './changes.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
@@ -66,7 +66,7 @@ export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], opt
 }
 
 /** Changes as the commands that are sent for them. */
-class Batch {
+class Batch implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
   readonly #overrides: Overrides
   /** For each change, the index of the original change; absent where these are the original changes. */
@@ -81,7 +81,11 @@ class Batch {
 
   get length(): number { return this.#changes.length }
 
-  at(index: number): IpvsCommand {
+  each(send: (command: IpvsCommand) => boolean, from: number, to: number): void {
+    for (let i = from; i < to && send(this.#command(i)); i++);
+  }
+
+  #command(index: number): IpvsCommand {
     return commandOf(this.#changes[index]!, this.#overrides, this.#servers)
   }
 
@@ -93,7 +97,7 @@ class Batch {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const substitutes = again && !failedServices.has(name) ? substitutesOf(change, error, this.at(i)[0]) : undefined
+      const substitutes = again && !failedServices.has(name) ? substitutesOf(change, error, this.#command(i)[0]) : undefined
       if (substitutes) {
         for (const substitute of substitutes) {
           changes.push(substitute)

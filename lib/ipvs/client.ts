@@ -1,8 +1,8 @@
 /** A conversation with IPVS in this network namespace. */
 
 import {
-  Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Outcome, type Reply,
+  Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply, type Sequence,
 } from '../../generic-netlink/index.js'
 import { EditLock } from './edit-lock.js'
 import { explained } from './explain.js'
@@ -58,8 +58,8 @@ export class IpvsClient {
   }
 
   /** Sends commands together. Resolves with the error of each; undefined where it was carried out. Never rejects. */
-  async attempt(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
-    return errorsOf(commands, await this.#family.batch(commands, options))
+  async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
+    return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }
 
   get closed(): boolean { return this.#closed }
@@ -74,13 +74,12 @@ export class IpvsClient {
 /** Opens the conversation of a plan's steps. */
 export const openIpvs = (options?: CallOptions): Promise<IpvsClient> => IpvsClient.open(options)
 
-function errorsOf(commands: CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
+function errorsOf(commands: Sequence<IpvsCommand>, outcomes: readonly PromiseSettledResult<unknown>[]): unknown[] {
   const errors = new Array<unknown>(outcomes.length).fill(undefined)
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i]!
     if (outcome.status === 'fulfilled') continue
-    const [command, attributes] = commands.at(i)!
-    errors[i] = explained(outcome.reason, command, attributes)
+    errors[i] = withItem(commands, i, ([command, attributes]) => explained(outcome.reason, command, attributes))
   }
   return errors
 }

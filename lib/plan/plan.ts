@@ -1,10 +1,9 @@
 /** Plans: what must change, shown before it is done, and undone as it was done. */
 
-import createDebug from 'debug'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/index.js'
 import { Session } from './session.js'
 
-const debug = createDebug('ipvs-nl:plan')
+const debug = logger('ipvs-nl:plan')
 
 /** What a step is about. */
 export type StepObject =

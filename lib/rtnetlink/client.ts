@@ -2,7 +2,7 @@
 
 import {
   Connection, NETLINK_ROUTE,
-  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request, type Table,
+  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
 } from '../../generic-netlink/index.js'
 import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './wire/tables.js'
 
@@ -101,7 +101,7 @@ export class RouteClient implements AsyncDisposable {
   }
 
   /** Adds, changes or removes objects, in order, together. Resolves with the outcome of each. */
-  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<Outcome<unknown>[]> {
+  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<PromiseSettledResult<unknown>[]> {
     const requests = commands.map(({ kind, deed, header, attributes, object }) => request(kind, deed, header as never, attributes as never, object))
     return this.#connection.batch(requests, options)
   }

@@ -8,15 +8,14 @@
  * @module
  */
 
-import createDebug from 'debug'
 import { constants } from 'node:fs'
 import { lstat, open, readdir } from 'node:fs/promises'
 import { inspect } from 'node:util'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/index.js'
 import { sysctlWants, sysctlRow, sysctlText, type KnownSysctl, type SysctlRow, type SysctlSettingOf, type SysctlValueOf } from './tables.js'
 import { Plan, type Step } from '../plan/plan.js'
 
-const debug = createDebug('ipvs-nl:sysctl')
+const debug = logger('ipvs-nl:sysctl')
 
 // ── keys ──
 

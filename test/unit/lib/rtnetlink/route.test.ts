@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Input, Output } from '../../../../generic-netlink/codec.js'
+import { Input, Output } from '../../../../generic-netlink/buffers.js'
 import { route, rtmsg } from '../../../../lib/rtnetlink/wire/tables.js'
 import { normalizeRoute, readRoute, routeCommand, type RouteSpec, type RouteState } from '../../../../lib/rtnetlink/route/spec.js'
 import { routeRemovals, routeSteps } from '../../../../lib/rtnetlink/route/routes.js'
