@@ -8,51 +8,53 @@
 // ── virtual services ──
 
 export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/index.js'
-export { DrainError, type DrainOptions, type DrainProgress } from './drain.js'
-export { Director, type DirectorInfo, type DirectorOptions } from './director.js'
-export { connections, type ConnectionFilter, type ConnectionListOptions } from './connections.js'
-export { connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
-export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './virtual-service.js'
-export { endpoint } from './address.js'
-export { serviceName } from './model.js'
-export { formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions } from './metrics.js'
-export { ipvsStatus, perCpuStatistics, totals, type CpuStatistics, type IpvsStatus, type TableStatus } from './statistics.js'
-export type { Family } from './address.js'
+export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.js'
+export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'
+export { connections, type ConnectionFilter, type ConnectionListOptions } from './proc/connections.js'
+export { connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './proc/connection-rows.js'
+export { RealServer } from './api/real-server.js'
+export { VirtualService, type VirtualServiceOptions } from './api/virtual-service.js'
+export { endpoint } from './base/address.js'
+export { serviceName } from './ipvs/names.js'
+export { formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions } from './proc/metrics.js'
+export { ipvsStatus, ipvsTotals, perCpuStatistics, type CpuStatistics, type IpvsStatus, type TableStatus } from './proc/statistics.js'
+export type { Family } from './base/address.js'
 export type {
-  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec,
+  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerKey, RealServerSettings, RealServerSpec,
   RealServerState, Scheduler, SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats,
-  Thresholds, Tunnel, VirtualServiceSpec,
-} from './model.js'
-export { addressInC, formatRules, sortServices } from './rules-format.js'
-export { parseRules, RulesError } from './rules-parse.js'
-export type { SyncDaemonSpec, SyncDaemonState } from './sync-daemon.js'
-export type { Timeouts } from './timeouts.js'
-export type { TableChange, WatchOptions } from './watch.js'
+  Thresholds, VirtualServiceSpec,
+} from './ipvs/model.js'
+export { formatRules } from './ipvs/rules/format.js'
+export { parseRules } from './ipvs/rules/parse.js'
+export { RulesError } from './ipvs/rules/rule.js'
+export type { SyncDaemonSpec, SyncDaemonState } from './ipvs/sync-daemon.js'
+export type { Timeouts } from './ipvs/timeouts.js'
+export { tunnelOverhead, type Tunnel, type TunnelChecksum, type TunnelKind } from './ipvs/tunnels.js'
+export type { TableChange, WatchOptions } from './ipvs/watch.js'
 
-// ── plans, and the other side ──
+// ── plans, and real servers ──
 
-export type { Finding, Problem } from './diagnose.js'
-export { Host } from './host.js'
+export type { Finding, Problem } from './diagnose/finding.js'
 export {
   BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
-} from './plan.js'
-export type { DirectorSpec, Owner, PlanOptions } from './table-plan.js'
-export { planNetwork, type NetworkSpec } from './network.js'
-export { RealServer } from './real-server.js'
-export { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from './real-server-network.js'
+} from './plan/plan.js'
+export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'
+export { planNetwork, type NetworkSpec } from './network/network.js'
+export { diagnoseRealServer, planRealServer } from './api/plan-real-server.js'
+export type { RealServerSetup, RealServerTunnel } from './network/real-server.js'
 
 // ── the network ──
 
-export { FouPorts, type FouPortId, type FouPortSpec, type FouPortState } from './fou.js'
-export { Links, type LinkChange, type LinkWatchOptions } from './rtnetlink/links.js'
-export type * from './rtnetlink/link-spec.js'
-export { Addresses } from './rtnetlink/addresses.js'
-export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './rtnetlink/address-spec.js'
-export { Routes, type RouteFilter } from './rtnetlink/routes.js'
-export type { Nexthop, RouteId, RouteProtocol, RouteSettings, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop } from './rtnetlink/route-spec.js'
-export { Neighbours, type NeighbourFilter, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbours.js'
-export type { ForwardingId, ForwardingSpec, ForwardingState } from './rtnetlink/forwarding-spec.js'
-export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } from './rtnetlink/neighbour-spec.js'
+export { FouPorts, type FouPortId, type FouPortSpec, type FouPortState } from './network/fou.js'
+export { Links, type LinkChange, type LinkWatchOptions } from './rtnetlink/link/links.js'
+export type * from './rtnetlink/link/spec.js'
+export { Addresses } from './rtnetlink/address/addresses.js'
+export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './rtnetlink/address/spec.js'
+export { Routes, type RouteFilter } from './rtnetlink/route/routes.js'
+export type { Nexthop, RouteId, RouteProtocol, RouteSettings, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop } from './rtnetlink/route/spec.js'
+export { Neighbours, type NeighbourFilter, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbour/neighbours.js'
+export type { ForwardingId, ForwardingSpec, ForwardingState } from './rtnetlink/neighbour/forwarding.js'
+export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } from './rtnetlink/neighbour/spec.js'
 
 // ── sysctls ──
 
@@ -60,8 +62,8 @@ export {
   effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls,
   type EffectiveSysctl, type KnownSysctl, type SysctlFlagOf, type SysctlHeld, type SysctlNotes, type SysctlOneOf, type SysctlRange, type SysctlRow,
   type SysctlSettingOf, type SysctlTakes, type SysctlTakesOf, type SysctlValueOf,
-} from './ipvs-sysctls.js'
+} from './sysctl/tables.js'
 export {
   sysctl, SysctlError, sysctlName, sysctlSegments,
   type Sysctl, type SysctlErrorCode, type SysctlKey, type SysctlSetting, type SysctlValue, type SysctlValues,
-} from './sysctl.js'
+} from './sysctl/accessor.js'

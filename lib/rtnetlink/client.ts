@@ -2,9 +2,9 @@
 
 import {
   Connection, NETLINK_ROUTE,
-  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request, type Table,
+  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
 } from '../../generic-netlink/index.js'
-import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './tables.js'
+import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './wire/tables.js'
 
 /** A kind of object: what its messages are called in the kernel, and what they hold. */
 interface Kind<H, T extends Table> {
@@ -101,7 +101,7 @@ export class RouteClient implements AsyncDisposable {
   }
 
   /** Adds, changes or removes objects, in order, together. Resolves with the outcome of each. */
-  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<Outcome<unknown>[]> {
+  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<PromiseSettledResult<unknown>[]> {
     const requests = commands.map(({ kind, deed, header, attributes, object }) => request(kind, deed, header as never, attributes as never, object))
     return this.#connection.batch(requests, options)
   }
@@ -114,3 +114,6 @@ export class RouteClient implements AsyncDisposable {
     return Promise.resolve()
   }
 }
+
+/** Opens rtnetlink, for the steps of a plan. */
+export const openRtnetlink = (): RouteClient => new RouteClient()

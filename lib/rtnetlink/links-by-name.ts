@@ -3,7 +3,7 @@
 import type { CallOptions } from '../../generic-netlink/index.js'
 import type { RouteClient } from './client.js'
 import { explained, type Told } from './explain.js'
-import type { LinkAttributes } from './tables.js'
+import type { LinkAttributes } from './wire/tables.js'
 
 const ANY = { family: 'unspec', type: 0, index: 0, flags: {}, change: {} } as const
 

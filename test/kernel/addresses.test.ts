@@ -2,10 +2,10 @@
 
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { PlanError } from '../../lib/plan.js'
+import { PlanError } from '../../lib/plan/plan.js'
 import { NetlinkError } from '../../lib/index.js'
-import { keyOfAddress, networkOfAddress, normalizeAddress, type AddressSpec, type AddressState, type Lifetimes } from '../../lib/rtnetlink/address-spec.js'
-import { Addresses } from '../../lib/rtnetlink/addresses.js'
+import { keyOfAddress, networkOfAddress, normalizeAddress, type AddressSpec, type AddressState, type Lifetimes } from '../../lib/rtnetlink/address/spec.js'
+import { Addresses } from '../../lib/rtnetlink/address/addresses.js'
 import { ipv6Of } from '../support/arbitraries.js'
 import { loadIPv6, run } from '../support/run.js'
 

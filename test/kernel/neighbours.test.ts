@@ -2,9 +2,9 @@
 
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { keyOfForwarding, normalizeForwarding, type ForwardingSpec, type ForwardingState } from '../../lib/rtnetlink/forwarding-spec.js'
-import { keyOfNeighbour, normalizeNeighbour, type IpNeighbourSpec, type IpNeighbourState } from '../../lib/rtnetlink/neighbour-spec.js'
-import { Neighbours } from '../../lib/rtnetlink/neighbours.js'
+import { keyOfForwarding, normalizeForwarding, type ForwardingSpec, type ForwardingState } from '../../lib/rtnetlink/neighbour/forwarding.js'
+import { keyOfNeighbour, normalizeNeighbour, type IpNeighbourSpec, type IpNeighbourState } from '../../lib/rtnetlink/neighbour/spec.js'
+import { Neighbours } from '../../lib/rtnetlink/neighbour/neighbours.js'
 import { loadIPv6, run } from '../support/run.js'
 
 const ip = (words: string): string => run('ip', words.split(' ').filter(Boolean))

@@ -2,9 +2,9 @@
 
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { networkOf } from '../../lib/rtnetlink/prefix.js'
-import { keyOfRoute, normalizeRoute, type RouteSpec, type RouteState } from '../../lib/rtnetlink/route-spec.js'
-import { Routes } from '../../lib/rtnetlink/routes.js'
+import { networkOf } from '../../lib/base/prefix.js'
+import { keyOfRoute, normalizeRoute, type RouteSpec, type RouteState } from '../../lib/rtnetlink/route/spec.js'
+import { Routes } from '../../lib/rtnetlink/route/routes.js'
 import { ipv6Of } from '../support/arbitraries.js'
 import { loadIPv6, run } from '../support/run.js'
 

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlText, type SysctlRow } from '../../lib/ipvs-sysctls.js'
-import { sysctl, sysctlName, sysctlSegments, sysctlSteps, type SysctlKey, type SysctlValue } from '../../lib/sysctl.js'
-import { Plan } from '../../lib/plan.js'
+import { effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlText, type SysctlRow } from '../../lib/sysctl/tables.js'
+import { sysctl, sysctlName, sysctlSegments, sysctlSteps, type SysctlKey, type SysctlValue } from '../../lib/sysctl/accessor.js'
+import { Plan } from '../../lib/plan/plan.js'
 import { asNobody, NODE, run } from '../support/run.js'
 
 const sh = (script: string): string => run('bash', ['-euc', script])

@@ -10,17 +10,19 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, connect, type Server } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { RealServer } from '../../lib/real-server.js'
-import type { RealServerPreparation } from '../../lib/real-server-network.js'
-import { VirtualService } from '../../lib/virtual-service.js'
-import { Director } from '../../lib/director.js'
-import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../lib/model.js'
-import { destinationAttributes, keyAttributes } from '../../lib/wire.js'
-import type { Finding } from '../../lib/diagnose.js'
+import { diagnoseRealServer, planRealServer } from '../../lib/api/plan-real-server.js'
+import type { RealServerSetup } from '../../lib/network/real-server.js'
+import { VirtualService } from '../../lib/api/virtual-service.js'
+import { Director } from '../../lib/api/director.js'
+import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../lib/ipvs/model.js'
+import { destinationAttributes } from '../../lib/ipvs/real-server.js'
+import { keyAttributes } from '../../lib/ipvs/key.js'
+import type { Finding } from '../../lib/diagnose/finding.js'
 import { directing } from './directing.js'
-import type { Plan } from '../../lib/plan.js'
+import type { Plan } from '../../lib/plan/plan.js'
 import { streams } from './streams.js'
 import { traffic } from './traffic.js'
+import { sendRaw } from './raw.js'
 
 /** A finding, with its plan as text. */
 export type Told = Omit<Finding, 'plan'> & { readonly plan: string }
@@ -69,8 +71,8 @@ export const operations = {
   ...directing,
   ...streams,
   /** Prepares the host as a real server; the plan's text. */
-  prepare: async (spec: RealServerPreparation) => await apply(await RealServer.plan(spec)),
-  plan: async (spec: RealServerPreparation) => `${await RealServer.plan(spec)}`,
+  prepare: async (spec: RealServerSetup) => await apply(await planRealServer(spec)),
+  plan: async (spec: RealServerSetup) => `${await planRealServer(spec)}`,
   /** Makes the host a director; the plan's text. */
   async serve(spec: VirtualServiceSpec) {
     await using service = await VirtualService.open(spec)
@@ -81,7 +83,7 @@ export const operations = {
     return `${await service.plan()}`
   },
   /** What is wrong with the host as a real server. */
-  diagnose: async (spec: RealServerPreparation) => told(await RealServer.diagnose(spec)),
+  diagnose: async (spec: RealServerSetup) => told(await diagnoseRealServer(spec)),
   /** What is wrong with it as a director. */
   async diagnoseService(spec: VirtualServiceSpec) {
     await using service = await VirtualService.open(spec)
@@ -92,7 +94,7 @@ export const operations = {
   /** Has IPVS forward to a port that is not the service's, which ipvsadm does not. */
   async misdirect({ service, server }: { service: ServiceKey; server: RealServerSettings }) {
     await using director = await Director.open()
-    await director.run([['newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]])
+    await sendRaw(director, [['newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]])
   },
   /** Takes back all that was applied, last first. */
   async revert() {

@@ -1,8 +1,8 @@
 /** Connections as the kernel prints them: net/netfilter/ipvs/ip_vs_conn.c, for comparison. */
 
-import type { ConnectionState } from '../../lib/connection-rows.js'
+import type { ConnectionState } from '../../lib/proc/connection-rows.js'
 import { parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
-import { endpoint } from '../../lib/address.js'
+import { endpoint } from '../../lib/base/address.js'
 
 /** First lines of ip_vs_conn and ip_vs_conn_sync. */
 export const headers = [

@@ -1,10 +1,10 @@
 /** What a director does: operations of a test's hosts. */
 
-import { Director } from '../../lib/director.js'
-import { DrainError, type DrainOptions, type DrainProgress } from '../../lib/drain.js'
-import type { VirtualServiceSpec } from '../../lib/model.js'
-import type { DirectorSpec, PlanOptions } from '../../lib/table-plan.js'
-import { VirtualService } from '../../lib/virtual-service.js'
+import { Director } from '../../lib/api/director.js'
+import { DrainError, type DrainOptions, type DrainProgress } from '../../lib/api/drain.js'
+import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
+import type { DirectorSpec, PlanOptions } from '../../lib/api/director-plan.js'
+import { VirtualService } from '../../lib/api/virtual-service.js'
 
 let opened: Promise<Director> | undefined
 /** One for all that is asked, as a control plane has; `forget` stands for its restart. */

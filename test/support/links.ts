@@ -1,7 +1,7 @@
 /** Valid links at random. */
 
 import fc from 'fast-check'
-import type { LinkKind, LinkSpec } from '../../lib/rtnetlink/link-spec.js'
+import type { LinkKind, LinkSpec } from '../../lib/rtnetlink/link/spec.js'
 
 /** What a link is generated for: which is the i-th, what lies below it, and what it may be a port of. */
 export interface Place { readonly i: number; readonly dev: string; readonly bridge: string }

@@ -4,8 +4,8 @@ import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patience } from '../../examples/support/patience.js'
-import { Director } from '../../lib/director.js'
-import type { DirectorSpec } from '../../lib/table-plan.js'
+import { Director } from '../../lib/api/director.js'
+import type { DirectorSpec } from '../../lib/api/director-plan.js'
 
 /** How often each answer came. */
 export type Tally = Record<string, number>

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { LinkChanges, LinkSpec, LinkState } from '../../lib/rtnetlink/link-spec.js'
+import type { LinkChanges, LinkSpec, LinkState } from '../../lib/rtnetlink/link/spec.js'
 
 describe('links', () => {
   it('what cannot be does not compile', () => {

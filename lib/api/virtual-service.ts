@@ -1,0 +1,141 @@
+/** One virtual service: a spec and its director. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+import { within } from '../base/check.js'
+import { directorFindings, readDirector } from '../diagnose/director.js'
+import type { Finding } from '../diagnose/finding.js'
+import { edit } from '../ipvs/apply.js'
+import { throwFirst } from '../ipvs/client.js'
+import { keyAttributes, realServerKey } from '../ipvs/key.js'
+import type { RealServerId, Service, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
+import { byName, serviceName } from '../ipvs/names.js'
+import { normalize } from '../ipvs/normalize.js'
+import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
+import { directorNetwork } from '../network/director.js'
+import type { ApplyOptions, Plan } from '../plan/plan.js'
+import { Director, type DirectorOptions } from './director.js'
+import { planServices, type PlanOptions } from './director-plan.js'
+import { RealServer } from './real-server.js'
+
+/** Options of {@link VirtualService.open}. */
+export interface VirtualServiceOptions extends DirectorOptions {
+  /** An open director; it stays open when the service is closed. @defaultValue a new one, which the service closes */
+  readonly director?: Director
+}
+
+/**
+ * A virtual service of this host: a spec, and the verbs about it.
+ *
+ * @example
+ * ```ts
+ * import { VirtualService } from 'ipvs-nl'
+ *
+ * await using dns = await VirtualService.open({
+ *   vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'],
+ *   scheduler: 'rr', forward: 'tunnel',
+ *   realServers: ['192.168.52.100', '192.168.52.101'],
+ * })
+ * await dns.apply() // a second apply changes nothing
+ * ```
+ */
+export class VirtualService implements AsyncDisposable {
+  /** The declared service. */
+  readonly spec: VirtualServiceSpec
+  readonly #services: readonly Service[]
+  readonly #director: Director
+  readonly #ownDirector: boolean
+
+  private constructor(spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean) {
+    this.spec = spec
+    this.#services = services
+    this.#director = director
+    this.#ownDirector = ownDirector
+  }
+
+  /** Checks the spec and opens the director; changes nothing. Rejects with TypeError or RangeError naming the field. */
+  static async open(spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {}): Promise<VirtualService> {
+    const services = normalize(spec)
+    return new VirtualService(spec, services, director ?? await Director.open(options), director === undefined)
+  }
+
+  /** Lists all virtual services of this host. */
+  static async list({ director, ...options }: VirtualServiceOptions = {}): Promise<ServiceState[]> {
+    if (director) return await director.list(options)
+    await using own = await Director.open(options)
+    return await own.list(options)
+  }
+
+  /**
+   * Plans the service: the spec's `network`, then the kernel's service of each protocol. Real servers that the spec does not name
+   * stay, unless `prune` is set.
+   */
+  async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
+    return await planServices(this.#director.ipvs, byName(this.#services, serviceName), { ...options, network: directorNetwork(this.spec, this.#services) })
+  }
+
+  /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Live connections stay. */
+  async apply(options?: ApplyOptions): Promise<void> {
+    await (await this.plan(options)).apply(options)
+  }
+
+  /**
+   * Finds the faults of this host as the service's director; each finding has its consequence for clients and a plan that
+   * repairs it. Changes nothing. A fault that only follows from another one is not reported.
+   */
+  async diagnose(options?: CallOptions): Promise<Finding[]> {
+    return directorFindings(this.spec, this.#services, await readDirector(this.#services, await this.state(options), options))
+  }
+
+  /** Reads the kernel's services: one for each protocol, as far as they exist. */
+  async state(options?: CallOptions): Promise<ServiceState[]> {
+    return (await Promise.all(this.#services.map(service => this.#director.get(service, options)))).flat()
+  }
+
+  /**
+   * Yields the service's changes from now on, by polling: less often while nothing changes, and never twice at once. Ends by
+   * throwing the signal's reason.
+   *
+   * @example
+   * ```ts
+   * import { serviceName, VirtualService } from 'ipvs-nl'
+   *
+   * await using dns = await VirtualService.open({ vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'], realServers: ['192.168.52.100'] })
+   * for await (const { action, service, server } of dns.watch({ interval: 500 })) {
+   *   console.log(action, serviceName(service), server?.address, server?.activeConnections)
+   * }
+   * ```
+   */
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.#director.ipvs, this.#services, options) }
+
+  /** A real server in the services of all protocols. The port may be left out where the spec names the address once. */
+  realServer(server: string | RealServerId): RealServer {
+    const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
+    return new RealServer(this.#director, this.#services.map(service => {
+      const declared = service.realServers.filter(each => each.address === address)
+      if (port === undefined && declared.length > 1) {
+        throw new TypeError(`realServer.port: ${address} is declared with ports ${declared.map(each => each.port).join(', ')}; name one`)
+      }
+      return { service, id: within('realServer', () => realServerKey({ address, port: port ?? declared[0]?.port }, service)) }
+    }))
+  }
+
+  /** Sets the counters of the service and of its real servers to zero. */
+  async zero(options?: CallOptions): Promise<void> {
+    throwFirst(await this.#director.ipvs.attempt(this.#services.map(service => ['zero', { service: keyAttributes(service) }]), options))
+  }
+
+  /** Removes the service with all its real servers. */
+  async remove(options?: CallOptions): Promise<void> {
+    const { ipvs } = this.#director
+    for (const service of this.#services) ipvs.overrides.clear(service)
+    await edit(ipvs, this.#services.map(service => ({ action: 'remove', service })), options)
+  }
+
+  /** Closes the sockets; the kernel keeps the service. */
+  async close(): Promise<void> {
+    if (this.#ownDirector) await this.#director.close()
+  }
+
+  /** {@link VirtualService.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> { return this.close() }
+}

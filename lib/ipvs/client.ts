@@ -1,0 +1,96 @@
+/** A conversation with IPVS in this network namespace. */
+
+import {
+  Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply, type Sequence,
+} from '../../generic-netlink/index.js'
+import { EditLock } from './edit-lock.js'
+import { explained } from './explain.js'
+import { Overrides } from './overrides.js'
+
+type IpvsTable = typeof ipvs.commands
+
+/** A command to IPVS. */
+export type IpvsCommand = Command<IpvsTable>
+
+/** A conversation with IPVS, with the lock and the overrides that its edits share. */
+export class IpvsClient {
+  readonly #connection: Connection
+  readonly #family: FamilyClient<IpvsTable>
+  readonly overrides = new Overrides()
+  readonly lock = new EditLock()
+  #closed = false
+
+  private constructor(connection: Connection, family: FamilyClient<IpvsTable>) {
+    this.#connection = connection
+    this.#family = family
+  }
+
+  /** Opens a conversation. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
+  static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<IpvsClient> {
+    const connection = new Connection(NETLINK_GENERIC, options)
+    try {
+      return new IpvsClient(connection, await FamilyClient.find(connection, ipvs, { signal }))
+    } catch (error) {
+      connection.close()
+      throw explained(error, 'getFamily', {})
+    }
+  }
+
+  /** Sends one command and resolves with its answer. */
+  async call<K extends keyof IpvsTable>(command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions): Promise<Reply<IpvsTable[K]>> {
+    try {
+      return await this.#family.call(command, attributes, options)
+    } catch (error) {
+      throw explained(error, command, attributes)
+    }
+  }
+
+  /** Lists a table; `map` makes a row of each answer, which it must not keep. */
+  async dump<T>(
+    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
+  ): Promise<T[]> {
+    try {
+      return await this.#family.dump(command, attributes, { ...options, map })
+    } catch (error) {
+      throw explained(error, command, attributes)
+    }
+  }
+
+  /** Sends commands together. Resolves with the error of each; undefined where it was carried out. Never rejects. */
+  async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
+    return errorsOf(sequence(commands), await this.#family.batch(commands, options))
+  }
+
+  get closed(): boolean { return this.#closed }
+
+  /** Closes the sockets. Pending calls reject with `ECANCELED`. */
+  close(): void {
+    this.#closed = true
+    this.#connection.close()
+  }
+}
+
+/** Opens the conversation of a plan's steps. */
+export const openIpvs = (options?: CallOptions): Promise<IpvsClient> => IpvsClient.open(options)
+
+function errorsOf(commands: Sequence<IpvsCommand>, outcomes: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  const errors = new Array<unknown>(outcomes.length).fill(undefined)
+  for (let i = 0; i < outcomes.length; i++) {
+    const outcome = outcomes[i]!
+    if (outcome.status === 'fulfilled') continue
+    errors[i] = withItem(commands, i, ([command, attributes]) => explained(outcome.reason, command, attributes))
+  }
+  return errors
+}
+
+/** Throws the first error; its message counts the others, and its cause lists them. */
+export function throwFirst(errors: readonly unknown[]): void {
+  const [first, ...more] = errors.filter(error => error !== undefined)
+  if (first === undefined) return
+  if (more.length > 0 && first instanceof Error) {
+    first.message += `; ${more.length} more failed, listed in cause`
+    first.cause = new AggregateError(more)
+  }
+  throw first as Error
+}

@@ -1,0 +1,87 @@
+/** The wanted services compared with the actual ones. Pure, and linear. */
+
+import { Changes, type Change } from './changes.js'
+import { ServerMatcher } from './match.js'
+import type { Service } from './model.js'
+import { byName, serviceName } from './names.js'
+import { sameRealServer } from './real-server.js'
+import { sameSettings } from './service.js'
+
+/** The removals that a comparison may plan. */
+export interface Pruning {
+  /** Removes real servers of wanted services that are not wanted. @defaultValue false */
+  readonly prune?: boolean
+  /** Whether a service that is not wanted is removed with its real servers, where `prune` is set. @defaultValue none */
+  readonly owned?: (service: Service) => boolean
+}
+
+/**
+ * The changes from the actual to the wanted services, in an order that refuses no client: services before their real
+ * servers, additions of capacity before reductions, and real servers before services.
+ */
+export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
+  const comparison = new Comparison(pruning)
+  const present = byName(actual, serviceName)
+  for (const service of wanted) {
+    const name = serviceName(service)
+    comparison.compare(service, present.get(name))
+    present.delete(name)
+  }
+  for (const state of present.values()) comparison.unwanted(state)
+  return [...comparison.finish()]
+}
+
+/** {@link differences}, service by service: equal services need not stay in memory. */
+export class Comparison {
+  readonly #prune: boolean
+  readonly #isOwned: (service: Service) => boolean
+  readonly #changes = new Changes()
+  readonly #removals: Change[] = []
+  /** The number of actual real servers in services that are wanted or owned. */
+  owned = 0
+
+  constructor({ prune = false, owned = () => false }: Pruning = {}) {
+    this.#prune = prune
+    this.#isOwned = owned
+  }
+
+  /** Compares a wanted service with the actual one. */
+  compare(service: Service, state: Service | undefined): void {
+    if (state) {
+      this.owned += state.realServers.length
+      this.#compareWith(state, service)
+      return
+    }
+    this.#changes.pushAll(service)
+  }
+
+  /** Plans the removal of an actual service that is not wanted. */
+  unwanted(state: Service): void {
+    if (!this.#isOwned(state)) return
+    this.owned += state.realServers.length
+    if (this.#prune) this.#removals.push({ action: 'remove', service: state, before: state })
+  }
+
+  #compareWith(state: Service, service: Service): void {
+    const changes = this.#changes
+    if (!sameSettings(service, state)) changes.push({ action: 'change', service, before: state })
+    const servers = new ServerMatcher(state.realServers)
+    const weaker: Change[] = []
+    for (const server of service.realServers) {
+      const before = servers.take(server)
+      if (!before) changes.push({ action: 'add', service, server })
+      else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
+    }
+    for (const change of weaker) changes.push(change)
+    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+  }
+
+  /** The number of owned real servers that would be removed. */
+  get removed(): number { return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0) }
+
+  /** All changes, after the last comparison. */
+  finish(): Changes {
+    for (const removal of this.#removals) this.#changes.push(removal)
+    return this.#changes
+  }
+}

@@ -1,0 +1,106 @@
+/** Changes of the IPVS table, found by polling: the kernel has no notifications. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CallOptions } from '../../generic-netlink/index.js'
+import { differences } from './diff.js'
+import { integer } from '../base/check.js'
+import type { IpvsClient } from './client.js'
+import type { RealServerKey, RealServerState, ServiceKey, ServiceState } from './model.js'
+import { findRealServer, realServerName, serviceName } from './names.js'
+import { readServiceState, readTable } from './read.js'
+import { sameStats } from './stats.js'
+
+/** Options of watching. */
+export interface WatchOptions extends CallOptions {
+  /** Milliseconds between two polls while the table changes, 10 to 86400000. @defaultValue 1000 */
+  readonly interval?: number
+  /** The longest time between two polls while nothing changes, in milliseconds. @defaultValue eight times `interval` */
+  readonly idleInterval?: number
+  /** Reports numbers of connections, counters and rates too. @defaultValue true */
+  readonly traffic?: boolean
+}
+
+/**
+ * A change between two polls. A change that is undone between two polls is not seen.
+ *
+ * `traffic` is a change of connections, counters or rates; a `change` is of settings. The real servers of a service that is
+ * added or removed are not reported one by one.
+ */
+export type TableChange =
+  | { readonly action: 'add' | 'remove'; readonly service: ServiceState; readonly server?: RealServerState; readonly before?: undefined }
+  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server?: undefined; readonly before: ServiceState }
+  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server: RealServerState; readonly before: RealServerState }
+
+/** A poll takes at most this share of the time between two polls: a large table is polled less often. */
+const LARGEST_SHARE = 0.1
+
+/**
+ * Yields the changes from now on, in these services or in all. Polls only after the last changes were consumed, and never
+ * twice at once. Ends by throwing the signal's reason.
+ */
+export async function* watchTable(
+  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined,
+  { interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal }: WatchOptions = {},
+): AsyncGenerator<TableChange, never, undefined> {
+  integer('interval', interval, 10, LONGEST_INTERVAL)
+  integer('idleInterval', idleInterval, interval, LONGEST_INTERVAL)
+  let before = await poll(ipvs, keys, new Map(), { signal })
+  for (let pause = interval, took = 0; ;) {
+    await sleep(Math.min(Math.max(pause, took / LARGEST_SHARE), LONGEST_INTERVAL), undefined, { signal }).catch(() => { signal?.throwIfAborted() })
+    const began = performance.now()
+    const now = await poll(ipvs, keys, before, { signal })
+    took = performance.now() - began
+    const changes = [...changesOf(before, now, traffic)]
+    before = now
+    yield* changes
+    signal?.throwIfAborted()
+    pause = changes.length > 0 ? interval : Math.min(pause * 2, idleInterval)
+  }
+}
+
+const LONGEST_INTERVAL = 86_400_000
+
+/** Reads the table. A listing may miss services while others are removed, so services that were there are read by name. */
+async function poll(
+  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>, options: CallOptions,
+): Promise<Map<string, ServiceState>> {
+  const now = new Map<string, ServiceState>()
+  if (!keys) for await (const service of readTable(ipvs, options)) now.set(serviceName(service), service)
+  for (const key of keys ?? [...before.values()].filter(service => !now.has(serviceName(service)))) {
+    const service = await readServiceState(ipvs, key, options)
+    if (service) now.set(serviceName(service), service)
+  }
+  return now
+}
+
+/** The changes from one poll to the next. Pure. */
+export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: ReadonlyMap<string, ServiceState>, traffic: boolean): Generator<TableChange> {
+  for (const [name, service] of before) if (!after.has(name)) yield { action: 'remove', service }
+  for (const [name, service] of after) {
+    const earlier = before.get(name)
+    if (!earlier) {
+      yield { action: 'add', service }
+      continue
+    }
+    for (const { action, server } of differences([service], [earlier], { prune: true })) {
+      if (!server) yield { action: 'change', service, before: earlier }
+      else if (action === 'change') yield { action, service, server: find(service, server), before: find(earlier, server) }
+      else yield { action, service, server: find(action === 'add' ? service : earlier, server) }
+    }
+    if (traffic) yield* trafficOf(earlier, service)
+  }
+}
+
+function* trafficOf(before: ServiceState, service: ServiceState): Generator<TableChange> {
+  if (!sameStats(before.stats, service.stats)) yield { action: 'traffic', service, before }
+  const earlier = new Map(before.realServers.map(server => [realServerName(server), server]))
+  for (const server of service.realServers) {
+    const was = earlier.get(realServerName(server))
+    if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) yield { action: 'traffic', service, server, before: was }
+  }
+}
+
+const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState => findRealServer(realServers, server)!
+
+const sameConnections = (a: RealServerState, b: RealServerState): boolean =>
+  a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections && a.persistentConnections === b.persistentConnections

@@ -1,0 +1,96 @@
+/** A host's network in one plan: objects come after the objects that they depend on. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
+import { Plan, type Step } from '../plan/plan.js'
+import { Addresses, addressSteps } from '../rtnetlink/address/addresses.js'
+import type { AddressSpec, AddressState } from '../rtnetlink/address/spec.js'
+import { Links, linkSteps } from '../rtnetlink/link/links.js'
+import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
+import { Neighbours, neighbourSteps, type NeighbourSpec, type NeighbourState } from '../rtnetlink/neighbour/neighbours.js'
+import { Routes, routeSteps } from '../rtnetlink/route/routes.js'
+import type { RouteSpec, RouteState } from '../rtnetlink/route/spec.js'
+import { sysctl, sysctlSteps, type SysctlSetting } from '../sysctl/accessor.js'
+
+/** The network that a host should have. */
+export interface NetworkSpec {
+  /** UDP ports that unwrap GUE. */
+  readonly fouPorts?: readonly FouPortSpec[]
+  readonly links?: readonly LinkSpec[]
+  readonly addresses?: readonly AddressSpec[]
+  readonly routes?: readonly RouteSpec[]
+  /** Neighbours and forwarding entries. */
+  readonly neighbours?: readonly NeighbourSpec[]
+  readonly sysctls?: readonly SysctlSetting[]
+}
+
+/** The network that a host has, read once. */
+export interface NetworkState {
+  readonly fouPorts: readonly FouPortState[]
+  readonly links: readonly LinkState[]
+  readonly addresses: readonly AddressState[]
+  readonly routes: readonly RouteState[]
+  readonly neighbours: readonly NeighbourState[]
+  readonly sysctls: ReadonlyMap<string, string>
+}
+
+/** An open table of the kernel. */
+type Opened<T> = AsyncDisposable & { list(): Promise<T[]> }
+
+/** Lists a table where any entry of its kind is wanted: a kernel need not have the others. */
+async function listWanted<A>(wanted: readonly unknown[] = [], open: () => Promise<Opened<A>>): Promise<A[]> {
+  if (wanted.length === 0) return []
+  await using opened = await open()
+  return await opened.list()
+}
+
+/** Reads the tables of the objects that a spec names. */
+export async function readNetwork({ fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions): Promise<NetworkState> {
+  return {
+    fouPorts: await listWanted(fouPorts, () => FouPorts.open()),
+    links: await listWanted(links, () => Links.open()),
+    addresses: await listWanted(addresses, () => Addresses.open()),
+    routes: await listWanted(routes, () => Routes.open()),
+    neighbours: await listWanted(neighbours, () => Neighbours.open()),
+    sysctls: await sysctl.read(sysctls.map(({ key }) => key), options),
+  }
+}
+
+/** The steps from the actual to the wanted network: ports and links, addresses, sysctls, routes, neighbours. Pure. */
+export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
+  const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
+  const ofLinks = linkSteps(links, actual.links)
+  const gone = ofLinks.flatMap(({ removes }) => removes ?? [])
+  const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${gone.map(name => name.replaceAll('.', '/')).join('|')})\\.`)
+  return [
+    ...fouSteps(fouPorts, actual.fouPorts),
+    ...ofLinks,
+    ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
+    // A link that is to be added has no sysctls yet: their steps read them when they run.
+    ...sysctlSteps(sysctls, gone.length === 0 ? actual.sysctls : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))),
+    ...routeSteps(routes, actual.routes.filter(({ dev }) => dev === undefined || !gone.includes(dev))),
+    ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
+  ]
+}
+
+/**
+ * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours. The plan is empty where the network is as
+ * wanted. Objects that the spec does not name stay.
+ *
+ * @example
+ * ```ts
+ * import { planNetwork } from 'ipvs-nl'
+ *
+ * const plan = await planNetwork({
+ *   links: [{ kind: 'dummy', name: 'vips' }],
+ *   addresses: [{ address: '192.0.2.1/32', link: 'vips' }],
+ *   routes: [{ to: '198.51.100.0/24', via: '192.0.2.254' }],
+ *   sysctls: [{ key: 'net.ipv4.ip_forward', value: 1, why: 'packets pass through' }],
+ * })
+ * console.log(`${plan}`)
+ * await plan.apply()
+ * ```
+ */
+export async function planNetwork(spec: NetworkSpec, options?: CallOptions): Promise<Plan> {
+  return new Plan(networkSteps(spec, await readNetwork(spec, options)))
+}

@@ -1,0 +1,171 @@
+/** Resources: kinds of kernel objects that are listed, added, changed, replaced, removed and planned alike. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+import { atPath, checkList } from '../base/check.js'
+import { Plan, type Step } from './plan.js'
+import { Session, type Conversation, type Open } from './session.js'
+
+/** A patch: the fields that identify an object, and those that change. */
+export type Patch<Spec, Id> = Spec extends unknown ? Partial<Spec> & Id : never
+
+/** One kind of object: what {@link Resource} needs to know of it. All but `list`, `add` and `remove` is pure. */
+export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filter, Change> {
+  /** The name of a list in paths of fields: `routes`. */
+  readonly plural: string
+  /** Opens the conversation with the kernel, for steps. */
+  readonly open: Open<Client>
+  /** Reads the objects that match a filter. Rejects with NetlinkError. */
+  list(client: Client, filter: Filter, options?: CallOptions): Promise<State[]>
+  /** A filter that lets at least these objects pass. @defaultValue none */
+  filterOf?(ids: readonly Id[]): Filter
+  /** The object with this id. @throws TypeError, RangeError naming the field */
+  find(id: Id, actual: readonly State[]): State | undefined
+  /** The id that a spec or a change contains. */
+  idOf(given: Spec | Change): Id
+  /** The error of a verb whose object is missing. */
+  missing(verb: 'change' | 'remove', id: Id): Error
+  /** Refuses a spec that is wrong in itself. @throws TypeError, RangeError naming the field below `path` */
+  check(spec: Spec, path: string): void
+  /** Adds objects; where the kernel allows, in one datagram. Rejects with NetlinkError. */
+  add(client: Client, specs: readonly Spec[], options?: CallOptions): Promise<void>
+  /** The steps that change the named fields of an object. Without a state it only checks. @throws TypeError, RangeError naming the field */
+  changes(change: Change, state: State | undefined, actual: readonly State[]): Step[]
+  /** The spec with the default for each field that it leaves out. @throws TypeError, RangeError naming the field */
+  whole(spec: Spec): Spec
+  /** The steps to the wanted objects; all others stay. @throws TypeError, RangeError naming the field, or an object that is there twice */
+  steps(wanted: readonly Spec[], actual: readonly State[]): Step[]
+  /** Removes objects, all of which exist. Rejects with NetlinkError. */
+  remove(client: Client, ids: readonly Id[], actual: readonly State[], options?: CallOptions): Promise<void>
+  /** The steps that remove those of the objects that exist. @throws TypeError, RangeError naming the field */
+  removals(unwanted: readonly Id[], actual: readonly State[]): Step[]
+}
+
+/**
+ * The objects of one kind.
+ *
+ * Every method rejects with a NetlinkError that says which request for which object the kernel refused, and why. A wrong
+ * spec is a TypeError or RangeError that names the field; nothing is sent then.
+ */
+export abstract class Resource<Client extends Conversation, Spec, Id, State, Filter extends object, Change = Patch<Spec, Id>> implements AsyncDisposable {
+  /** @internal */
+  protected readonly client: Client
+  readonly #kind: ResourceKind<Client, Spec, Id, State, Filter, Change>
+
+  /** @internal */
+  protected constructor(kind: ResourceKind<Client, Spec, Id, State, Filter, Change>, client: Client) {
+    this.#kind = kind
+    this.client = client
+  }
+
+  /** Lists the objects that match a filter; without one, all. */
+  list(filter?: Filter, options?: CallOptions): Promise<State[]> {
+    return this.#kind.list(this.client, filter ?? {} as Filter, options)
+  }
+
+  /** Reads one object; undefined where there is none. */
+  async get(id: Id, options?: CallOptions): Promise<State | undefined> {
+    this.#kind.find(id, [])
+    return this.#kind.find(id, await this.#listFor([id], options))
+  }
+
+  /**
+   * Adds an object, or several in one datagram where the kernel allows it. Rejects with `EEXIST` where one exists already.
+   * Where some of several are refused, the others are added.
+   */
+  async add(specs: Spec | readonly Spec[], options?: CallOptions): Promise<void> {
+    const several = Array.isArray(specs)
+    const list = (several ? specs : [specs]) as readonly Spec[]
+    list.forEach((spec, i) => { this.#kind.check(spec, several ? atPath(this.#kind.plural, i) : '') })
+    await this.#kind.add(this.client, list, options)
+  }
+
+  /** Changes the named fields of an object; the others stay. Rejects with NetlinkError where there is no such object. */
+  async change(change: Change, options?: CallOptions): Promise<void> {
+    this.#kind.changes(change, undefined, [])
+    const [state, actual] = await this.#existing('change', this.#kind.idOf(change), options)
+    await this.#run(this.#kind.changes(change, state, actual), options)
+  }
+
+  /**
+   * Replaces an object: fields that the spec leaves out get their defaults. Rejects with NetlinkError where there is no such
+   * object.
+   */
+  async replace(spec: Spec, options?: CallOptions): Promise<void> {
+    this.#kind.check(spec, '')
+    const whole = this.#kind.whole(spec)
+    const [, actual] = await this.#existing('change', this.#kind.idOf(spec), options)
+    await this.#run(this.#kind.steps([whole], actual), options)
+  }
+
+  /** Removes an object, or several. Rejects with NetlinkError where one of them does not exist. */
+  async remove(ids: Id | readonly Id[], options?: CallOptions): Promise<void> {
+    const list = (Array.isArray(ids) ? ids : [ids]) as readonly Id[]
+    this.#kind.removals(list, [])
+    const actual = await this.#listFor(list, options)
+    for (const id of list) if (this.#kind.find(id, actual) === undefined) throw this.#kind.missing('remove', id)
+    await this.#kind.remove(this.client, list, actual, options)
+  }
+
+  /** The changes after which these objects exist as specified; empty where they do. Other objects stay. */
+  async plan(specs: readonly Spec[], options?: CallOptions): Promise<Plan> {
+    checkList(this.#kind.plural, specs)
+    this.#kind.steps(specs, [])
+    return new Plan(this.#kind.steps(specs, await this.#listFor(specs.map(spec => this.#kind.idOf(spec)), options)))
+  }
+
+  /** The changes after which none of these objects exists; empty where none does. */
+  async planRemoval(ids: readonly Id[], options?: CallOptions): Promise<Plan> {
+    checkList(this.#kind.plural, ids)
+    this.#kind.removals(ids, [])
+    return new Plan(this.#kind.removals(ids, await this.#listFor(ids, options)))
+  }
+
+  /** Closes the socket; the kernel's objects stay. */
+  async close(): Promise<void> { await this.client.close() }
+
+  /** {@link Resource.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> { return this.close() }
+
+  #listFor(ids: readonly Id[], options?: CallOptions): Promise<State[]> {
+    return this.list(this.#kind.filterOf?.(ids), options)
+  }
+
+  async #existing(verb: 'change', id: Id, options?: CallOptions): Promise<[State, readonly State[]]> {
+    const actual = await this.#listFor([id], options)
+    const state = this.#kind.find(id, actual)
+    if (state === undefined) throw this.#kind.missing(verb, id)
+    return [state, actual]
+  }
+
+  async #run(steps: readonly Step[], options?: CallOptions): Promise<void> {
+    await using session = new Session().lend(this.#kind.open, this.client)
+    for (const step of steps) await step.run(session, options)
+  }
+}
+
+/** A step as its command does it, and as its undoing does it, on one conversation. */
+export interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
+  run(client: Client, options?: CallOptions): Promise<void>
+  undo(client: Client, options?: CallOptions): Promise<void>
+}
+
+/** A step on the conversation that `open` opens. */
+export function stepOn<Client extends Conversation>(open: Open<Client>, { why, run, undo, ...step }: ClientStep<Client>): Step {
+  return {
+    ...step,
+    ...why !== undefined && why !== '' && { why },
+    run: async (session, options) => run(await session.use(open), options),
+    undo: async (session, options) => undo(await session.use(open), options),
+  }
+}
+
+/** Objects by key, each once. @throws RangeError naming the second one of a key */
+export function byKey<T>(plural: string, objects: readonly T[], keyOf: (object: T) => string, nameOf: (object: T) => string): Map<string, T> {
+  const found = new Map<string, T>()
+  objects.forEach((object, i) => {
+    const key = keyOf(object)
+    if (found.has(key)) throw new RangeError(`${atPath(plural, i)}: ${nameOf(object)} is there twice`)
+    found.set(key, object)
+  })
+  return found
+}

@@ -1,0 +1,49 @@
+/** The conversations with the kernel that the steps of a plan share. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+
+/** A conversation with a part of the kernel. */
+export interface Conversation {
+  /** Whether it was closed. */
+  readonly closed?: boolean
+  close(): void | Promise<void>
+}
+
+/** Opens a conversation. Steps name the conversation that they need by its opener. */
+export type Open<T extends Conversation> = (options?: CallOptions) => T | Promise<T>
+
+/** Opens each conversation when a step first needs it, and closes all of them together. */
+export class Session implements AsyncDisposable {
+  readonly #opened = new Map<Open<Conversation>, Promise<Conversation>>()
+  readonly #lent = new Map<Open<Conversation>, Conversation>()
+
+  /** Uses a conversation that somebody else has open, while it is open; its owner closes it. */
+  lend<T extends Conversation>(open: Open<T>, conversation: T): this {
+    this.#lent.set(open, conversation)
+    return this
+  }
+
+  /** The conversation that `open` opens. Rejects as `open` does. */
+  async use<T extends Conversation>(open: Open<T>, options?: CallOptions): Promise<T> {
+    const lent = this.#lent.get(open)
+    if (lent !== undefined && lent.closed !== true) return lent as T
+    let opened = this.#opened.get(open)
+    if (opened === undefined) {
+      opened = Promise.resolve(open(options))
+      this.#opened.set(open, opened)
+    }
+    return await opened as T
+  }
+
+  /** Closes what this session opened. */
+  async close(): Promise<void> {
+    const opened = [...this.#opened.values()]
+    this.#opened.clear()
+    for (const result of await Promise.allSettled(opened)) {
+      if (result.status === 'fulfilled') await result.value.close()
+    }
+  }
+
+  /** {@link Session.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> { return this.close() }
+}

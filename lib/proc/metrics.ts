@@ -1,0 +1,171 @@
+/** What the kernel reports, as text for Prometheus and whatever else reads OpenMetrics. */
+
+import { oneOf, checkObject } from '../base/check.js'
+import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, ServiceState, Stats } from '../ipvs/model.js'
+import { serviceFamily } from '../ipvs/names.js'
+import type { CpuStatistics } from './statistics.js'
+
+/** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's own text format, 0.0.4, which has no infos, and other names in its `# TYPE` lines. */
+export type MetricsFormat = 'openmetrics' | 'prometheus'
+
+/** What is to be told. */
+export interface Metrics {
+  /** As `director.list()` or `VirtualService.list()` gives them. */
+  readonly services: readonly ServiceState[]
+  /** As `ipvsTotals()` gives them. @defaultValue left out */
+  readonly totals?: Stats
+  /** As `perCpuStatistics()` gives them. @defaultValue left out */
+  readonly cpus?: readonly CpuStatistics[]
+}
+
+/** Options of {@link formatMetrics}. */
+export interface MetricsOptions {
+  /** @defaultValue `'openmetrics'` */
+  readonly format?: MetricsFormat
+}
+
+/** The content type that goes with each format. */
+export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  prometheus:  'text/plain; version=0.0.4; charset=utf-8',
+}
+
+/**
+ * Services, their real servers, and what else was given, as a text of metrics that all begin with `ipvs_`.
+ *
+ * Counters and gauges are labelled by what never changes about a service or a real server: `protocol`, `vip` and `port`, or
+ * `fwmark`; `family`; `server` and `server_port`. What can change (scheduler, forwarding, persistence) is in `ipvs_service_info`
+ * and `ipvs_real_server_info`, to be joined where it is wanted. Counters are exact here, whatever their size; Prometheus itself
+ * keeps 53 bits of them. There are no rates: whoever reads the counters twice has better ones.
+ *
+ * @throws RangeError where there is no such format
+ *
+ * @example
+ * ```ts
+ * import { Director, formatMetrics, ipvsTotals } from 'ipvs-nl'
+ *
+ * await using director = await Director.open()
+ * console.log(formatMetrics({ services: await director.list(), totals: await ipvsTotals() }))
+ * ```
+ */
+export function formatMetrics({ services, totals, cpus = [] }: Metrics, options: MetricsOptions = {}): string {
+  checkObject('options', options, new Set(['format']))
+  const format = oneOf('format', options.format ?? 'openmetrics', ['openmetrics', 'prometheus'])
+  const keyed = services.map(service => ({ service, labels: serviceLabels(service) }))
+  const servers = keyed.flatMap(({ service, labels }) => service.realServers.map(server => ({
+    thing: server, labels: { ...labels, server: server.address, server_port: server.port },
+  })))
+  return [
+    ...text(TOTALS, totals === undefined ? [] : [{ thing: totals, labels: {} }], format),
+    ...text(CPUS, cpus.map(cpu => ({ thing: cpu, labels: { cpu: cpu.cpu } })), format),
+    ...text(SERVICES, keyed.map(({ service, labels }) => ({ thing: service, labels })), format),
+    ...text(REAL_SERVERS, servers, format),
+    ...format === 'openmetrics' ? ['# EOF\n'] : [],
+  ].join('')
+}
+
+// ── what there is to tell ──
+
+type Labels = Readonly<Record<string, string | number | undefined>>
+
+/** A family of metrics about things of one kind. A counter's samples are named `…_total`, an info's `…_info`. */
+type Metric<T> = { readonly name: string; readonly help: string } & (
+  | { readonly type: 'counter' | 'gauge'; readonly value: (thing: T) => bigint | number | undefined }
+  | { readonly type: 'info'; readonly labels: (thing: T) => Labels }
+)
+
+const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Metric<T> => ({ type: 'counter', name, help, value })
+const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> => ({ type: 'gauge', name, help, value })
+const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> => ({ type: 'info', name, help, labels })
+
+/** What a name ends with where it is measured in something. */
+const UNITS = ['bytes', 'seconds']
+
+const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): Metric<T>[] => [
+  counter(`${prefix}_connections`, 'Connections scheduled.', thing => of(thing).connections),
+  counter(`${prefix}_incoming_packets`, 'Packets from clients.', thing => of(thing).packetsIn),
+  counter(`${prefix}_outgoing_packets`, 'Packets to clients, as far as they pass through the director.', thing => of(thing).packetsOut),
+  counter(`${prefix}_incoming_bytes`, 'Bytes from clients.', thing => of(thing).bytesIn),
+  counter(`${prefix}_outgoing_bytes`, 'Bytes to clients, as far as they pass through the director.', thing => of(thing).bytesOut),
+]
+
+const TOTALS: readonly Metric<Stats>[] = countersOf('ipvs', totals => totals)
+
+const CPUS: readonly Metric<CpuStatistics>[] = countersOf('ipvs_cpu', cpu => cpu)
+
+const SERVICES: readonly Metric<ServiceState>[] = [
+  info('ipvs_service', 'How a virtual service distributes its connections.', serviceInfo),
+  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of whatever weight.', ({ realServers }) => realServers.length),
+  gauge('ipvs_service_persistence_timeout_seconds', 'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
+  ...countersOf<ServiceState>('ipvs_service', service => service.stats),
+]
+
+const REAL_SERVERS: readonly Metric<RealServerState>[] = [
+  info('ipvs_real_server', 'How packets reach a real server.', ({ forward }) => forwardingLabels(forward)),
+  gauge('ipvs_real_server_weight', 'Share of new connections; 0 is none.', ({ weight }) => weight),
+  gauge('ipvs_real_server_active_connections', 'Connections that are established.', ({ activeConnections }) => activeConnections),
+  gauge('ipvs_real_server_inactive_connections', 'Connections in every other state, and all of UDP.', ({ inactiveConnections }) => inactiveConnections),
+  gauge('ipvs_real_server_persistent_connections', 'Persistence templates.', ({ persistentConnections }) => persistentConnections),
+  gauge('ipvs_real_server_upper_threshold', 'Connections above which it gets no more; 0 is no limit.', ({ thresholds }) => thresholds.upper),
+  gauge('ipvs_real_server_lower_threshold', 'Connections below which it gets some again; 0 is 3/4 of the upper.', ({ thresholds }) => thresholds.lower),
+  ...countersOf<RealServerState>('ipvs_real_server', server => server.stats),
+]
+
+const serviceLabels = (key: ServiceKey): Labels => key.fwmark === undefined
+  ? { protocol: key.protocol, vip: key.vip, port: key.port, family: serviceFamily(key) }
+  : { fwmark: key.fwmark, family: key.family }
+
+function serviceInfo({ scheduler, schedulerFlags, onePacket, persistence }: ServiceState): Labels {
+  return {
+    scheduler,
+    scheduler_flags: schedulerFlags.length > 0 ? schedulerFlags.join(',') : undefined,
+    one_packet: onePacket ? 'true' : undefined,
+    persistence_netmask: persistence?.netmask,
+    persistence_engine: persistence?.engine,
+  }
+}
+
+function forwardingLabels(forward: ActualForwarding): Labels {
+  if (forward === 'tunnel') return { forward, tunnel: 'ipip' }
+  if (typeof forward !== 'object') return { forward }
+  const { kind, port, checksum } = forward as OtherTunnel
+  return { forward: 'tunnel', tunnel: kind, tunnel_port: port, tunnel_checksum: checksum }
+}
+
+// ── the text ──
+
+interface Labelled<T> { readonly thing: T; readonly labels: Labels }
+
+/** The families of which there is anything to tell, each in one piece. */
+function text<T>(metrics: readonly Metric<T>[], things: readonly Labelled<T>[], format: MetricsFormat): string[] {
+  const labelled = things.map(({ thing, labels }) => ({ thing, labels: formatLabels(labels) }))
+  return metrics.flatMap(metric => {
+    const name = metric.name + SUFFIXES[metric.type]
+    const samples = labelled.flatMap(({ thing, labels }) => {
+      const value = metric.type === 'info' ? 1 : metric.value(thing)
+      const all = metric.type === 'info' ? [labels, formatLabels(metric.labels(thing))].filter(Boolean).join(',') : labels
+      return value === undefined ? [] : [`${name}${all && `{${all}}`} ${value}\n`]
+    })
+    return samples.length === 0 ? [] : [format === 'openmetrics' ? openMetricsHead(metric) : prometheusHead(name, metric), ...samples]
+  })
+}
+
+const SUFFIXES = { counter: '_total', gauge: '', info: '_info' } as const
+
+type Head = Pick<Metric<never>, 'name' | 'type' | 'help'>
+
+/** The family's name is that of its samples without their suffix. */
+function openMetricsHead({ name, type, help }: Head): string {
+  const unit = UNITS.find(unit => name.endsWith(`_${unit}`))
+  return `# TYPE ${name} ${type}\n${unit === undefined ? '' : `# UNIT ${name} ${unit}\n`}# HELP ${name} ${help}\n`
+}
+
+/** The family's name is that of its samples; there are no units, and an info is a gauge. */
+const prometheusHead = (name: string, { type, help }: Head): string => `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
+
+const formatLabels = (labels: Labels): string => Object.entries(labels)
+  .filter(([, value]) => value !== undefined)
+  .map(([name, value]) => `${name}="${String(value).replace(/[\\"\n]/g, char => ESCAPES[char]!)}"`)
+  .join(',')
