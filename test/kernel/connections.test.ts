@@ -212,7 +212,7 @@ describe('connections of every kind', () => {
   })
 
   it('are shown to anyone', async () => {
-    const script = 'const { connections } = await import("./dist/lib/connections.js"); let n = 0; for await (const { client } of connections()) if (/^(10.19|fd19)/.test(client.address) && client.port !== 40010) n++; console.log(n)'
+    const script = 'const { connections } = await import("./dist/lib/index.js"); let n = 0; for await (const { client } of connections()) if (/^(10.19|fd19)/.test(client.address) && client.port !== 40010) n++; console.log(n)'
     expect(await child('events', script, {}, asNobody([NODE]))).toMatchObject({ stdout: '15\n' })
   })
 })
@@ -231,7 +231,7 @@ describe('connections that another director told of', () => {
       run('sysctl', ['-qw', 'net.ipv4.vs.sync_threshold=0 1']) // every packet is told of
       await connect(['tcp', '10.19.2.1', 41001, '10.19.0.1', 80])
       await expect.poll(() => peer('cat', '/proc/net/ip_vs_conn_sync'), { timeout: 30_000, interval: 500 }).toContain('SYNC')
-      const script = 'const { connections } = await import("./dist/lib/connections.js"); for await (const row of connections({ origin: "sync" })) console.log(JSON.stringify(row))'
+      const script = 'const { connections } = await import("./dist/lib/index.js"); for await (const row of connections({ origin: "sync" })) console.log(JSON.stringify(row))'
       expect(JSON.parse(peer(process.execPath, '--input-type=module', '-e', script))).toMatchObject({
         protocol: 'tcp', client: { address: '10.19.2.1', port: 41001 }, server: { address: '10.19.1.1', port: 8080 }, origin: 'sync', template: false,
       })
@@ -286,7 +286,7 @@ describe('very many connections', () => {
 
 describe('a kernel without IPVS', () => {
   it('is told of', () => {
-    const script = 'const { connections } = await import("./dist/lib/connections.js"); await connections().next().catch(e => console.log(e.code, e.message))'
+    const script = 'const { connections } = await import("./dist/lib/index.js"); await connections().next().catch(e => console.log(e.code, e.message))'
     // Nothing below /proc/net stands for a kernel that has not loaded the module.
     expect(run('unshare', ['--mount', 'sh', '-c', 'mount -t tmpfs none /proc/$$/net && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script]))
       .toMatch(/^ENOENT cannot read \/proc\/net\/ip_vs_conn: it is not there; the kernel's module ip_vs is not loaded/)

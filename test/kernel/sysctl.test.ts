@@ -31,7 +31,7 @@ afterAll(() => {
 /** Runs a script in a Node process of its own, under another program; it prints what it found as JSON. */
 function elsewhere(prefix: readonly string[], script: string, node = process.execPath): Promise<unknown> {
   const [program, ...args]: string[] = [...prefix, node, '--input-type=module', '-e', `
-    import { sysctl } from './dist/lib/sysctl.js'
+    import { sysctl } from './dist/lib/index.js'
     const failure = promise => promise.then(() => 'nothing', ({ name, code, message }) => ({ name, code, message }))
     console.log(JSON.stringify(await (async () => { ${script} })()))`]
   return new Promise((resolve, reject) => execFile(program!, args, { cwd: fileURLToPath(new URL('../../', import.meta.url)), timeout: 60_000 }, (error, stdout, stderr) => {
@@ -184,7 +184,7 @@ describe('refusals', () => {
 
   it('opens nothing under /proc/sys for them', () => {
     const traced = sh(`strace -f -qq -e trace=open,openat,openat2 -o /run/sysctl.trace ${process.execPath} --input-type=module -e '
-      import { sysctl } from "./dist/lib/sysctl.js"
+      import { sysctl } from "./dist/lib/index.js"
       const bad = [["net/ipv4/../../kernel/hostname", "evil"], ["net.ipv4.ip_forward", 5], ["net.ipv4.tcp_retries2", "010"], [["net", "..", "kernel", "hostname"], "evil"], ["kernel.hostname", "evil"]]
       let refused = 0
       for (const [key, value] of bad) await sysctl.set(key, value).catch(() => refused++)
