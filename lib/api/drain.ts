@@ -12,7 +12,8 @@ import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { ipvsSteps } from '../ipvs/steps.js'
 import { findRealServer, serviceName, type RealServerKey, type RealServerSettings, type RealServerState, type Service, type ServiceState } from '../ipvs/model.js'
 import type { Step } from '../plan/plan.js'
-import { sysctl, sysctlSteps, type SysctlSetting } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 import { readFromTable } from '../ipvs/read.js'
 
 /** Options of a drain. */

@@ -41,6 +41,8 @@ export type FieldsOf<Spec, W, C = unknown> = { readonly [K in KeyOf<Spec>]: Fiel
 
 /** What a declaration says besides the fields. */
 export interface FieldSetOptions {
+  /** Fields of the same object that another set declares. */
+  readonly others?: readonly string[]
   /** Fields that only states have. A spec may have them, so that a state can be edited and given back; they are ignored. */
   readonly stateOnly?: readonly string[]
   /** Refuses combinations of fields of a whole object in its normal form. @throws RangeError, TypeError naming the field */
@@ -66,7 +68,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     this.names = Object.keys(fields) as KeyOf<Spec>[]
     this.#fields = Object.values(fields)
     this.#options = options
-    this.#known = new Set([...this.names, ...options.stateOnly ?? []])
+    this.#known = new Set([...this.names, ...options.others ?? [], ...options.stateOnly ?? []])
     this.#conditional = this.#fields.some(field => field.absent !== undefined)
   }
 
@@ -77,7 +79,8 @@ export class FieldSet<Spec extends object, W, C = unknown> {
   checkNames(given: unknown, path = ''): Values {
     if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new TypeError(`${path || this.noun}: ${show(given)} is not an object`)
     for (const name in given) {
-      if (!this.#known.has(name)) throw new TypeError(`${path || this.noun}: there is no field ${show(name)}; there are ${this.names.join(', ')}`)
+      if (this.#known.has(name)) continue
+      throw new TypeError(`${path || this.noun}: there is no field ${show(name)}; there are ${[...this.#options.others ?? [], ...this.names].join(', ')}`)
     }
     return given as Values
   }
@@ -90,6 +93,20 @@ export class FieldSet<Spec extends object, W, C = unknown> {
   /** The fields that are given, in their normal form. @throws TypeError, RangeError naming the field below `path` */
   normalizePart(given: unknown, path = ''): Partial<Spec> {
     return this.#normal(this.checkNames(given, path), path, false)
+  }
+
+  /** The fields that are given, in their normal form, whatever other fields the object has. @throws as {@link FieldSet.normalize} */
+  pick(given: Values, path = ''): Partial<Spec> { return this.#normal(given, path, false) }
+
+  /** The object with the default for each field that it lacks. */
+  complete(part: object): Partial<Spec> {
+    const whole: Record<string, unknown> = {}
+    this.names.forEach((name, i) => {
+      const field = this.#fields[i]!
+      if (name in part) whole[name] = (part as Values)[name]
+      else if ('otherwise' in field && field.absent?.(part as Values) === undefined) whole[name] = defaultOf(field, part as Values)
+    })
+    return whole as Partial<Spec>
   }
 
   /** Refuses combinations of fields. @throws TypeError, RangeError naming the field below `path` */
@@ -175,9 +192,20 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     }).filter(Boolean).join(' ')
   }
 
-  /** The part of a state that a spec can have. */
+  /** The fields that an object has, without others. */
+  existing(object: object): Partial<Spec> {
+    const values = object as Values
+    return Object.fromEntries(this.names.filter(name => values[name] !== undefined).map(name => [name, values[name]])) as Partial<Spec>
+  }
+
+  /** The part of a state that a spec can have. Fields of which the state has none are undefined if that is their default. */
   settable(state: object): Spec {
-    return Object.fromEntries(this.names.filter(name => (state as Values)[name] !== undefined).map(name => [name, (state as Values)[name]])) as Spec
+    const values = state as Values
+    const exists = (name: string, i: number): boolean => {
+      const field = this.#fields[i]!
+      return values[name] !== undefined || ('otherwise' in field && field.otherwise === undefined && field.absent?.(values) === undefined)
+    }
+    return Object.fromEntries(this.names.filter(exists).map(name => [name, values[name]])) as Spec
   }
 }
 

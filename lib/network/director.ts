@@ -4,7 +4,7 @@ import { familyOf } from '../base/address.js'
 import { asksWeightZero, EXPIRE_TEMPLATES } from '../ipvs/overrides.js'
 import { serviceFamily, type Service, type VirtualServiceSpec } from '../ipvs/model.js'
 import type { NetworkSpec } from './network.js'
-import type { SysctlSetting } from '../sysctl/accessor.js'
+import type { SysctlSetting } from '../sysctl/steps.js'
 
 /** A sysctl that some services need, and why. */
 interface Need extends SysctlSetting {

@@ -3,7 +3,7 @@
 import { familyOf, type Family } from '../base/address.js'
 import type { NetworkSpec } from './network.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
-import type { SysctlSetting } from '../sysctl/accessor.js'
+import type { SysctlSetting } from '../sysctl/steps.js'
 import { address, integer, interfaceName, oneOf } from '../base/check.js'
 
 /** How the director's packets arrive where it forwards by `tunnel`: the same words as in its `forward`. */
@@ -83,7 +83,7 @@ export const tunnelOverhead = ({ kind, local, checksum }: Pick<RealServerTunnel,
 function tunnelLink({ kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family): LinkSpec {
   const common = { name, local, ...remote !== undefined && { remote }, ...mtu !== undefined && { mtu } }
   const outer = familyOf(local)
-  if (kind === 'gre') return { ...common, kind: outer === 'inet' ? 'gre' : 'ip6gre', csum: checksum === 'csum' }
+  if (kind === 'gre') return { ...common, kind: outer === 'inet' ? 'gre' : 'ip6gre', checksum: checksum === 'csum' }
   // A GUE port unwraps UDP and hands on what it finds, which is a packet of IPIP.
   if (outer === 'inet') return inner === 'inet' ? { ...common, kind: 'ipip' } : { ...common, kind: 'sit' }
   return { ...common, kind: 'ip6tnl', mode: 'any' } // the mode of `ip link`, ip6ip6, drops IPv4 in silence
@@ -154,7 +154,7 @@ export function realServerNetwork(spec: RealServerPreparation): NetworkSpec {
   const carrier = interfaceName('tunnel.carrier', tunnel.carrier ?? link.name)
   const addressless = carrier !== link.name
   return {
-    ...kind === 'gue' && { fouPorts: [{ type: 'gue' as const, port: integer('tunnel.port', tunnel.port, 1, 65535), family: outer }] },
+    ...kind === 'gue' && { fouPorts: [{ kind: 'gue' as const, port: integer('tunnel.port', tunnel.port, 1, 65535), family: outer }] },
     links: addressless ? [link, ...dummies(carrier)] : [link],
     addresses: vips.map(vip => vipOn(vip, carrier)),
     sysctls: inner === 'inet6' ? [] : [...quiet('all'), ...unfiltered(link.name, addressless)],

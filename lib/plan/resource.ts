@@ -30,8 +30,8 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   add(client: Client, specs: readonly Spec[], options?: CallOptions): Promise<void>
   /** The steps that change the named fields of an object. Without a state it only checks. @throws TypeError, RangeError naming the field */
   changes(change: Change, state: State | undefined, actual: readonly State[]): Step[]
-  /** The spec with the default for each field that it leaves out. @throws TypeError, RangeError naming the field */
-  whole(spec: Spec): Spec
+  /** The steps after which an object that exists is as the spec says, with the default for each field that it leaves out. */
+  replacement(spec: Spec, actual: readonly State[]): Step[]
   /** The steps to the wanted objects; all others stay. @throws TypeError, RangeError naming the field, or an object that is there twice */
   steps(wanted: readonly Spec[], actual: readonly State[]): Step[]
   /** Removes objects, all of which exist. Rejects with NetlinkError. */
@@ -92,9 +92,8 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
    */
   async replace(spec: Spec, options?: CallOptions): Promise<void> {
     this.#kind.check(spec, '')
-    const whole = this.#kind.whole(spec)
     const [, actual] = await this.#existing('change', this.#kind.idOf(spec), options)
-    await this.#run(this.#kind.steps([whole], actual), options)
+    await this.#run(this.#kind.replacement(spec, actual), options)
   }
 
   /** Removes an object, or several. Rejects with NetlinkError where one of them does not exist. */
@@ -150,12 +149,13 @@ export interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
 }
 
 /** A step on the conversation that `open` opens. */
-export function stepOn<Client extends Conversation>(open: Open<Client>, { why, run, undo, ...step }: ClientStep<Client>): Step {
+export function stepOn<Client extends Conversation>(open: Open<Client>, step: ClientStep<Client>): Step {
+  const { why = '', ...rest } = step
   return {
-    ...step,
-    ...why !== undefined && why !== '' && { why },
-    run: async (session, options) => run(await session.use(open), options),
-    undo: async (session, options) => undo(await session.use(open), options),
+    ...rest,
+    ...why !== '' && { why },
+    run: async (session, options) => step.run(await session.use(open), options),
+    undo: async (session, options) => step.undo(await session.use(open), options),
   }
 }
 
