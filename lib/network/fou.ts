@@ -18,7 +18,10 @@ export interface FouPortId {
   readonly family?: Family
 }
 
-/** A UDP port that unwraps packets: of GUE, which names their protocol, or of one protocol directly in UDP. */
+/**
+ * A UDP port that unwraps packets: of GUE, which names their protocol, or of one protocol directly
+ * in UDP.
+ */
 export type FouPortSpec = FouPortId & (
   | { readonly kind?: 'gue'; readonly protocol?: never }
   | {
@@ -49,12 +52,15 @@ const REASONS: Reasons = {
   'add port EINVAL':       'the kernel takes no such port; for IPv6 it needs its module fou6 (modprobe fou6)',
   'remove port EINVAL':    'it does not exist',
   'remove port ENOENT':    'it does not exist',
-  '* port ENOENT':         'the kernel\'s module fou is not loaded, and nothing loads it automatically: modprobe fou (for IPv6 also fou6)',
+  '* port ENOENT':         'the kernel\'s module fou is not loaded, and nothing loads it automatically: modprobe fou'
+    + ' (for IPv6 also fou6)',
   '* port EPERM':          'this needs CAP_NET_ADMIN in the user namespace that owns this network namespace',
 }
 const LISTING: Asked = { verb: 'list', kind: 'port', object: 'fou ports' }
 
-/** The kernel's table of ports. Its methods reject with a NetlinkError that explains the refusal. */
+/**
+ * The kernel's table of ports. Its methods reject with a NetlinkError that explains the refusal.
+ */
 class FouClient {
   readonly #connection: Connection
   readonly #client: FamilyClient<typeof fou.commands>
@@ -75,17 +81,26 @@ class FouClient {
   }
 
   async list(options?: CallOptions): Promise<FouPortState[]> {
-    try { return await this.#client.dump('get', {}, { ...options, map: readFouPort }) } catch (error) { throw explained(error, LISTING, REASONS) }
+    try {
+      return await this.#client.dump('get', {}, { ...options, map: readFouPort })
+    } catch (error) {
+      throw explained(error, LISTING, REASONS)
+    }
   }
 
-  async add(port: FouPortState, options?: CallOptions): Promise<void> { await this.#call('add', fouPortAttributes(port), port, options) }
+  async add(port: FouPortState, options?: CallOptions): Promise<void> {
+    await this.#call('add', fouPortAttributes(port), port, options)
+  }
+
   async remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
     await this.#call('del', { port: port.port, af: port.family }, port, options)
   }
 
   close(): void { this.#connection.close() }
 
-  async #call(command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions): Promise<void> {
+  async #call(
+    command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions,
+  ): Promise<void> {
     const object = nameOf(port)
     try {
       await this.#client.call(command, attributes, { ...options, object })
@@ -129,8 +144,12 @@ const fields = fieldSet<FouPortSpec, FouPortAttributes>()('port', {
   },
 }, {
   verify({ kind, protocol }) {
-    if (kind === 'direct' && protocol === undefined) throw new TypeError('protocol: is required for a direct port (1 to 255)')
-    if (kind === 'gue' && protocol !== undefined) throw new TypeError('protocol: only a direct port has one; GUE names the protocol in each packet')
+    if (kind === 'direct' && protocol === undefined) {
+      throw new TypeError('protocol: is required for a direct port (1 to 255)')
+    }
+    if (kind === 'gue' && protocol !== undefined) {
+      throw new TypeError('protocol: only a direct port has one; GUE names the protocol in each packet')
+    }
   },
 })
 
@@ -148,7 +167,8 @@ export const normalizeFouPort = (spec: FouPortSpec, path = ''): FouPortState => 
 /** @internal */
 export const fouPortAttributes = (port: FouPortState): FouPortAttributes => fields.write({}, port, undefined)
 /** @internal */
-export const readFouPort = (attributes: FouPortAttributes): FouPortState => fields.read(attributes, undefined) as FouPortState
+export const readFouPort = (attributes: FouPortAttributes): FouPortState =>
+  fields.read(attributes, undefined) as FouPortState
 
 const keyOf = ({ port, family = 'inet' }: FouPortId): string => `${port} ${family}`
 const nameOf = ({ port, family }: FouPortId): string => `fou port ${port}${family === 'inet6' ? ' (IPv6)' : ''}`
@@ -162,23 +182,32 @@ const adding = (port: FouPortState): Step => stepOn(openFou, {
 })
 
 const removing = (port: FouPortState, why?: string): Step => stepOn(openFou, {
-  action: 'remove', object: 'fou port', line: `ip fou del port ${port.port}${port.family === 'inet6' ? ' -6' : ''}`, why,
+  action: 'remove', object: 'fou port', why,
+  line: `ip fou del port ${port.port}${port.family === 'inet6' ? ' -6' : ''}`,
   run: (client, options) => client.remove(port, options),
   undo: (client, options) => client.add(port, options),
 })
 
-/** The steps to the wanted ports; others stay. Pure. @throws TypeError, RangeError naming the field */
+/**
+ * The steps to the wanted ports; others stay. Pure.
+ * @throws TypeError, RangeError naming the field
+ */
 export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPortState[]): Step[] {
   const ports = byKey('ports', wanted.map((spec, i) => normalizeFouPort(spec, atPath('ports', i))), keyOf, nameOf)
   const present = new Map(actual.map(port => [keyOf(port), port]))
   return [...ports].flatMap(([key, port]) => {
     const state = present.get(key)
     if (!state) return [adding(port)]
-    return state.kind === port.kind && state.protocol === port.protocol ? [] : [removing(state, 'the kernel cannot change what a port carries'), adding(port)]
+    return state.kind === port.kind && state.protocol === port.protocol
+      ? []
+      : [removing(state, 'the kernel cannot change what a port carries'), adding(port)]
   })
 }
 
-/** The steps that remove those of the ports that exist. Pure. @throws TypeError, RangeError naming the field */
+/**
+ * The steps that remove those of the ports that exist. Pure.
+ * @throws TypeError, RangeError naming the field
+ */
 export function fouRemovals(unwanted: readonly FouPortId[], actual: readonly FouPortState[]): Step[] {
   const keys = new Set(unwanted.map((id, i) => keyOf(normalizeId(id, atPath('ports', i)))))
   return actual.filter(port => keys.has(keyOf(port))).map(port => removing(port))
@@ -190,20 +219,28 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
   plural: 'ports',
   open: openFou,
   async list(client, { port, family }, options) {
-    return (await client.list(options)).filter(state => (port === undefined || state.port === port) && (family === undefined || state.family === family))
+    return (await client.list(options)).filter(
+      state => (port === undefined || state.port === port) && (family === undefined || state.family === family),
+    )
   },
   find(id, actual) {
     const key = keyOf(normalizeId(id))
     return actual.find(port => keyOf(port) === key)
   },
   idOf: ({ port, family }) => ({ port, ...family !== undefined && { family } }),
-  missing: (verb, id) => refusal(verb === 'remove' ? 'EINVAL' : 'ENOENT', `fou ${verb}`, { verb, kind: 'port', object: nameOf(id) }, 'it does not exist'),
+  missing: (verb, id) =>
+    refusal(
+      verb === 'remove' ? 'EINVAL' : 'ENOENT', `fou ${verb}`, { verb, kind: 'port', object: nameOf(id) },
+      'it does not exist',
+    ),
   check(spec, path) { normalizeFouPort(spec, path) },
   async add(client, specs, options) { for (const spec of specs) await client.add(normalizeFouPort(spec), options) },
   changes(patch, state, actual) {
     fields.normalizePart(patch)
     const kind = patch.kind ?? state?.kind
-    return state ? fouSteps([{ ...kind === 'direct' && { protocol: state.protocol }, ...patch, kind } as FouPortSpec], actual) : []
+    return state
+      ? fouSteps([{ ...kind === 'direct' && { protocol: state.protocol }, ...patch, kind } as FouPortSpec], actual)
+      : []
   },
   replacement: (spec, actual) => fouSteps([spec], actual),
   steps: fouSteps,
@@ -212,7 +249,8 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
 }
 
 /**
- * The UDP ports of this host's network namespace at which the kernel unwraps tunnels. Their packets go further only if a tunnel
+ * The UDP ports of this host's network namespace at which the kernel unwraps tunnels. Their packets
+ * go further only if a tunnel
  * link is up (`tunl0`, `sit0`, `ip6tnl0`, `gre0`).
  *
  * @example
@@ -226,7 +264,10 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
  * ```
  */
 export class FouPorts extends Resource<FouClient, FouPortSpec, FouPortId, FouPortState, FouPortFilter, FouPortPatch> {
-  /** Opens the table. Rejects with `ENOENT` where the kernel's module fou is not loaded: run `modprobe fou` (for IPv6 also fou6). */
+  /**
+   * Opens the table. Rejects with `ENOENT` where the kernel's module fou is not loaded: run
+   * `modprobe fou` (for IPv6 also fou6).
+   */
   static async open(options?: CallOptions & ConnectionOptions): Promise<FouPorts> {
     return new FouPorts(portKind, await FouClient.open(options))
   }

@@ -2,7 +2,8 @@
 
 import {
   Connection, NETLINK_ROUTE,
-  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request, type Table,
+  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request,
+  type Table,
 } from '../../generic-netlink/index.js'
 import { explainRefusal } from './explain.js'
 import { address, ifaddrmsg } from './wire/address.js'
@@ -19,7 +20,9 @@ interface Kind<H, T extends Table> {
   readonly attributes: AttributeSet<T>
 }
 
-const kind = <H, T extends Table>(name: string, first: number, header: Fixed<H>, attributes: AttributeSet<T>): Kind<H, T> =>
+const kind = <H, T extends Table>(
+  name: string, first: number, header: Fixed<H>, attributes: AttributeSet<T>,
+): Kind<H, T> =>
   ({ name, first, header, attributes })
 
 /** The kinds of objects: `RTM_NEWLINK`, `RTM_DELADDR`, … */
@@ -40,7 +43,10 @@ export type AttributesOf<K extends KindName> = Infer<Kinds[K]['attributes']>
 /** An object on the wire. */
 export interface Entry<K extends KindName> { header: Header<K>; attributes: AttributesOf<K> }
 
-/** What a command does. `change` and `replace` differ for links and addresses; routes and neighbours know `replace` alone. */
+/**
+ * What a command does. `change` and `replace` differ for links and addresses; routes and neighbours
+ * know `replace` alone.
+ */
 export type Verb = 'add' | 'replace' | 'change' | 'append' | 'remove' | 'get'
 
 const NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_APPEND = 0x800
@@ -65,7 +71,9 @@ export interface RouteCommand<K extends KindName = KindName> {
   readonly object: string
 }
 
-function requestOf<K extends KindName>({ kind: name, verb, header, attributes, object }: RouteCommand<K>): Request<Entry<K>> {
+function requestOf<K extends KindName>(
+  { kind: name, verb, header, attributes, object }: RouteCommand<K>,
+): Request<Entry<K>> {
   const { first, header: head, attributes: set } = kinds[name] as unknown as Kind<Header<K>, Table>
   const { offset, flags } = VERBS[verb]
   return {
@@ -86,22 +94,40 @@ function requestOf<K extends KindName>({ kind: name, verb, header, attributes, o
   }
 }
 
-/** rtnetlink in this network namespace. Its methods reject with a NetlinkError that explains the refusal. */
+/**
+ * rtnetlink in this network namespace. Its methods reject with a NetlinkError that explains the
+ * refusal.
+ */
 export class RouteClient implements AsyncDisposable {
   readonly #connection: Connection
 
   constructor(options?: ConnectionOptions) { this.#connection = new Connection(NETLINK_ROUTE, options) }
 
-  /** Lists objects: those of the header's family, or those that match the attributes by which the kernel filters. */
-  async list<K extends KindName>(name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions): Promise<Entry<K>[]> {
-    const command: RouteCommand<K> = { kind: name, verb: 'get', header, attributes: attributes ?? {} as AttributesOf<K>, object: `${name}s` }
-    try { return await this.#connection.dump(requestOf(command), options) } catch (error) { throw explainRefusal(error, command) }
+  /**
+   * Lists objects: those of the header's family, or those that match the attributes by which the
+   * kernel filters.
+   */
+  async list<K extends KindName>(
+    name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions,
+  ): Promise<Entry<K>[]> {
+    const command: RouteCommand<K> = {
+      kind: name, verb: 'get', header, attributes: attributes ?? {} as AttributesOf<K>, object: `${name}s`,
+    }
+    try {
+      return await this.#connection.dump(requestOf(command), options)
+    } catch (error) {
+      throw explainRefusal(error, command)
+    }
   }
 
   /** Reads one object. */
   async get<K extends KindName>(command: Omit<RouteCommand<K>, 'verb'>, options?: CallOptions): Promise<Entry<K>> {
     const request = { ...command, verb: 'get' } as RouteCommand<K>
-    try { return await this.#connection.ask(requestOf(request), options) } catch (error) { throw explainRefusal(error, request) }
+    try {
+      return await this.#connection.ask(requestOf(request), options)
+    } catch (error) {
+      throw explainRefusal(error, request)
+    }
   }
 
   /** Sends commands in one datagram, in order. Resolves with the outcome of each, unexplained. */
@@ -109,10 +135,15 @@ export class RouteClient implements AsyncDisposable {
     return this.#connection.batch(commands.map(command => requestOf(command as RouteCommand<'link'>)), options)
   }
 
-  /** Sends commands in one datagram. Rejects with the first refusal; the other commands are carried out. */
+  /**
+   * Sends commands in one datagram. Rejects with the first refusal; the other commands are carried
+   * out.
+   */
   async send(commands: readonly RouteCommand[], options?: CallOptions): Promise<void> {
     const outcomes = await this.run(commands, options)
-    outcomes.forEach((outcome, i) => { if (outcome.status === 'rejected') throw explainRefusal(outcome.reason, commands[i]!) })
+    outcomes.forEach((outcome, i) => {
+      if (outcome.status === 'rejected') throw explainRefusal(outcome.reason, commands[i]!)
+    })
   }
 
   /** Closes the socket. */

@@ -15,15 +15,17 @@ export interface Asked {
 const VERBS = { add: 'add', replace: 'set', change: 'change', append: 'add', remove: 'remove', get: 'read' } as const
 
 interface Described extends Sentence { readonly attributes?: object }
-const sentenceOf = ({ kind, verb, object, attributes = {} }: Asked): Described => ({ kind, verb: VERBS[verb], object, attributes })
+const sentenceOf = ({ kind, verb, object, attributes = {} }: Asked): Described =>
+  ({ kind, verb: VERBS[verb], object, attributes })
 
 interface LinkInfo { linkinfo?: { kind?: string; data?: { encapType?: unknown } } }
 
 function invalidLink({ attributes }: Described): string {
   const { encapType = 'none' } = (attributes as LinkInfo).linkinfo?.data ?? {}
   return encapType === 'none' ? 'the kernel takes no such name, value or combination of values'
-    : 'the kernel cannot put UDP around it: its module fou is not loaded (modprobe -a fou fou6; nothing loads it automatically), or it was'
-      + ' built without CONFIG_NET_FOU_IP_TUNNELS, or a value is out of its range'
+    : 'the kernel cannot put UDP around it: its module fou is not loaded (modprobe -a fou fou6;'
+      + ' nothing loads it automatically), or it was built without CONFIG_NET_FOU_IP_TUNNELS,'
+      + ' or a value is out of its range'
 }
 
 const NO_IPV6 = 'the kernel has no IPv6: its module is not loaded, or was switched off at boot'
@@ -34,7 +36,7 @@ const REASONS: Reasons<Described> = {
   'add link EEXIST':        'it exists already, or another link has the same parameters',
   'change link EEXIST':     'another link has the same parameters or name',
   'add link EOPNOTSUPP':    'the kernel has no links of this kind, or not all of the requested parameters',
-  'change link EOPNOTSUPP': 'the link is of another kind, or the kernel cannot change this in place: remove the link and add it again',
+  'change link EOPNOTSUPP': 'the kernel cannot change this in place: remove the link and add it again',
   'remove link EOPNOTSUPP': 'the kernel does not remove it: nobody added it',
   'add link ENODEV':        'a link that it needs does not exist',
   '* link ENODEV':          'there is no such link in this network namespace',
@@ -46,10 +48,11 @@ const REASONS: Reasons<Described> = {
   '* link EADDRINUSE':      'other software uses its UDP port',
 
   // ── addresses ──
-  'add address EEXIST':           'it exists already; change it instead (a link has an IPv6 address only once, whatever the prefix)',
+  'add address EEXIST':           'it exists already; change it instead (for IPv6 the prefix makes no difference)',
   'add address EADDRNOTAVAIL':    'the kernel takes no such address on this link: a loopback address belongs to lo',
   'remove address EADDRNOTAVAIL': 'it does not exist',
-  '* address EINVAL':             'the kernel takes no such prefix or lifetime; or an address of its network has another scope; or the MTU is below 1280 (IPv6)',
+  '* address EINVAL':             'the kernel takes no such prefix or lifetime, or another address of its network has'
+    + ' another scope, or the MTU is below 1280 (IPv6)',
   '* address EOPNOTSUPP':         NO_IPV6,
   '* address EACCES':             'IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6)',
 
@@ -62,8 +65,9 @@ const REASONS: Reasons<Described> = {
   'read route EINVAL':            'a blackhole route covers it, or packets cannot go to such an address',
   '* route ENETUNREACH':          'the gateway is not reachable over any link',
   '* route EHOSTUNREACH':         'the gateway is not reachable over any link',
-  '* route ENETDOWN':             'the link is down; its routes go when it goes down, and do not come back automatically',
-  '* route EINVAL':               'the kernel takes no such combination: the source must be an address of this host, the gateway must not',
+  '* route ENETDOWN':             'the link is down; its routes went with it, and do not come back automatically',
+  '* route EINVAL':               'the kernel takes no such combination: the source must be an address of this host,'
+    + ' the gateway must not',
   '* route ESRCH':                'it does not exist',
   '* route ENOENT':               'it does not exist; add it first',
   '* route EOPNOTSUPP':           NO_IPV6,
@@ -84,8 +88,12 @@ const REASONS: Reasons<Described> = {
   '* * ENODEV':             'there is no such link in this network namespace',
 }
 
-/** The same error with its object and its sentence. `why` goes before the usual reason. Any other value stays as it is. */
-export const explainRefusal = (error: unknown, asked: Asked, why?: string): unknown => explained(error, sentenceOf(asked), REASONS, why)
+/**
+ * The same error with its object and its sentence. `why` goes before the usual reason. Any other
+ * value stays as it is.
+ */
+export const explainRefusal = (error: unknown, asked: Asked, why?: string): unknown =>
+  explained(error, sentenceOf(asked), REASONS, why)
 
 /** An error in the kernel's form, for a failure that the kernel does not report. */
 export const refuse = (code: Parameters<typeof refusal>[0], asked: Asked, why: string): NetlinkError =>

@@ -7,7 +7,10 @@ import type { LinkAttributes } from './wire/link.js'
 
 /** A lookup in both directions. */
 export interface LinkNames {
-  /** The link's name; `if7`, as `ip` prints it, for a link that is gone or in another network namespace. */
+  /**
+   * The link's name; `if7`, as `ip` prints it, for a link that is gone or in another network
+   * namespace.
+   */
   readonly nameOf: (index: number) => string
   /** The index of a link that a command names. */
   readonly indexOf: (name: string) => number
@@ -17,8 +20,12 @@ export interface LinkNames {
 export const ANY_LINK = { family: 'unspec', type: 0, index: 0, flags: {}, change: {} } as const
 
 /** Reads all links by their index. */
-export async function readLinks(client: RouteClient, options?: CallOptions): Promise<ReadonlyMap<number, LinkAttributes>> {
-  return new Map((await client.list('link', ANY_LINK, {}, options)).map(({ header, attributes }) => [header.index, attributes]))
+export async function readLinks(
+  client: RouteClient, options?: CallOptions,
+): Promise<ReadonlyMap<number, LinkAttributes>> {
+  return new Map(
+    (await client.list('link', ANY_LINK, {}, options)).map(({ header, attributes }) => [header.index, attributes]),
+  )
 }
 
 /** The names of links that were read. */
@@ -30,12 +37,19 @@ export const namesOf = (links: ReadonlyMap<number, LinkAttributes>): LinkNames =
 /** No names: for commands that only describe an object. */
 export const NO_LINKS: LinkNames = namesOf(new Map())
 
-/** Reads the indexes of the links that a command names. Rejects with `ENODEV`, as the failure of that command, where one is missing. */
-export async function readIndexes(client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions): Promise<LinkNames> {
+/**
+ * Reads the indexes of the links that a command names. Rejects with `ENODEV`, as the failure of
+ * that command, where one is missing.
+ */
+export async function readIndexes(
+  client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
+): Promise<LinkNames> {
   const wanted = [...new Set(names)].filter(name => typeof name === 'string')
   const found = await Promise.all(wanted.map(async ifname => {
     try {
-      const { header } = await client.get({ kind: 'link', header: ANY_LINK, attributes: { ifname }, object: `link ${ifname}` }, options)
+      const { header } = await client.get(
+        { kind: 'link', header: ANY_LINK, attributes: { ifname }, object: `link ${ifname}` }, options,
+      )
       return [ifname, header.index] as const
     } catch (error) {
       throw explainRefusal(causeOf(error), asked, `there is no link ${ifname} in this network namespace`)

@@ -1,8 +1,10 @@
 /**
  * Sysctls of the network: read, set and planned, through /proc/sys/net.
  *
- * The kernel takes "010" for 8, "0x1" for 1, the first of "1 2", and any integer for a boolean; it takes "" and changes
- * nothing; and a key with ".." in it writes any file that root can write. So keys are split and checked before a file is
+ * The kernel takes "010" for 8, "0x1" for 1, the first of "1 2", and any integer for a boolean; it
+ * takes "" and changes
+ * nothing; and a key with ".." in it writes any file that root can write. So keys are split and
+ * checked before a file is
  * opened, values are written in one form, and each written value is read back.
  *
  * @module
@@ -22,22 +24,29 @@ export interface Sysctl {
   /**
    * The value of a key: a number, several numbers, or text.
    *
-   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened, where the key is invalid.
+   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened,
+   * where the key is invalid.
    */
   get<const K extends SysctlKey>(key: K, options?: CallOptions): Promise<SysctlValueOf<K>>
   /**
    * Sets a key, reads it back and compares.
    *
-   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened, where the key is invalid or
-   * does not take the value. For a key that no table contains, the count of numbers is compared with the actual one first.
+   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened,
+   * where the key is invalid or
+   * does not take the value. For a key that no table contains, the count of numbers is compared
+   * with the actual one first.
    */
   set<const K extends SysctlKey>(key: K, value: SysctlSettingOf<K>, options?: CallOptions): Promise<void>
-  /** The texts of keys, by their names as `sysctl -a` prints them. Keys that do not exist are left out. */
+  /**
+   * The texts of keys, by their names as `sysctl -a` prints them. Keys that do not exist are left
+   * out.
+   */
   read(keys: Iterable<SysctlKey>, options?: CallOptions): Promise<Map<string, string>>
   /**
    * The changes after which the keys hold these values; empty where they do.
    *
-   * Reverting the plan restores the values that each step found, also those of other keys to which the kernel copied the
+   * Reverting the plan restores the values that each step found, also those of other keys to which
+   * the kernel copied the
    * value (`ip_forward` to every device). Rejects as {@link Sysctl.get} and {@link Sysctl.set} do.
    */
   plan(values: SysctlValues | readonly SysctlSetting[], options?: CallOptions): Promise<Plan>
@@ -85,7 +94,8 @@ export function sysctlOver(files: SysctlFiles): Sysctl {
  *
  * await sysctl.set('net.ipv4.vs.expire_nodest_conn', true)
  * console.log(await sysctl.get('net.ipv4.vs.sync_threshold')) // [ 3, 50 ]
- * const plan = await sysctl.plan({ 'net.ipv4.conf.all.arp_ignore': 1, 'net.ipv4.conf.all.arp_announce': 2 })
+ * const plan = await sysctl.plan({ 'net.ipv4.conf.all.arp_ignore': 1,
+ * 'net.ipv4.conf.all.arp_announce': 2 })
  * console.log(`${plan}`) // ~ sysctl -w net.ipv4.conf.all.arp_ignore=1 …
  * await plan.apply()
  * await plan.revert() // as it was before

@@ -37,35 +37,48 @@ export class SysctlError extends Error {
 export interface Circumstances {
   /** The permissions of its file; undefined where there is none. */
   readonly mode?: number | undefined
-  /** Whether its directory has other keys; a user namespace of its own has an empty directory for IPVS. */
+  /**
+   * Whether its directory has other keys; a user namespace of its own has an empty directory for
+   * IPVS.
+   */
   readonly others: boolean
 }
 
 /** The code and the reason for a system error. */
-export function reasonFor(code: string, target: Target, writing: boolean, { mode, others }: Circumstances): [SysctlErrorCode, string] {
+export function reasonFor(
+  code: string, target: Target, writing: boolean, { mode, others }: Circumstances,
+): [SysctlErrorCode, string] {
+  const range = target.row ? `; it takes ${sysctlRange(target.row)}` : ': not in its range, or not of its kind'
   switch (code) {
     case 'ENOENT': return [code, missing(target, others)]
     case 'EACCES':
       // The kernel has one code for two cases: nobody may, and this process may not.
-      if (mode !== undefined && (mode & (writing ? 0o222 : 0o444)) !== 0) return ['EPERM', 'the process may not; this needs root or CAP_NET_ADMIN']
+      if (mode !== undefined && (mode & (writing ? 0o222 : 0o444)) !== 0) {
+        return ['EPERM', 'the process may not; this needs root or CAP_NET_ADMIN']
+      }
       return [code, writing ? 'the kernel lets nobody set it here; it can only be read' : 'it can only be written']
     case 'EPERM': return [code, 'the process may not; this needs CAP_NET_ADMIN in this network namespace']
-    case 'EROFS': return [code, '/proc/sys is mounted read-only, as container engines do it; set it outside, or let the engine set it (--sysctl)']
+    case 'EROFS':
+      return [code, '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)']
     case 'EINVAL':
-    case 'ERANGE': return [code, `the kernel refuses the value${target.row ? `; it takes ${sysctlRange(target.row)}` : ': not in its range, or not of its kind'}`]
+    case 'ERANGE': return [code, `the kernel refuses the value${range}`]
     case 'EISDIR': return [code, 'it is a directory of keys']
     default: return [code, 'the kernel gives no reason']
   }
 }
 
 function missing({ segments: [, family, group, device], row }: Target, others: boolean): string {
+  const since = row?.since === undefined ? undefined : `it came with Linux ${row.since}`
   if (family === 'ipv4' && group === 'vs') {
     if (!others) {
-      return 'IPVS is not loaded (modprobe ip_vs), or this network namespace belongs to a container\'s own user namespace, where older kernels hide its keys'
+      return 'IPVS is not loaded (modprobe ip_vs), or this network namespace belongs to a container\'s own user'
+        + ' namespace, where older kernels hide its keys'
     }
     if (!row) return 'IPVS has no such key'
-    return `this kernel has no such key; it came with Linux ${row.since ?? ''}${row.config === undefined ? '' : ` and needs ${row.config}`}`
+    return `this kernel has no such key; ${since ?? ''}${row.config === undefined ? '' : ` and needs ${row.config}`}`
   }
-  if ((group === 'conf' || group === 'neigh') && !others) return `there is no interface ${device ?? ''} in this network namespace`
-  return `this kernel has no such key here${row?.since === undefined ? '' : ` (it came with Linux ${row.since})`}, or its module is not loaded`
+  if ((group === 'conf' || group === 'neigh') && !others) {
+    return `there is no interface ${device ?? ''} in this network namespace`
+  }
+  return `this kernel has no such key here${since === undefined ? '' : ` (${since})`}, or its module is not loaded`
 }

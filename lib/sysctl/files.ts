@@ -58,7 +58,9 @@ export async function read(files: SysctlFiles, target: Target, options?: CallOpt
 }
 
 /** Reads a key; undefined where it can only be written. Rejects with SysctlError. */
-export async function readIfReadable(files: SysctlFiles, target: Target, options?: CallOptions): Promise<string | undefined> {
+export async function readIfReadable(
+  files: SysctlFiles, target: Target, options?: CallOptions,
+): Promise<string | undefined> {
   try { return await read(files, target, options) } catch (error) {
     if (error instanceof SysctlError && error.code === 'EACCES') return undefined
     throw error
@@ -69,10 +71,17 @@ async function write(files: SysctlFiles, target: Target, text: string, options?:
   options?.signal?.throwIfAborted()
   debug('%s := %s', target.name, text)
   // With its newline, as sysctl(8) writes: an empty text alone would change nothing.
-  try { await files.write(target.path, `${text}\n`) } catch (error) { throw await explained(files, target, error, text) }
+  try {
+    await files.write(target.path, `${text}\n`)
+  } catch (error) {
+    throw await explained(files, target, error, text)
+  }
 }
 
-/** Sets a key and checks the result. Rejects with SysctlError, or with RangeError where the key holds another count of numbers. */
+/**
+ * Sets a key and checks the result. Rejects with SysctlError, or with RangeError where the key
+ * holds another count of numbers.
+ */
 export async function exchange(files: SysctlFiles, target: Target, text: string, options?: CallOptions): Promise<void> {
   const before = await readIfReadable(files, target, options)
   if (before !== undefined) checkCount(target, text, before)

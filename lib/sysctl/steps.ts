@@ -22,17 +22,22 @@ export interface Wanted {
   readonly why: string | undefined
 }
 
-const isList = (values: SysctlValues | readonly SysctlSetting[]): values is readonly SysctlSetting[] => Array.isArray(values)
+const isList = (values: SysctlValues | readonly SysctlSetting[]): values is readonly SysctlSetting[] =>
+  Array.isArray(values)
 
 /** Settings in their normal form, each key once. @throws TypeError, RangeError naming the key */
 export function normalizeSysctls(values: SysctlValues | readonly SysctlSetting[]): Wanted[] {
-  const settings = isList(values) ? values : Object.entries(values).map(([key, value]): SysctlSetting => ({ key, value }))
+  const settings = isList(values)
+    ? values
+    : Object.entries(values).map(([key, value]): SysctlSetting => ({ key, value }))
   const wanted = new Map<string, Wanted>()
   for (const { key, value, why } of settings) {
     const target = targetOf(key)
     const text = textOf(target, value)
     const other = wanted.get(target.name)
-    if (other && other.text !== text) throw new RangeError(`sysctl ${target.name}: cannot be both ${other.text} and ${text}`)
+    if (other && other.text !== text) {
+      throw new RangeError(`sysctl ${target.name}: cannot be both ${other.text} and ${text}`)
+    }
     if (!other) wanted.set(target.name, { target, text, why })
   }
   return [...wanted.values()]
@@ -51,7 +56,9 @@ async function copiesOf(files: SysctlFiles, { name }: Target): Promise<Target[]>
   const found: Target[] = []
   for (const pattern of COPIES[name] ?? []) {
     const [parent, key] = pattern.split('/*/') as [string, string?]
-    const paths = key === undefined ? [parent] : (await files.list(`/proc/sys/${parent}`)).map(device => `${parent}/${device}/${key}`)
+    const paths = key === undefined
+      ? [parent]
+      : (await files.list(`/proc/sys/${parent}`)).map(device => `${parent}/${device}/${key}`)
     // The name of a device may be no segment; such a device is left alone.
     for (const path of paths) if (path.split('/').every(isSegment)) found.push(targetOf(path.split('/')))
   }
@@ -70,7 +77,10 @@ async function record(files: SysctlFiles, target: Target): Promise<Recorded> {
   return texts
 }
 
-/** Restores recorded values that differ now. A key that is gone together with its device is left out. */
+/**
+ * Restores recorded values that differ now. A key that is gone together with its device is left
+ * out.
+ */
 async function restore(files: SysctlFiles, recorded: Recorded, options?: CallOptions): Promise<void> {
   for (const [target, text] of recorded) {
     try {
@@ -88,7 +98,8 @@ const quoted = (text: string): string => /^[\w./:,-]+$/.test(text) ? text : `'${
 function setting(files: SysctlFiles, { target, text, why }: Wanted): Step {
   let recorded: Recorded = []
   return {
-    action: 'change', object: 'sysctl', line: `sysctl -w ${target.name}=${quoted(text)}`, ...why !== undefined && { why },
+    action: 'change', object: 'sysctl', line: `sysctl -w ${target.name}=${quoted(text)}`, ...why !== undefined
+    && { why },
     async run(_session, options) {
       recorded = await record(files, target)
       try { await exchange(files, target, text, options) } catch (error) {
@@ -115,12 +126,15 @@ export function stepsTo(files: SysctlFiles, wanted: readonly Wanted[], actual: R
 /**
  * The steps from the actual values to the wanted ones. Pure; the steps are not.
  *
- * A key that `actual` lacks is set as well: its step records the value that it finds, as for a device that an earlier step of
+ * A key that `actual` lacks is set as well: its step records the value that it finds, as for a
+ * device that an earlier step of
  * the plan adds.
  *
  * @param wanted - Values by key, or settings with their reasons.
  * @param actual - The texts of keys, by name, as {@link Sysctl.read} returns them.
  * @throws TypeError, RangeError naming the key
  */
-export const sysctlSteps = (wanted: SysctlValues | readonly SysctlSetting[], actual: ReadonlyMap<string, string>): Step[] =>
+export const sysctlSteps = (
+  wanted: SysctlValues | readonly SysctlSetting[], actual: ReadonlyMap<string, string>,
+): Step[] =>
   stepsTo(procfs, normalizeSysctls(wanted), actual)

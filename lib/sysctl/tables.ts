@@ -1,8 +1,11 @@
 /**
- * The sysctls of IPVS and of the network around it, as tables: range, default, first version and meaning of each.
+ * The sysctls of IPVS and of the network around it, as tables: range, default, first version and
+ * meaning of each.
  *
- * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the range has those few.
- * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst, net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
+ * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the range
+ * has those few.
+ * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
+ * net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
  *
  * @module
  */
@@ -22,8 +25,10 @@ export interface SysctlOneOf<Values extends readonly number[] = readonly number[
 }
 
 /**
- * The values of a key: `flag` is 0 or 1, also as false or true; `threshold` is two integers, the first below the second, or
- * the second 0; `processors` is a list as the kernel prints it, `0-3,6`, where an empty text is none; others are integers.
+ * The values of a key: `flag` is 0 or 1, also as false or true; `threshold` is two integers, the
+ * first below the second, or
+ * the second 0; `processors` is a list as the kernel prints it, `0-3,6`, where an empty text is
+ * none; others are integers.
  */
 export type SysctlTakes = 'flag' | 'threshold' | 'processors' | SysctlRange | SysctlOneOf
 
@@ -33,9 +38,14 @@ export interface SysctlNotes {
   readonly unit?: string
   /** The kernel's build option that it depends on. */
   readonly config?: string
-  /** Values that the kernel turns into each other: either may be read after the other was written. */
+  /**
+   * Values that the kernel turns into each other: either may be read after the other was written.
+   */
   readonly alike?: readonly number[]
-  /** For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the device's alone. */
+  /**
+   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the
+   * device's alone.
+   */
   readonly counts?: 'larger' | 'device'
 }
 
@@ -67,7 +77,10 @@ const row = <
 >(takes: Takes, initially: Default, since: Since, meaning: Meaning, notes: SysctlNotes = {}): SysctlRow<Takes, Default, Since, Meaning> =>
   ({ takes, default: initially, since, meaning, ...notes })
 
-/** `net.ipv4.vs.*`, for IPv4 and IPv6 alike: present once the module ip_vs is loaded, separate in each network namespace. */
+/**
+ * `net.ipv4.vs.*`, for IPv4 and IPv6 alike: present once the module ip_vs is loaded, separate in
+ * each network namespace.
+ */
 export const ipvsSysctls = {
   /** The packets among which one is dropped. */
   am_droprate: row(range(0, INT_MAX), 10, '2.6',
@@ -192,7 +205,10 @@ export const ipvsSysctls = {
     'version of the protocol that the master sends; 0 for an old backup'),
 } satisfies Readonly<Record<string, SysctlRow>>
 
-/** `net.ipv4.conf.DEVICE.*`, those on which virtual services depend. New devices begin with the values of `conf.default`. */
+/**
+ * `net.ipv4.conf.DEVICE.*`, those on which virtual services depend. New devices begin with the
+ * values of `conf.default`.
+ */
 export const ipv4ConfSysctls = {
   /** Packets from this host's own addresses. */
   accept_local: row('flag', 0, undefined,

@@ -1,4 +1,7 @@
-/** Values of sysctls: the text that is written, the value that a text stands for, and the equality of texts. Pure. */
+/**
+ * Values of sysctls: the text that is written, the value that a text stands for, and the equality
+ * of texts. Pure.
+ */
 
 import { inspect } from 'node:util'
 import type { Target } from './keys.js'
@@ -25,7 +28,10 @@ export function sysctlRange({ takes, unit }: SysctlRow): string {
 const inRange = (value: unknown, from: number, to: number): value is number =>
   Number.isSafeInteger(value) && value as number >= from && value as number <= to
 
-/** The text of a value in the form in which the kernel prints it; undefined where the key does not take the value. */
+/**
+ * The text of a value in the form in which the kernel prints it; undefined where the key does not
+ * take the value.
+ */
 export function sysctlText({ takes }: SysctlRow, value: unknown): string | undefined {
   if (takes === 'flag') return value === true || value === 1 ? '1' : value === false || value === 0 ? '0' : undefined
   if (takes === 'processors') return typeof value === 'string' && isProcessors(value) ? value : undefined
@@ -39,7 +45,10 @@ export function sysctlText({ takes }: SysctlRow, value: unknown): string | undef
   return inRange(value, takes.from, takes.to) ? `${value}` : undefined
 }
 
-/** Whether a text is a list of processors as the kernel prints it: ascending, with consecutive ones in one range. */
+/**
+ * Whether a text is a list of processors as the kernel prints it: ascending, with consecutive ones
+ * in one range.
+ */
 function isProcessors(text: string): boolean {
   if (text === '') return true
   let last = -2
@@ -55,7 +64,9 @@ function isProcessors(text: string): boolean {
 export function textOf({ name, row }: Target, value: unknown): string {
   const text = row ? sysctlText(row, value) : anyText(value)
   if (text !== undefined) return text
-  const range = row ? sysctlRange(row) : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
+  const range = row
+    ? sysctlRange(row)
+    : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
   throw new RangeError(`sysctl ${name}: ${inspect(value)} is not ${range}`)
 }
 
@@ -68,7 +79,11 @@ const NUMERIC = /^[-+]?(0x[0-9a-f]*|[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|\.[0-9]+)$/
 /** The text of a value for a key that no table contains. */
 function anyText(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? decimal(value) : undefined
-  if (Array.isArray(value)) return value.length > 0 && Array.from(value).every(Number.isSafeInteger) ? (value as number[]).map(decimal).join(' ') : undefined
+  if (Array.isArray(value)) {
+    return value.length > 0 && Array.from(value).every(Number.isSafeInteger)
+      ? (value as number[]).map(decimal).join(' ')
+      : undefined
+  }
   if (typeof value !== 'string' || !/^[!-~]+( [!-~]+)*$/.test(value)) return undefined
   return value.split(' ').every(word => NUMERIC.test(word)) ? undefined : value
 }
@@ -89,9 +104,20 @@ export function sameText(row: SysctlRow | undefined, a: string, b: string): bool
   return words(a).join(' ') === words(b).join(' ') || (alike(a) && alike(b))
 }
 
-/** Refuses more or fewer numbers than a key holds that no table contains: the kernel takes some and drops the rest. @throws RangeError */
+/**
+ * Refuses more or fewer numbers than a key holds that no table contains: the kernel takes some and
+ * drops the rest.
+ * @throws RangeError
+ */
 export function checkCount({ name, row }: Target, text: string, actual: string): void {
   const [present, wanted] = [words(actual), words(text)]
-  if (row || present.length === 0 || !present.every(isNumber) || !wanted.every(isNumber) || present.length === wanted.length) return
-  throw new RangeError(`sysctl ${name}: it holds ${present.length} number${present.length === 1 ? '' : 's'}, not ${wanted.length}`)
+  if (
+    row || present.length === 0 || !present.every(isNumber) || !wanted.every(isNumber)
+    || present.length === wanted.length
+  ) {
+    return
+  }
+  throw new RangeError(
+    `sysctl ${name}: it holds ${present.length} number${present.length === 1 ? '' : 's'}, not ${wanted.length}`,
+  )
 }

@@ -100,7 +100,7 @@ function expected(spec: Spec): Record<string, unknown> {
   if (kind === 'geneve') {
     const v6 = (remote as string | undefined ?? '').includes(':')
     return {
-      id: spec.id, external, remote: v6 ? undefined : remote, remote6: v6 ? remote : undefined, port: spec.port,
+      id: spec.id ?? 0, external, remote: v6 ? undefined : remote, remote6: v6 ? remote : undefined, port: spec.port,
       ttl: spec.ttl === 'inherit' ? undefined : spec.ttl === undefined || spec.ttl === 'auto' ? 0 : ttl,
       tos: tos === 0 ? undefined : tos === 'inherit' ? '0x1' : hex(tos), df: spec.df ?? 'unset',
       ...external !== true && (v6 ? { udp_zero_csum6_tx: spec.udp6ZeroChecksumTx ?? false } : { udp_csum: spec.udpChecksum ?? false }),

@@ -233,7 +233,7 @@ describe('errors', () => {
     expect(await elsewhere(['unshare', '--mount', 'bash', '-euc', 'mount -o bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@"', 'lab'], `
       return [await sysctl.get('net.ipv4.vs.conntrack'), await failure(sysctl.set('net.ipv4.vs.conntrack', 1))]`)).toEqual([0, {
       name: 'SysctlError', code: 'EROFS',
-      message: 'cannot set net.ipv4.vs.conntrack to "1": /proc/sys is mounted read-only, as container engines do it; set it outside, or let the engine set it (--sysctl) (EROFS)',
+      message: 'cannot set net.ipv4.vs.conntrack to "1": /proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl) (EROFS)',
     }])
   })
 

@@ -17,8 +17,10 @@ import {
 // ── steps ──
 
 /**
- * The fields that a replacing command changes; for others it says OK and leaves them as they are. Where it changes an IPv6
- * address that has a peer, or its metric, it adds routes, or leaves them, that nothing removes later.
+ * The fields that a replacing command changes; for others it says OK and leaves them as they are.
+ * Where it changes an IPv6
+ * address that has a peer, or its metric, it adds routes, or leaves them, that nothing removes
+ * later.
  */
 const REPLACEABLE: Readonly<Record<Family, readonly string[]>> = {
   inet:  ['lifetimes', 'metric', 'protocol'],
@@ -44,17 +46,25 @@ const removing = (state: AddressState, why?: string): Step => stepOn(openRtnetli
 })
 
 /** The further effects of the removal of an address, in words. */
-function effects(state: AddressState, actual: readonly AddressState[], gone: ReadonlySet<AddressState> = new Set()): string[] {
+function effects(
+  state: AddressState, actual: readonly AddressState[], gone: ReadonlySet<AddressState> = new Set(),
+): string[] {
   const secondaries = secondariesOf(state, actual).filter(other => !gone.has(other)).map(other => other.address)
-  const last = state.family === 'inet' && !actual.some(other => other !== state && !gone.has(other) && other.family === 'inet' && other.link === state.link)
+  const stays = (other: AddressState): boolean =>
+    other !== state && !gone.has(other) && other.family === 'inet' && other.link === state.link
+  const last = state.family === 'inet' && !actual.some(stays)
   return [
-    ...secondaries.length > 0 ? [`where promote_secondaries is 0 the kernel removes ${secondaries.join(', ')} with it, added again at once`] : [],
+    ...secondaries.length > 0
+      ? [`where promote_secondaries is 0 the kernel removes ${secondaries.join(', ')} with it, added again at once`]
+      : [],
     ...last ? [`it is the last IPv4 address of ${state.link}, whose routes go with it`] : [],
   ]
 }
 
 const normalizeAll = (specs: readonly AddressSpec[]): Map<string, AddressSpec> =>
-  byKey('addresses', specs.map((spec, i) => normalizeAddress(spec, atPath('addresses', i))), keyOfAddress, nameOfAddress)
+  byKey(
+    'addresses', specs.map((spec, i) => normalizeAddress(spec, atPath('addresses', i))), keyOfAddress, nameOfAddress,
+  )
 
 function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly AddressState[]): Step[] {
   const present = new Map(actual.map(state => [keyOfAddress(state), state]))
@@ -62,27 +72,41 @@ function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly Addr
     const state = present.get(key)
     if (!state) {
       const others = actual.filter(other => other.address.split('/')[0] === spec.address.split('/')[0])
-      return [adding(spec, others.length > 0 ? `this host has it as ${others.map(nameOfAddress).join(', ')} too, which stays` : undefined)]
+      const names = others.map(nameOfAddress).join(', ')
+      return [adding(spec, names === '' ? undefined : `this host has it as ${names} too, which stays`)]
     }
     const changes = addressFields.differences({ peer: undefined, ...spec }, state)
     if (changes.length === 0) return []
     const whole = { ...addressFields.settable(state), peer: undefined, ...spec }
     const pair = state.family === 'inet6' && (state.peer ?? spec.peer) !== undefined
-    const stuck = changes.filter(field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0)
+    const stuck = changes.filter(
+      field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0,
+    )
     if (stuck.length === 0) return [replacing(whole, addressFields.settable(state))]
     const fields = stuck.map(field => field === 'address' ? 'prefix length' : field).join(', ')
-    return [removing(state, [`the kernel cannot change its ${fields}: it is removed and added again`, ...effects(state, actual)].join('; ')), adding(whole)]
+    const why = [`the kernel cannot change its ${fields}: it is removed and added again`, ...effects(state, actual)]
+    return [removing(state, why.join('; ')), adding(whole)]
   })
 }
 
-/** The steps to the wanted addresses. Fields that a spec leaves out stay as they are, and so do all other addresses. Pure. */
-export const addressSteps = (wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] => stepsTo(normalizeAll(wanted), actual)
+/**
+ * The steps to the wanted addresses. Fields that a spec leaves out stay as they are, and so do all
+ * other addresses. Pure.
+ */
+export const addressSteps = (wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] =>
+  stepsTo(normalizeAll(wanted), actual)
 
-/** The steps that remove those of the addresses that exist, secondaries before their primary. Other addresses stay. Pure. */
+/**
+ * The steps that remove those of the addresses that exist, secondaries before their primary. Other
+ * addresses stay. Pure.
+ */
 export function addressRemovals(unwanted: readonly AddressId[], actual: readonly AddressState[]): Step[] {
-  const keys = byKey('addresses', unwanted.map((id, i) => normalizeAddressId(id, atPath('addresses', i))), keyOfAddress, nameOfAddress)
+  const keys = byKey(
+    'addresses', unwanted.map((id, i) => normalizeAddressId(id, atPath('addresses', i))), keyOfAddress, nameOfAddress,
+  )
   const gone = new Set<AddressState>() // after the steps so far
-  return actual.filter(state => keys.has(keyOfAddress(state))).toSorted((a, b) => Number(b.secondary) - Number(a.secondary)).map(state => {
+  const existing = actual.filter(state => keys.has(keyOfAddress(state)))
+  return existing.toSorted((a, b) => Number(b.secondary) - Number(a.secondary)).map(state => {
     const why = effects(state, actual, gone).join('; ')
     gone.add(state)
     return removing(state, why)
@@ -97,7 +121,8 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
   async list(client, { link, family, address }, options) {
     const wanted = address === undefined ? undefined : anyAddress('address', address)
     return (await listAddresses(client, options)).filter(state => (link === undefined || state.link === link)
-      && (family === undefined || state.family === family) && (wanted === undefined || state.address.split('/')[0] === wanted))
+      && (family === undefined || state.family === family)
+      && (wanted === undefined || state.address.split('/')[0] === wanted))
   },
   find(id, actual) {
     const key = keyOfAddress(normalizeAddressId(id))
@@ -129,9 +154,11 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
 /**
  * The addresses of this host's links.
  *
- * - The kernel cannot change some fields in place: label, scope, broadcast, for IPv4 also `noprefixroute` and the peer, for IPv6
+ * - The kernel cannot change some fields in place: label, scope, broadcast, for IPv4 also
+ *   `noprefixroute` and the peer, for IPv6
  *   the prefix length. The address is removed and added again then; a plan says so.
- * - `remove` rejects with a RangeError where the kernel would remove other addresses too: the secondaries of the same
+ * - `remove` rejects with a RangeError where the kernel would remove other addresses too: the
+ *   secondaries of the same
  *   network, while `promote_secondaries` is 0.
  * - `get` finds IPv6 addresses whatever their prefix.
  *
@@ -140,7 +167,8 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  * import { Addresses } from 'ipvs-nl'
  *
  * await using addresses = await Addresses.open()
- * const plan = await addresses.plan([{ address: '192.168.50.100/32', link: 'lo', label: 'lo:vip' }])
+ * const plan = await addresses.plan([{ address: '192.168.50.100/32', link: 'lo', label: 'lo:vip'
+ * }])
  * console.log(`${plan}`) // + ip addr add 192.168.50.100/32 dev lo label lo:vip
  * await plan.apply()
  * ```

@@ -1,13 +1,17 @@
 /** Addresses of links, declared field by field. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { address as anyAddress, atPath, boolean, checkObject, integer, interfaceName, oneOf, show, within } from '../../base/check.js'
+import {
+  address as anyAddress, atPath, boolean, checkObject, integer, interfaceName, oneOf, show, within,
+} from '../../base/check.js'
 import { fieldSet, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
 import type { LinkNames } from '../link-names.js'
 
-/** The range in which an address or a route is valid; a number where the kernel has no name for it. */
+/**
+ * The range in which an address or a route is valid; a number where the kernel has no name for it.
+ */
 export type Scope = typeof SCOPES[number] | number
 
 /** A time in seconds, or for ever. */
@@ -17,17 +21,27 @@ export type Lifetime = number | 'forever'
 export interface Lifetimes {
   /** Seconds from now until it is removed, 1 to 4294967294. */
   readonly valid: Lifetime
-  /** Seconds from now until no new connection uses it; 0 is at once. An IPv4 address that is valid for ever takes 0 or for ever. @defaultValue `valid` */
+  /**
+   * Seconds from now until no new connection uses it; 0 is at once. An IPv4 address that is valid
+   * for ever takes 0 or for ever.
+   * @defaultValue `valid`
+   */
   readonly preferred?: Lifetime
 }
 
 /** The fields that identify an address of the host. */
 export interface AddressId {
-  /** `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address, /32 or /128. */
+  /**
+   * `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address, /32 or
+   * /128.
+   */
   readonly address: string
   /** The link that has it. */
   readonly link: string
-  /** The address of the other end, on a link with two ends; the prefix is that of the other end then. */
+  /**
+   * The address of the other end, on a link with two ends; the prefix is that of the other end
+   * then.
+   */
   readonly peer?: string
 }
 
@@ -35,15 +49,24 @@ export interface AddressId {
 export interface AddressSpec extends AddressId {
   /** IPv4 only. @defaultValue none */
   readonly broadcast?: string
-  /** IPv4 only: another name of the link for old programs, which begins with the link's: `eth0:vip`. @defaultValue the link's name */
+  /**
+   * IPv4 only: another name of the link for old programs, which begins with the link's: `eth0:vip`.
+   * @defaultValue the link's name
+   */
   readonly label?: string
-  /** The kernel derives it from IPv6 addresses. @defaultValue `global`, and `host` for 127.0.0.0/8 */
+  /**
+   * The kernel derives it from IPv6 addresses.
+   * @defaultValue `global`, and `host` for 127.0.0.0/8
+   */
   readonly scope?: Scope
   /** @defaultValue for ever */
   readonly lifetimes?: Lifetimes
   /** The metric of the route to its network that the kernel adds; 0 is the kernel's own. */
   readonly metric?: number
-  /** The program that set it, 0 (none) to 255, by which programs find their own addresses. Linux 5.18 and later. */
+  /**
+   * The program that set it, 0 (none) to 255, by which programs find their own addresses. Linux
+   * 5.18 and later.
+   */
   readonly protocol?: number
   /** Adds no route to its network. @defaultValue false */
   readonly noprefixroute?: boolean
@@ -59,7 +82,10 @@ export interface AddressState extends AddressSpec {
   readonly lifetimes: Required<Lifetimes>
   readonly noprefixroute: boolean
   readonly nodad: boolean
-  /** IPv4: the link has an older address in the same network, with which the kernel removes this one, unless `promote_secondaries` is set. */
+  /**
+   * IPv4: the link has an older address in the same network, with which the kernel removes this
+   * one, unless `promote_secondaries` is set.
+   */
   readonly secondary: boolean
   /** IPv6: the kernel made it for privacy, for a while. */
   readonly temporary: boolean
@@ -96,16 +122,20 @@ export function prefixOf({ address }: AddressId): Prefix {
 /** The scope that the kernel derives from an address. */
 function scopeOf({ family, address }: Prefix): Scope {
   if (family === 'inet') return address.startsWith('127.') ? 'host' : 'global'
-  return address === '::1' ? 'host' : /^fe[89ab].:/.test(address) ? 'link' : /^fe[c-f].:/.test(address) ? 'site' : 'global'
+  if (address === '::1') return 'host'
+  return /^fe[89ab].:/.test(address) ? 'link' : /^fe[c-f].:/.test(address) ? 'site' : 'global'
 }
 
 const isIPv6 = (object: Values): boolean => (object.address as string).includes(':')
 /** What an address of one family lacks. */
 const onlyIPv4 = { absent: (object: Values) => isIPv6(object) ? 'only IPv4 addresses have one' : undefined }
-const onlyIPv6 = { absent: (object: Values) => isIPv6(object) ? undefined : 'only IPv6 asks whether another host has the address' }
+const onlyIPv6 = {
+  absent: (object: Values) => isIPv6(object) ? undefined : 'only IPv6 asks whether another host has the address',
+}
 
 /** A scope, by name or by number. @throws RangeError naming the path */
-export const checkScope = (path: string, value: unknown): Scope => typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
+export const checkScope = (path: string, value: unknown): Scope =>
+  typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
 
 const own: AddressField = {
   check: (_, value) => value, // normalizeAddressId checks it, together with the peer
@@ -178,7 +208,9 @@ const flag = (key: 'nodad' | 'noprefixroute'): AddressField => ({
 const LIFETIMES = new Set(['valid', 'preferred'])
 const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
 const lifetime = (time = FOREVER): Lifetime => time === FOREVER ? 'forever' : time
-/** A lifetime passes. It is the wanted one while at least half of it is left; then it is renewed. */
+/**
+ * A lifetime passes. It is the wanted one while at least half of it is left; then it is renewed.
+ */
 const lasts = (wanted: Lifetime, actual: Lifetime): boolean =>
   wanted === actual || (wanted !== 'forever' && actual !== 'forever' && actual <= wanted && actual >= wanted / 2)
 
@@ -186,21 +218,27 @@ const lifetimes: AddressField = {
   otherwise: { valid: 'forever', preferred: 'forever' },
   check(path, value) {
     const { valid, preferred = valid } = checkObject(path, value, LIFETIMES)
-    const time = (name: string, given: unknown, min: number): Lifetime => given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
+    const time = (name: string, given: unknown, min: number): Lifetime =>
+      given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
     const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
-    if (seconds(normal.preferred) > seconds(normal.valid)) throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
+    if (seconds(normal.preferred) > seconds(normal.valid)) {
+      throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
+    }
     return normal
   },
   write({ attributes }, value) {
     const { valid, preferred } = value as Required<Lifetimes>
     attributes.cacheinfo = { preferred: seconds(preferred), valid: seconds(valid), created: 0, updated: 0 }
   },
-  // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even if it is deprecated.
+  // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even
+  // if it is deprecated.
   read: ({ attributes: { cacheinfo, flags = {} } }) =>
     ({ valid: lifetime(cacheinfo?.valid), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred) }),
   words(value) {
     const { valid, preferred } = value as Required<Lifetimes>
-    return [valid !== 'forever' && `valid_lft ${valid}`, preferred !== 'forever' && `preferred_lft ${preferred}`].filter(Boolean).join(' ')
+    return [
+      valid !== 'forever' && `valid_lft ${valid}`, preferred !== 'forever' && `preferred_lft ${preferred}`,
+    ].filter(Boolean).join(' ')
   },
   same(wanted, actual) {
     const [a, b] = [wanted as Required<Lifetimes>, actual as Required<Lifetimes>]
@@ -210,7 +248,8 @@ const lifetimes: AddressField = {
 
 /** The fields of an address, in the order of `ip addr add`. */
 export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address', {
-  address: own, peer, broadcast, scope, link, label, metric: number('rtPriority', 'metric', FOREVER), protocol: number('proto', 'proto', 255),
+  address: own, peer, broadcast, scope, link, label,
+  metric: number('rtPriority', 'metric', FOREVER), protocol: number('proto', 'proto', 255),
   nodad: { ...flag('nodad'), ...onlyIPv6 }, noprefixroute: flag('noprefixroute'), lifetimes,
 }, {
   stateOnly: ['family', 'secondary', 'temporary', 'tentative', 'dadfailed', 'deprecated'],
@@ -218,20 +257,28 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
     const id = spec as unknown as AddressSpec
     const prefix = prefixOf(id)
     if (prefix.length === 0) throw new RangeError('address: /0 would make every address of the Internet a neighbour')
-    if (id.label !== undefined && !id.label.startsWith(id.link)) throw new RangeError(`label: ${show(id.label)} does not begin with ${id.link}`)
+    if (id.label !== undefined && !id.label.startsWith(id.link)) {
+      throw new RangeError(`label: ${show(id.label)} does not begin with ${id.link}`)
+    }
     if (prefix.family === 'inet6' && id.scope !== undefined && id.scope !== scopeOf(prefix)) {
       throw new RangeError(`scope: that of ${prefix.address} is ${scopeOf(prefix)}`)
     }
     const { valid, preferred } = id.lifetimes ?? {}
     if (prefix.family === 'inet' && valid === 'forever' && preferred !== 'forever' && preferred !== 0) {
-      throw new RangeError('lifetimes.preferred: must be 0 or \'forever\' for an IPv4 address that is valid for ever; the kernel forgets other values')
+      throw new RangeError(
+        'lifetimes.preferred: must be 0 or \'forever\' for an IPv4 address that is valid for ever;'
+        + ' the kernel forgets other values',
+      )
     }
   },
 })
 
 // ── normal forms ──
 
-/** An id in its normal form: the address with the length of its prefix. @throws RangeError naming the field below `path` */
+/**
+ * An id in its normal form: the address with the length of its prefix.
+ * @throws RangeError naming the field below `path`
+ */
 export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
   const prefix = parsePrefix('address', given.address)
   unicast('address', prefix.address)
@@ -239,17 +286,23 @@ export const normalizeAddressId = (given: AddressId, path = ''): AddressId => wi
   if (given.peer === undefined) return { address: `${prefix.address}/${prefix.length}`, link: name }
   const there = parsePrefix('peer', given.peer)
   unicast('peer', there.address)
-  if (there.family !== prefix.family) throw new RangeError(`peer: ${there.address} is of another family than ${prefix.address}`)
+  if (there.family !== prefix.family) {
+    throw new RangeError(`peer: ${there.address} is of another family than ${prefix.address}`)
+  }
   const [mine, theirs] = [given.address.includes('/'), given.peer.includes('/')]
   if (mine && theirs && prefix.length !== there.length) {
     throw new RangeError(`peer: the two ends have one prefix length, and ${given.address} and ${given.peer} have two`)
   }
   return {
-    address: `${prefix.address}/${mine ? prefix.length : there.length}`, link: name, ...there.address !== prefix.address && { peer: there.address },
+    address: `${prefix.address}/${mine ? prefix.length : there.length}`, link: name,
+    ...there.address !== prefix.address && { peer: there.address },
   }
 })
 
-/** A spec in its normal form: the fields that it has, without those of states. @throws TypeError, RangeError naming the field below `path` */
+/**
+ * A spec in its normal form: the fields that it has, without those of states.
+ * @throws TypeError, RangeError naming the field below `path`
+ */
 export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
   const given = addressFields.checkNames(spec, path)
   const id = normalizeAddressId(spec, path)
@@ -270,7 +323,10 @@ export function networkOfAddress(given: AddressId): string {
   return `${networkOf({ ...prefix, address: given.peer ?? prefix.address })}/${prefix.length}`
 }
 
-/** The kernel's identity of an address: link, address and network for IPv4, link and address for IPv6. */
+/**
+ * The kernel's identity of an address: link, address and network for IPv4, link and address for
+ * IPv6.
+ */
 export function keyOfAddress(given: AddressId): string {
   const { family, address } = prefixOf(given)
   return `${given.link} ${address}${family === 'inet' ? ` ${networkOfAddress(given)}` : ''}`
@@ -298,7 +354,8 @@ export const addressCommand = (verb: Verb, spec: AddressSpec, names: LinkNames):
   verb,
   object: `address ${nameOfAddress(spec)}`,
   ...addressFields.write(
-    { header: { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 }, attributes: {} }, spec, names, verb === 'remove' ? ID : undefined),
+    { header: { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 }, attributes: {} },
+    spec, names, verb === 'remove' ? ID : undefined),
 })
 
 /** An address that the kernel describes. */

@@ -22,13 +22,18 @@ export async function listLinks(client: RouteClient, options?: CallOptions): Pro
 }
 
 /** The attribute for a link's kind and parameters: all parameters, or only the named ones. */
-function linkInfo({ kind, parameters }: Pick<Link, 'kind' | 'parameters'>, names: LinkNames, only?: readonly string[]): NonNullable<LinkAttributes['linkinfo']> {
+function linkInfo(
+  { kind, parameters }: Pick<Link, 'kind' | 'parameters'>, names: LinkNames, only?: readonly string[],
+): NonNullable<LinkAttributes['linkinfo']> {
   if (!isKind(kind)) throw new TypeError(`links of kind ${kind ?? 'none'} cannot be added`)
   const { fields } = kinds[kind]
   return { kind, ...fields.names.length > 0 && { data: fields.write({}, parameters, { ...names, link: {} }, only) } }
 }
 
-/** Adds a link that is down, has no master and no alias. Rejects with a NetlinkError that tells the causes of `EEXIST` apart. */
+/**
+ * Adds a link that is down, has no master and no alias. Rejects with a NetlinkError that tells the
+ * causes of `EEXIST` apart.
+ */
 export async function createLink(client: RouteClient, link: Link, options?: CallOptions): Promise<void> {
   const { name, kind, mtu, address, parameters, index = 0 } = link
   const asked = { kind: 'link', verb: 'add', object: objectOf(name), attributes: { linkinfo: { kind } } } as const
@@ -36,42 +41,69 @@ export async function createLink(client: RouteClient, link: Link, options?: Call
   const command: RouteCommand<'link'> = {
     ...asked,
     header: { ...ANY_LINK, index },
-    attributes: { ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address }, linkinfo: linkInfo(link, names) },
+    attributes: {
+      ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address },
+      linkinfo: linkInfo(link, names),
+    },
   }
   const [outcome] = await client.run([command], options)
   if (outcome?.status !== 'rejected') return
-  const code = outcome.reason instanceof NetlinkError ? outcome.reason.code : undefined
-  throw explainRefusal(outcome.reason, command, code === 'EEXIST' ? reasonOfExistence(link, await listLinks(client, options))
-    : code === 'EOPNOTSUPP' && isKind(kind) ? `the kernel has no links of kind ${kind} (modprobe ${kinds[kind].module} says why), or not all of the requested parameters`
-      : undefined)
+  throw explainRefusal(outcome.reason, command, await reasonFor(client, link, outcome.reason, options))
 }
 
-/** Changes parameters in place. The command repeats a tunnel's MTU, because the kernel computes another one otherwise. */
-export async function changeParameters(client: RouteClient, link: Link, changed: readonly string[], options?: CallOptions): Promise<void> {
+/** The reason of the two refusals whose cause the links that exist, or the kind, show. */
+async function reasonFor(
+  client: RouteClient, link: Link, error: unknown, options?: CallOptions,
+): Promise<string | undefined> {
+  if (!(error instanceof NetlinkError)) return undefined
+  if (error.code === 'EEXIST') return reasonOfExistence(link, await listLinks(client, options))
+  if (error.code !== 'EOPNOTSUPP' || !isKind(link.kind)) return undefined
+  return `the kernel has no links of kind ${link.kind} (modprobe ${kinds[link.kind].module} says why), or not`
+    + ' all of the requested parameters'
+}
+
+/**
+ * Changes parameters in place. The command repeats a tunnel's MTU, because the kernel computes
+ * another one otherwise.
+ */
+export async function changeParameters(
+  client: RouteClient, link: Link, changed: readonly string[], options?: CallOptions,
+): Promise<void> {
   const { name, kind, mtu, parameters } = link
   const asked = { kind: 'link', verb: 'change', object: objectOf(name), attributes: { linkinfo: { kind } } } as const
   const names = await readIndexes(client, [parameters.link], asked, options)
   const only = isKind(kind) && kinds[kind].changes === 'some' ? changed : undefined
   await client.send([{
-    ...asked, header: ANY_LINK, attributes: { ifname: name, ...only === undefined && mtu !== undefined && { mtu }, linkinfo: linkInfo(link, names, only) },
+    ...asked, header: ANY_LINK,
+    attributes: {
+      ifname: name, ...only === undefined && mtu !== undefined && { mtu }, linkinfo: linkInfo(link, names, only),
+    },
   }], options)
 }
 
 /** Changes settings. */
-export async function setLink(client: RouteClient, name: string, wanted: Settings, options?: CallOptions): Promise<void> {
+export async function setLink(
+  client: RouteClient, name: string, wanted: Settings, options?: CallOptions,
+): Promise<void> {
   const asked = { kind: 'link', verb: 'change', object: objectOf(name) } as const
   const names = await readIndexes(client, [wanted.master], asked, options)
-  const entry = settings.write({ header: { ...ANY_LINK }, attributes: { ifname: name } }, wanted, { ...names, link: {} })
+  const entry = settings.write(
+    { header: { ...ANY_LINK }, attributes: { ifname: name } }, wanted, { ...names, link: {} },
+  )
   await client.send([{ ...asked, ...entry }], options)
 }
 
-/** Removes a link and checks that it is gone: for its own links the kernel says OK, and keeps them. Rejects with NetlinkError. */
+/**
+ * Removes a link and checks that it is gone: for its own links the kernel says OK, and keeps them.
+ * Rejects with NetlinkError.
+ */
 export async function removeLink(client: RouteClient, name: string, options?: CallOptions): Promise<void> {
   const command = { kind: 'link', header: ANY_LINK, attributes: { ifname: name }, object: objectOf(name) } as const
   const [outcome, reading] = await client.run([{ ...command, verb: 'remove' }, { ...command, verb: 'get' }], options)
   const removal = { ...command, verb: 'remove' } as const
   if (outcome?.status === 'rejected') throw explainRefusal(outcome.reason, removal)
   if (reading?.status !== 'fulfilled') return
-  throw refuse('EOPNOTSUPP', removal, `the kernel said OK and kept it, for as long as the module of its kind is loaded${
-    FALLBACKS.has(name) ? ': it is the kernel\'s own link, for packets that belong to no other link' : ''}; set it down instead`)
+  const own = FALLBACKS.has(name) ? ': it is the kernel\'s own link, for packets that belong to no other link' : ''
+  throw refuse('EOPNOTSUPP', removal,
+    `the kernel said OK and kept it, for as long as the module of its kind is loaded${own}; set it down instead`)
 }

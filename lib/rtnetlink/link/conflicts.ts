@@ -1,4 +1,6 @@
-/** Reasons for `EEXIST`: links that the kernel cannot tell apart, and names that are taken. Pure. */
+/**
+ * Reasons for `EEXIST`: links that the kernel cannot tell apart, and names that are taken. Pure.
+ */
 
 import { FALLBACKS, isKind, kinds } from './kinds/index.js'
 import { linkOf, type Link } from './link.js'
@@ -8,7 +10,9 @@ import type { LinkState } from './spec.js'
 function conflict(link: Link, other: Link): string | undefined {
   if (!isKind(link.kind)) return undefined
   const { conflict: why, rival } = kinds[link.kind]
-  return other.kind === link.kind || other.kind === rival ? why?.(link.parameters, other.parameters, other.kind === link.kind) : undefined
+  return other.kind === link.kind || other.kind === rival
+    ? why?.(link.parameters, other.parameters, other.kind === link.kind)
+    : undefined
 }
 
 /** The existing link because of which the kernel refuses this one, as a sentence. */
@@ -16,9 +20,10 @@ export function conflictOf(link: Link, links: readonly Link[]): string | undefin
   for (const other of links) {
     const why = other.name === link.name ? undefined : conflict(link, other)
     if (why === undefined) continue
-    return !FALLBACKS.has(other.name) ? `link ${other.name} ${why}`
-      : `without local and remote it has the parameters of ${other.name}, the kernel's own link for packets that belong to no other link: set`
-        + ` local or remote, or use ${other.name}`
+    return FALLBACKS.has(other.name)
+      ? `without local and remote it has the parameters of ${other.name}, the kernel's own link for packets that belong`
+      + ` to no other link: set local or remote, or use ${other.name}`
+      : `link ${other.name} ${why}`
   }
   return undefined
 }
@@ -27,7 +32,8 @@ export function conflictOf(link: Link, links: readonly Link[]): string | undefin
 export function reasonOfExistence(link: Link, states: readonly LinkState[]): string | undefined {
   const namesake = states.find(({ name }) => name === link.name)
   if (namesake && FALLBACKS.has(link.name)) {
-    return `the kernel creates ${link.name} when it loads the module of its kind: the link exists already, and can be set up but not added`
+    return `the kernel creates ${link.name} when it loads the module of its kind: the link exists already, and can be`
+      + ' set up but not added'
   }
   if (namesake) {
     const another = namesake.kind === link.kind ? '' : ` (of kind ${namesake.kind ?? 'none'})`

@@ -6,7 +6,10 @@ import { address, boolean, integer, interfaceName, invalid, oneOf } from '../../
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
-/** What reading and writing of parameters need besides: names of links, and the other attributes of the link. */
+/**
+ * What reading and writing of parameters need besides: names of links, and the other attributes of
+ * the link.
+ */
 export interface LinkContext extends LinkNames { readonly link: LinkAttributes }
 
 /** A parameter of a link. */
@@ -27,13 +30,16 @@ export const hex = (value: number): string => `0x${value.toString(16)}`
 // ── values ──
 
 /** A number or one of the words. @throws RangeError naming the path */
-export function numberOrWord(path: string, value: unknown, min: number, max: number, words: readonly string[] = []): unknown {
+export function numberOrWord(
+  path: string, value: unknown, min: number, max: number, words: readonly string[] = [],
+): unknown {
   return typeof value === 'string' && words.length > 0 ? oneOf(path, value, words) : integer(path, value, min, max)
 }
 
 /** A number; numbers with a special meaning have a word. */
 export const number = <K extends string>(
-  key: K, word: string, min: number, max: number, otherwise?: number | string, special: Readonly<Record<string, number>> = {},
+  key: K, word: string, min: number, max: number, otherwise?: number | string,
+  special: Readonly<Record<string, number>> = {},
 ): LinkField<With<K, number>> => ({
   ...otherwise !== undefined && { otherwise },
   check: (path, value) => numberOrWord(path, value, min, max, Object.keys(special)),
@@ -43,7 +49,9 @@ export const number = <K extends string>(
 })
 
 /** True or false as one byte. */
-export const byte = <K extends string>(key: K, words: (value: unknown) => string, ...otherwise: [unknown?]): LinkField<With<K, number>> => ({
+export const byte = <K extends string>(
+  key: K, words: (value: unknown) => string, ...otherwise: [unknown?]
+): LinkField<With<K, number>> => ({
   ...otherwise.length > 0 && { otherwise: otherwise[0] },
   check: boolean,
   write(to, value) { if (value !== undefined) to[key] = Number(value) },
@@ -72,7 +80,9 @@ export const bit = (name: string, words: (value: unknown) => string): LinkField<
 /** A time: seconds in specs, hundredths of seconds on the wire. */
 export const time = <K extends string>(key: K, word: string, max = 0xffffffff / 100): LinkField<With<K, number>> => ({
   check(path, value) {
-    if (typeof value !== 'number' || !(value >= 0 && value <= max)) throw invalid(path, value, `a number of seconds from 0 to ${max}`)
+    if (typeof value !== 'number' || !(value >= 0 && value <= max)) {
+      throw invalid(path, value, `a number of seconds from 0 to ${max}`)
+    }
     return Math.round(value * 100) / 100
   },
   write(to, value) { if (value !== undefined) to[key] = Math.round(value as number * 100) },
@@ -81,7 +91,9 @@ export const time = <K extends string>(key: K, word: string, max = 0xffffffff / 
 })
 
 /** A word, as the wire's table has it. */
-export const word = <K extends string, const T extends string>(key: K, words: readonly [T, ...T[]]): LinkField<With<K, T | number>> => ({
+export const word = <K extends string, const T extends string>(
+  key: K, words: readonly [T, ...T[]],
+): LinkField<With<K, T | number>> => ({
   otherwise: words[0],
   check: (path, value) => oneOf(path, value, words),
   write(to, value) { to[key] = value as T },
@@ -97,7 +109,8 @@ const UNSPECIFIED = new Set(['0.0.0.0', '::'])
 export const FAMILY_NAMES = { inet: 'IPv4', inet6: 'IPv6' } as const
 
 /** An address on the wire, of which the unspecified one is none. */
-export const specified = (text: string | undefined): string | undefined => text === undefined || UNSPECIFIED.has(text) ? undefined : text
+export const specified = (text: string | undefined): string | undefined =>
+  text === undefined || UNSPECIFIED.has(text) ? undefined : text
 
 /** The address of a tunnel's end, of one family; the unspecified address is none. */
 export const endOf = <K extends string>(key: K, family: Family): LinkField<With<K, string>> => ({

@@ -27,7 +27,9 @@ export interface WantedLink extends Link {
 /** The kind that a spec names, and whose fields alone it has. @throws TypeError */
 export function checkKind(path: string, spec: Values): LinkKind {
   const { kind } = spec
-  if (!isKind(kind)) throw new TypeError(`${atPath(path, 'kind')}: ${show(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
+  if (!isKind(kind)) {
+    throw new TypeError(`${atPath(path, 'kind')}: ${show(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
+  }
   kinds[kind].fields.checkNames(spec, path)
   return kind
 }
@@ -41,10 +43,14 @@ export function normalizeLink(spec: LinkSpec, path = ''): WantedLink {
   const name = interfaceName(atPath(path, 'name'), values.name)
   const parameters = fields.complete(fields.pick(values, path)) as Values
   const fallback = FALLBACKS.get(name)
-  if (fallback !== undefined && fallback !== kind) throw new RangeError(`${atPath(path, 'name')}: the kernel reserves ${name} for a link of kind ${fallback}`)
+  if (fallback !== undefined && fallback !== kind) {
+    throw new RangeError(`${atPath(path, 'name')}: the kernel reserves ${name} for a link of kind ${fallback}`)
+  }
   if (fallback === undefined) fields.verify(parameters, path)
   const end = peer?.(parameters)
-  if (end?.name === name && end.netns === undefined) throw new RangeError(`${atPath(path, 'peer.name')}: ${name} is this end`)
+  if (end?.name === name && end.netns === undefined) {
+    throw new RangeError(`${atPath(path, 'peer.name')}: ${name} is this end`)
+  }
   if (parameters.link === name) throw new RangeError(`${atPath(path, 'link')}: ${name} is the link itself`)
   return {
     name, kind, parameters, up: true, ...normalizeSettings(path, values, ethernet(parameters)),
@@ -61,7 +67,9 @@ export function linkOf(state: LinkState): Link {
 
 /** A link that the kernel describes. */
 export function readLink({ header, attributes }: Entry<'link'>, names: LinkNames): LinkState {
-  const { ifname = '', operstate = 'unknown', carrier = 0, propList = [], stats64, linkinfo, link: below = 0, linkNetnsid } = attributes
+  const {
+    ifname = '', operstate = 'unknown', carrier = 0, propList = [], stats64, linkinfo, link: below = 0, linkNetnsid,
+  } = attributes
   const { kind, data } = linkinfo ?? {}
   const context = { ...names, link: attributes }
   return {
@@ -74,6 +82,9 @@ export function readLink({ header, attributes }: Entry<'link'>, names: LinkNames
     altNames: propList,
     statistics: stats64!,
     ...isKind(kind) ? kinds[kind].fields.read(data ?? {}, context)
-      : { ...data !== undefined && { data }, ...below !== 0 && linkNetnsid === undefined && { link: names.nameOf(below) } },
+      : {
+          ...data !== undefined && { data },
+          ...below !== 0 && linkNetnsid === undefined && { link: names.nameOf(below) },
+        },
   } as LinkState
 }

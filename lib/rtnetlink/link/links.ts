@@ -37,7 +37,10 @@ async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOption
   const { name, alias, master, up, ...link } = normalizeLink(spec)
   await createLink(client, { name, ...link }, options)
   try {
-    await setLink(client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
+    await setLink(
+      client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } },
+      options,
+    )
   } catch (error) {
     await removeLink(client, name)
     throw error
@@ -53,7 +56,8 @@ const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilte
   },
   find: (name, actual) => actual.find(link => link.name === name || link.altNames.includes(name)),
   idOf: ({ name }) => name,
-  missing: (verb, name) => refuse('ENODEV', { kind: 'link', verb, object: objectOf(name) }, 'there is no such link in this network namespace'),
+  missing: (verb, name) =>
+    refuse('ENODEV', { kind: 'link', verb, object: objectOf(name) }, 'there is no such link in this network namespace'),
   check(spec, path) { normalizeLink(spec, path) },
   async add(client, specs, options) { for (const spec of specs) await addLink(client, spec, options) },
   changes(patch, state) {
@@ -73,10 +77,14 @@ const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilte
 /**
  * The links of this host's network namespace.
  *
- * - `add` also sets the link up. Its `EEXIST` says whether the name is taken or another link has the same parameters.
- * - `change` rejects with `EOPNOTSUPP`, and says why, where the kernel can only add the link again, which `replace` and plans do.
- * - `remove` removes the link's addresses and routes with it, and both ends of a `veth` pair. It rejects with `EOPNOTSUPP` for
- *   links that the kernel keeps: `lo`, network cards, and `tunl0` and the like, which the kernel itself reports as removed.
+ * - `add` also sets the link up. Its `EEXIST` says whether the name is taken or another link has
+ *   the same parameters.
+ * - `change` rejects with `EOPNOTSUPP`, and says why, where the kernel can only add the link again,
+ *   which `replace` and plans do.
+ * - `remove` removes the link's addresses and routes with it, and both ends of a `veth` pair. It
+ *   rejects with `EOPNOTSUPP` for
+ *   links that the kernel keeps: `lo`, network cards, and `tunl0` and the like, which the kernel
+ * itself reports as removed.
  * - `get` also finds links by their alternative names.
  *
  * @example
@@ -95,7 +103,10 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
     return Promise.resolve(new Links(linkKind, new RouteClient(options)))
   }
 
-  /** Removes a link, or several, also those of kinds that cannot be added here. Rejects with NetlinkError. */
+  /**
+   * Removes a link, or several, also those of kinds that cannot be added here. Rejects with
+   * NetlinkError.
+   */
   override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
     const list = typeof names === 'string' ? [names] : names
     for (const name of list) interfaceName('name', name)
@@ -103,8 +114,10 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
   }
 
   /**
-   * Yields each link that is added, changed or removed, counters aside, until the signal aborts; then it throws the signal's
-   * reason. It lists the links again and again: notifications of the kernel could overrun the socket, which ends the process.
+   * Yields each link that is added, changed or removed, counters aside, until the signal aborts;
+   * then it throws the signal's
+   * reason. It lists the links again and again: notifications of the kernel could overrun the
+   * socket, which ends the process.
    */
   async* watch({ interval = 1_000, signal }: LinkWatchOptions = {}): AsyncGenerator<LinkChange, never, undefined> {
     integer('interval', interval, 10, 86_400_000)
@@ -117,7 +130,9 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
       for (const [index, link] of now) {
         const old = before.get(index)
         if (!old) yield { action: 'add', link }
-        else if (!isDeepStrictEqual(withoutCounters(old), withoutCounters(link))) yield { action: 'change', link, before: old }
+        else if (!isDeepStrictEqual(withoutCounters(old), withoutCounters(link))) {
+          yield { action: 'change', link, before: old }
+        }
       }
       before = now
     }

@@ -11,7 +11,11 @@ export interface LinkSettings {
   readonly name: string
   /** Largest packet in bytes. Tunnels compute theirs from the link below and their own headers. */
   readonly mtu?: number
-  /** Whether it carries packets. A link that goes down loses its routes, and setting it up does not bring them back. @defaultValue true */
+  /**
+   * Whether it carries packets. A link that goes down loses its routes, and setting it up does not
+   * bring them back.
+   * @defaultValue true
+   */
   readonly up?: boolean
   /** A remark for people, up to 255 bytes; `''` removes it. */
   readonly alias?: string
@@ -42,7 +46,9 @@ export function macAddress(path: string, value: unknown): string {
 }
 
 function checkAlias(path: string, value: unknown): string {
-  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > 255) throw new RangeError(`${path}: it is not text of at most 255 bytes`)
+  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > 255) {
+    throw new RangeError(`${path}: it is not text of at most 255 bytes`)
+  }
   return value
 }
 
@@ -87,7 +93,10 @@ const up: LinkField<Wire> = {
   words: value => value === true ? 'up' : 'down',
 }
 
-/** The settings, in the order in which they are made: the link's own, then its master, then up. Defaults are those of a new link. */
+/**
+ * The settings, in the order in which they are made: the link's own, then its master, then up.
+ * Defaults are those of a new link.
+ */
 export const settings = fieldSet<Settings, Wire, LinkContext>()('link', { mtu, address, alias, master, up })
 
 /** The settings that a spec has. @throws TypeError, RangeError naming the field below `path` */

@@ -11,7 +11,8 @@ export type { EthernetSettings, LinkSettings } from './settings.js'
 /**
  * A link that should exist.
  *
- * A parameter of a tunnel, a VXLAN or a Geneve link that is left out gets its default. A setting, or a parameter of a bridge,
+ * A parameter of a tunnel, a VXLAN or a Geneve link that is left out gets its default. A setting,
+ * or a parameter of a bridge,
  * that is left out stays as it is.
  */
 export type LinkSpec = LinkKinds[LinkKind]['spec']
@@ -20,7 +21,8 @@ export type LinkSpec = LinkKinds[LinkKind]['spec']
 export type LinkParameters = { [K in LinkKind]: LinkKinds[K]['parameters'] }
 
 /**
- * A change of a link: settings of a link of any kind, and parameters where the kind is named. Fields that are left out stay as
+ * A change of a link: settings of a link of any kind, and parameters where the kind is named.
+ * Fields that are left out stay as
  * they are.
  */
 export type LinkPatch = { readonly name: string } & (
@@ -64,7 +66,10 @@ export interface OtherLink {
   readonly data?: Uint8Array
 }
 
-/** A link that exists, in the words of its spec. A parameter with no value (a remote, a key) is undefined. */
+/**
+ * A link that exists, in the words of its spec. A parameter with no value (a remote, a key) is
+ * undefined.
+ */
 export type LinkState = LinkStatus & (
   | { [K in LinkKind]: { readonly kind: K; readonly data?: undefined } & LinkParameters[K] }[LinkKind]
   | OtherLink & { readonly [K in Exclude<ParameterName, keyof OtherLink>]?: undefined })

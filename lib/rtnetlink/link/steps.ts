@@ -33,14 +33,20 @@ const removing = (link: Link, peer: Link | undefined, why?: string): Step => ste
   async undo(client, options) {
     await createLink(client, peer ? { ...link, parameters: { peer } } : link, options)
     for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
-      await setLink(client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
+      await setLink(
+        client, name,
+        { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options,
+      )
     }
   },
 })
 
 const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step => stepOn(openRtnetlink, {
   action: 'change', object: 'link',
-  line: join(`ip link change ${wanted.name} type ${wanted.kind ?? ''}`, kinds[wanted.kind as LinkKind].fields.words(wanted.parameters, changed)),
+  line: join(
+    `ip link change ${wanted.name} type ${wanted.kind ?? ''}`,
+    kinds[wanted.kind as LinkKind].fields.words(wanted.parameters, changed),
+  ),
   run: (client, options) => changeParameters(client, wanted, changed, options),
   undo: (client, options) => changeParameters(client, actual, changed, options),
 })
@@ -48,18 +54,26 @@ const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step 
 const setting = (name: string, key: keyof Settings, wanted: Settings, before: Settings): Step => stepOn(openRtnetlink, {
   action: 'change', object: 'link', line: `ip link set ${name} ${settings.words(wanted, [key])}`,
   run: (client, options) => setLink(client, name, { [key]: wanted[key] }, options),
-  async undo(client, options) { if (before[key] !== undefined) await setLink(client, name, { [key]: before[key] }, options) },
+  async undo(client, options) {
+    if (before[key] !== undefined) await setLink(client, name, { [key]: before[key] }, options)
+  },
 })
 
 /** One step for each setting that differs. Settings that `before` lacks are those of a new link. */
 function settingSteps(wanted: Settings & { name: string }, before: Settings): Step[] {
   const actual = settings.complete(before)
-  return settings.differences(settings.existing(wanted), actual).map(key => setting(wanted.name, key as keyof Settings, wanted, actual))
+  return settings.differences(settings.existing(wanted), actual).map(
+    key => setting(wanted.name, key as keyof Settings, wanted, actual),
+  )
 }
 
-/** Loads a module, which creates the kernel's own link. The kernel loads the module when a link of its kind is requested. */
+/**
+ * Loads a module, which creates the kernel's own link. The kernel loads the module when a link of
+ * its kind is requested.
+ */
 const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
-  action: 'add', object: 'module', line: `modprobe ${kinds[kind].module}`, why: `${name} comes with it, and stays while it is loaded`,
+  action: 'add', object: 'module', line: `modprobe ${kinds[kind].module}`,
+  why: `${name} comes with it, and stays while it is loaded`,
   async run(client, options) {
     try {
       await createLink(client, { name, kind, parameters: {} }, options)
@@ -75,12 +89,18 @@ const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
 
 // ── all steps ──
 
-/** The links in an order in which each finds the links that it needs: its master, and the link below. @throws RangeError where two need each other */
+/**
+ * The links in an order in which each finds the links that it needs: its master, and the link
+ * below.
+ * @throws RangeError where two need each other
+ */
 function inOrder<T extends Link>(links: readonly T[]): T[] {
   const byName = new Map(links.map(link => [link.name, link]))
   const done = new Set<T>()
   const visit = (link: T, above: readonly string[]): void => {
-    if (above.includes(link.name)) throw new RangeError(`links: ${[...above, link.name].join(' needs ')}: none of them can be first`)
+    if (above.includes(link.name)) {
+      throw new RangeError(`links: ${[...above, link.name].join(' needs ')}: none of them can be first`)
+    }
     if (done.has(link)) return
     for (const name of [link.parameters.link, link.master]) {
       const below = byName.get(name as string)
@@ -111,15 +131,21 @@ class Model {
   add(link: Link): void {
     this.set(link)
     const end = peerName(link)
-    if (end !== '') this.set({ name: end, kind: link.kind, parameters: kinds[link.kind as LinkKind].peerOf!(link.name), up: false })
+    if (end !== '') {
+      this.set({ name: end, kind: link.kind, parameters: kinds[link.kind as LinkKind].peerOf!(link.name), up: false })
+    }
   }
 
-  /** Removes a link, and what the kernel removes with it: the other end of a pair, links on it, its mastership. */
+  /**
+   * Removes a link, and what the kernel removes with it: the other end of a pair, links on it, its
+   * mastership.
+   */
   remove(link: Link): void {
     this.#links.delete(link.name)
     this.#links.delete(peerName(link))
     for (const other of [...this.#links.values()]) {
-      if (other.parameters.link === link.name && isKind(other.kind) && kinds[other.kind].removedWithLink === true) this.remove(other)
+      const onLink = other.parameters.link === link.name
+      if (onLink && isKind(other.kind) && kinds[other.kind].removedWithLink === true) this.remove(other)
       else if (other.master === link.name) this.set({ ...other, master: null })
     }
   }
@@ -136,7 +162,9 @@ function addSteps(model: Model, link: Link, path: string): Step[] {
   model.add(link)
   const { alias: _, master: __, up: ___, ...bare } = link
   const { mtu, address } = link
-  return [adding(bare), ...settingSteps(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } })]
+  return [
+    adding(bare), ...settingSteps(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } }),
+  ]
 }
 
 function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
@@ -146,13 +174,23 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   const fallback = FALLBACKS.has(name)
   if (!actual) return fallback ? [loading(link), ...settingSteps(link, {})] : addSteps(model, link, path)
   if (!isKind(actual.kind) || (actual.kind !== kind && fallback)) {
-    throw new RangeError(`${path}.kind: ${name} exists, and is no ${kind}${actual.kind === undefined ? '' : ` but a ${actual.kind}`}`)
+    throw new RangeError(
+      `${path}.kind: ${name} exists, and is no ${kind}${actual.kind === undefined ? '' : ` but a ${actual.kind}`}`,
+    )
   }
-  const changed = actual.kind === kind ? fields.differences(parameters, actual.parameters).filter(key => !fallback || given.includes(key)) : []
+  const changed = actual.kind === kind
+    ? fields.differences(parameters, actual.parameters).filter(key => !fallback || given.includes(key))
+    : []
   if (fallback && changed.length > 0) {
-    throw new RangeError(`${path}.${changed[0]!}: ${name} is the kernel's own link, whose parameters do not change; add another link`)
+    throw new RangeError(
+      `${path}.${changed[0]!}: ${name} is the kernel's own link, whose parameters do not change; add another link`,
+    )
   }
-  const stuck = actual.kind !== kind ? `it is of kind ${actual.kind}` : changed.length > 0 ? inPlace?.(parameters, actual.parameters, changed) : undefined
+  const stuck = actual.kind !== kind
+    ? `it is of kind ${actual.kind}`
+    : changed.length > 0
+      ? inPlace?.(parameters, actual.parameters, changed)
+      : undefined
   if (stuck === undefined) {
     const whole = { ...link, parameters: { ...actual.parameters, ...parameters } }
     if (changed.length > 0) model.checkConflict(whole, path)
@@ -166,14 +204,20 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
     ...index !== undefined && { index }, ...alias !== undefined && { alias },
     ...ethernet(parameters) && { ...address !== undefined && { address }, ...master != null && { master } }, ...link,
   }
-  return [removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`), ...addSteps(model, again, path)]
+  return [
+    removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`),
+    ...addSteps(model, again, path),
+  ]
 }
 
 /**
- * The steps to the wanted links; all others stay. A step changes a link in place where the kernel can. Otherwise the link is
- * removed and added again with the same index, and the step says why: its addresses and routes go with it. Pure.
+ * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
+ * can. Otherwise the link is
+ * removed and added again with the same index, and the step says why: its addresses and routes go
+ * with it. Pure.
  *
- * @throws TypeError, RangeError naming the field of the spec that is wrong, or the link that conflicts
+ * @throws TypeError, RangeError naming the field of the spec that is wrong, or the link that
+ * conflicts
  */
 export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkState[]): Step[] {
   checkList('links', wanted)
@@ -183,21 +227,36 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
   return inOrder(links).flatMap(({ path, ...link }) => stepsTo(model, link, path))
 }
 
-/** The steps that remove those of the links that exist. Pure. @throws RangeError naming a link that cannot be removed */
+/**
+ * The steps that remove those of the links that exist. Pure.
+ * @throws RangeError naming a link that cannot be removed
+ */
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
   return checkEach('links', unwanted, name => interfaceName('', name)).flatMap((name, i) => {
     const link = model.get(name)
     if (!link) return []
-    if (FALLBACKS.has(name)) throw new RangeError(`${atPath('links', i)}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`)
-    if (!isKind(link.kind)) throw new RangeError(`${atPath('links', i)}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`)
+    if (FALLBACKS.has(name)) {
+      throw new RangeError(
+        `${atPath('links', i)}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`,
+      )
+    }
+    if (!isKind(link.kind)) {
+      throw new RangeError(
+        `${atPath('links', i)}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`,
+      )
+    }
     const peer = model.get(peerName(link))
     model.remove(link)
     return [removing(link, peer)]
   })
 }
 
-/** The steps that change a link in place. @throws TypeError, RangeError naming the field; NetlinkError where the kernel cannot change it in place */
+/**
+ * The steps that change a link in place.
+ * @throws TypeError, RangeError naming the field; NetlinkError where the kernel cannot change it in
+ * place
+ */
 export function changeSteps(link: Link, kind: LinkKind | undefined, parameters: Values, wanted: Settings): Step[] {
   const step = kind === undefined ? undefined : parameterStep(link, kind, parameters, wanted.mtu)
   return [...step ? [step] : [], ...settingSteps({ ...wanted, name: link.name }, link)]
@@ -210,7 +269,9 @@ function parameterStep(link: Link, kind: LinkKind, changes: Values, mtu: number 
   if (link.kind !== kind) throw refuse('EOPNOTSUPP', asked, `it is of kind ${link.kind ?? 'none'}, not ${kind}`)
   const changed = fields.differences(changes, link.parameters)
   if (changed.length === 0) return undefined
-  if (FALLBACKS.has(name)) throw refuse('EOPNOTSUPP', asked, 'it is the kernel\'s own link, whose parameters do not change; add another link')
+  if (FALLBACKS.has(name)) {
+    throw refuse('EOPNOTSUPP', asked, 'it is the kernel\'s own link, whose parameters do not change; add another link')
+  }
   const parameters = { ...link.parameters, ...changes }
   const stuck = inPlace?.(parameters, link.parameters, changed)
   if (stuck !== undefined) throw refuse('EOPNOTSUPP', asked, `${stuck}; remove it and add it again, as a plan does`)

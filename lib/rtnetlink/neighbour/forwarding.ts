@@ -1,4 +1,7 @@
-/** Forwarding entries: the port of a bridge, or the end of a tunnel, behind which a link-layer address is. Pure. */
+/**
+ * Forwarding entries: the port of a bridge, or the end of a tunnel, behind which a link-layer
+ * address is. Pure.
+ */
 
 import { address, integer, interfaceName, oneOf, boolean, show } from '../../base/check.js'
 import { fieldSet, type Field, type Values } from '../../base/field.js'
@@ -12,9 +15,15 @@ export interface ForwardingId {
   readonly lladdr: string
   /** A bridge's port, a tunnel, the bridge itself, or any other link. */
   readonly link: string
-  /** The owner of the entry: the link itself, or the bridge whose port the link is. @defaultValue `self` */
+  /**
+   * The owner of the entry: the link itself, or the bridge whose port the link is.
+   * @defaultValue `self`
+   */
   readonly at?: 'self' | 'master'
-  /** The VLAN, of a bridge that filters VLANs, 1 to 4094. Without one, entries are added for all VLANs of the port. */
+  /**
+   * The VLAN, of a bridge that filters VLANs, 1 to 4094. Without one, entries are added for all
+   * VLANs of the port.
+   */
   readonly vlan?: number
   /** The tunnel's other end. */
   readonly dst?: string
@@ -30,7 +39,10 @@ export interface ForwardingId {
 
 /** A forwarding entry that should exist. */
 export interface ForwardingSpec extends ForwardingId {
-  /** `permanent` at a bridge is an address of this host; `static` stays; `dynamic` may be forgotten. @defaultValue `permanent` */
+  /**
+   * `permanent` at a bridge is an address of this host; `static` stays; `dynamic` may be forgotten.
+   * @defaultValue `permanent`
+   */
   readonly state?: 'permanent' | 'static' | 'dynamic'
   /** Of a bridge: it does not move to another port automatically. */
   readonly sticky?: boolean
@@ -63,7 +75,9 @@ type Wire = Entry<'neighbour'>
 type ForwardingField = Field<Wire, LinkNames>
 
 /** The state bits that `bridge` sends: all but dynamic entries need no ARP. */
-const BITS = { permanent: { noarp: true, permanent: true }, static: { noarp: true, reachable: true }, dynamic: { reachable: true } }
+const BITS = {
+  permanent: { noarp: true, permanent: true }, static: { noarp: true, reachable: true }, dynamic: { reachable: true },
+}
 
 const number = (key: 'vlan' | 'port' | 'vni' | 'srcVni', word: string, min: number, max: number): ForwardingField => ({
   check: (path, value) => integer(path, value, min, max),
@@ -121,7 +135,8 @@ export const forwardingFields = fieldSet<ForwardingSpec, Wire, LinkNames>()('for
     otherwise: 'permanent',
     check: (path, value) => oneOf(path, value, ['permanent', 'static', 'dynamic']),
     write({ header }, value) { header.state = BITS[value as keyof typeof BITS] },
-    read: ({ header: { state } }) => state.permanent ? 'permanent' : state.noarp ? 'static' : state.stale ? 'stale' : 'dynamic',
+    read: ({ header: { state } }) =>
+      state.permanent ? 'permanent' : state.noarp ? 'static' : state.stale ? 'stale' : 'dynamic',
     words: String,
   },
   sticky: {
@@ -133,17 +148,31 @@ export const forwardingFields = fieldSet<ForwardingSpec, Wire, LinkNames>()('for
 }, { stateOnly: ['external', 'bridge', 'tunnel'], verify })
 
 function verify({ at, vlan, dst, port, vni, srcVni, via, state, sticky }: Values): void {
-  if (dst === undefined && (port ?? vni ?? srcVni ?? via) !== undefined) throw new TypeError('dst: is required with port, vni, srcVni and via')
-  if (dst !== undefined && at === 'master') throw new TypeError('at: must be self with a destination, which belongs to the tunnel')
-  if (dst !== undefined && vlan !== undefined) throw new TypeError('vlan: the kernel drops it from entries with a destination')
-  if (sticky === true && (at === 'self' || state === 'permanent')) throw new TypeError('sticky: needs at: master, and a state that is not permanent')
+  if (dst === undefined && (port ?? vni ?? srcVni ?? via) !== undefined) {
+    throw new TypeError('dst: is required with port, vni, srcVni and via')
+  }
+  if (dst !== undefined && at === 'master') {
+    throw new TypeError('at: must be self with a destination, which belongs to the tunnel')
+  }
+  if (dst !== undefined && vlan !== undefined) {
+    throw new TypeError('vlan: the kernel drops it from entries with a destination')
+  }
+  if (sticky === true && (at === 'self' || state === 'permanent')) {
+    throw new TypeError('sticky: needs at: master, and a state that is not permanent')
+  }
 }
 
 const ID: readonly string[] = ['lladdr', 'link', 'at', 'vlan', 'dst', 'port', 'vni', 'srcVni', 'via']
-const idOf = (object: object): Values => Object.fromEntries(Object.entries(object).filter(([name]) => ID.includes(name)))
+const idOf = (object: object): Values =>
+  Object.fromEntries(Object.entries(object).filter(([name]) => ID.includes(name)))
 
-/** The fields that identify an entry, in their normal form. @throws TypeError, RangeError naming the field below `path` */
-export function normalizeForwardingId(given: ForwardingId, path = ''): ForwardingId & { readonly at: 'self' | 'master' } {
+/**
+ * The fields that identify an entry, in their normal form.
+ * @throws TypeError, RangeError naming the field below `path`
+ */
+export function normalizeForwardingId(
+  given: ForwardingId, path = '',
+): ForwardingId & { readonly at: 'self' | 'master' } {
   const normal = { at: 'self', ...forwardingFields.pick({ lladdr: null, link: null, ...idOf(given) }, path) } as const
   forwardingFields.verify(normal, path)
   return normal as ForwardingId & { readonly at: 'self' | 'master' }
@@ -159,7 +188,8 @@ export function normalizeForwarding(spec: ForwardingSpec, path = ''): Forwarding
 // ── identity ──
 
 /** Whether entries for this address can have many destinations. */
-const many = ({ lladdr, dst }: ForwardingId): boolean => dst !== undefined && (lladdr === '00:00:00:00:00:00' || (parseInt(lladdr, 16) & 1) === 1)
+const many = ({ lladdr, dst }: ForwardingId): boolean =>
+  dst !== undefined && (lladdr === '00:00:00:00:00:00' || (parseInt(lladdr, 16) & 1) === 1)
 
 /** The identity that the specs of a plan must not have twice. */
 export const keyOfForwarding = (entry: ForwardingId): string => {
@@ -167,41 +197,63 @@ export const keyOfForwarding = (entry: ForwardingId): string => {
   return [lladdr, link, at, vlan, srcVni, ...many(entry) ? [dst, port, vni, via] : []].join(' ')
 }
 
-/** Whether an existing entry has the identity: a bridge has one entry for each address, whatever the port. */
+/**
+ * Whether an existing entry has the identity: a bridge has one entry for each address, whatever the
+ * port.
+ */
 export function isForwarding(id: ForwardingId, state: ForwardingState, bridge: string | undefined): boolean {
   if (id.lladdr !== state.lladdr || id.vlan !== state.vlan || (id.srcVni ?? 0) !== (state.srcVni ?? 0)) return false
   if (id.at === 'master') return state.bridge === undefined ? false : state.bridge === bridge
   return state.at === 'self' && id.link === state.link && (!many(id) || sameEnd(id, state))
 }
 
-const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: ForwardingState): boolean => wanted.dst === dst && wanted.via === via
+const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: ForwardingState): boolean =>
+  wanted.dst === dst && wanted.via === via
   && (wanted.port ?? tunnel?.port) === (port ?? tunnel?.port) && (wanted.vni ?? tunnel?.vni) === (vni ?? tunnel?.vni)
 
-/** The bridge whose port a link is, as far as entries show it; the port's own address always has one. */
+/**
+ * The bridge whose port a link is, as far as entries show it; the port's own address always has
+ * one.
+ */
 export const bridgeOf = (link: string, actual: readonly ForwardingState[]): string | undefined =>
   actual.find(state => state.link === link && state.bridge)?.bridge
 
 /** Whether an existing entry is the wanted one. */
-export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boolean => wanted.link === actual.link && sameEnd(wanted, actual)
+export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boolean =>
+  wanted.link === actual.link && sameEnd(wanted, actual)
   && (wanted.state === actual.state || (wanted.state === 'dynamic' && (actual.state === 'stale' || actual.external)))
   && (wanted.sticky === undefined || wanted.sticky === actual.sticky)
 
 /** `02:00:5e:10:00:01 dev vxlan42 dst 192.0.2.1 self` */
 export const nameOfForwarding = (id: ForwardingId): string => forwardingFields.words({ at: 'self', ...idOf(id) })
 
-/** The verb that sets an entry: an entry with many destinations takes further ones, and none is replaced. */
-export const verbFor = (entry: ForwardingId, verb: 'add' | 'replace'): 'add' | 'replace' | 'append' => many(entry) ? 'append' : verb
+/**
+ * The verb that sets an entry: an entry with many destinations takes further ones, and none is
+ * replaced.
+ */
+export const verbFor = (entry: ForwardingId, verb: 'add' | 'replace'): 'add' | 'replace' | 'append' =>
+  many(entry) ? 'append' : verb
 
 // ── wire ──
 
 /** The command that does something with an entry. */
 export function forwardingCommand(verb: Verb, entry: Forwarding, names: LinkNames): RouteCommand<'neighbour'> {
-  const wire: Wire = { header: { family: 'bridge', index: 0, state: {}, flags: entry.external === true ? { extLearned: true } : {}, type: 'unspec' }, attributes: {} }
-  return { kind: 'neighbour', verb, object: `forwarding entry ${nameOfForwarding(entry)}`, ...forwardingFields.write(wire, entry, names) }
+  const wire: Wire = {
+    header: {
+      family: 'bridge', index: 0, state: {}, flags: entry.external === true ? { extLearned: true } : {}, type: 'unspec',
+    },
+    attributes: {},
+  }
+  return {
+    kind: 'neighbour', verb, object: `forwarding entry ${nameOfForwarding(entry)}`,
+    ...forwardingFields.write(wire, entry, names),
+  }
 }
 
 /** An entry that the kernel describes. */
-export function readForwarding(entry: Wire, names: LinkNames, links: ReadonlyMap<number, LinkAttributes>): ForwardingState {
+export function readForwarding(
+  entry: Wire, names: LinkNames, links: ReadonlyMap<number, LinkAttributes>,
+): ForwardingState {
   const { header, attributes: { master } } = entry
   const info = links.get(header.index)?.linkinfo
   const tunnel = info?.kind === 'vxlan' ? info.data as { id?: number; port?: number } | undefined : undefined
@@ -215,5 +267,6 @@ export function readForwarding(entry: Wire, names: LinkNames, links: ReadonlyMap
 
 /** A state in a form that can be set again. */
 export const settableForwarding = (state: ForwardingState): Forwarding => ({
-  ...forwardingFields.existing(state) as Forwarding, external: state.external, ...state.state === 'stale' && { state: 'dynamic' },
+  ...forwardingFields.existing(state) as Forwarding, external: state.external,
+  ...state.state === 'stale' && { state: 'dynamic' },
 })

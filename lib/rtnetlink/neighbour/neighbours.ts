@@ -8,11 +8,13 @@ import { openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../cli
 import { refuse } from '../explain.js'
 import { namesOf, NO_LINKS, readIndexes, readLinks, type LinkNames } from '../link-names.js'
 import {
-  bridgeOf, forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding, normalizeForwardingId, readForwarding,
-  sameForwarding, settableForwarding, verbFor, type Forwarding, type ForwardingId, type ForwardingSpec, type ForwardingState,
+  bridgeOf, forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding,
+  normalizeForwardingId, readForwarding, sameForwarding, settableForwarding, verbFor,
+  type Forwarding, type ForwardingId, type ForwardingSpec, type ForwardingState,
 } from './forwarding.js'
 import {
-  keyOfNeighbour, nameOfNeighbour, neighbourCommand, neighbourFields, normalizeNeighbour, normalizeNeighbourId, readNeighbour, settableNeighbour,
+  keyOfNeighbour, nameOfNeighbour, neighbourCommand, neighbourFields, normalizeNeighbour, normalizeNeighbourId,
+  readNeighbour, settableNeighbour,
   type IpNeighbour, type IpNeighbourSpec, type IpNeighbourState, type NeighbourId,
 } from './spec.js'
 
@@ -23,7 +25,9 @@ export type NeighbourState = IpNeighbourState | ForwardingState
 /** The fields that identify a neighbour or a forwarding entry. */
 type Id = NeighbourId | ForwardingId
 /** A change: the fields that identify a neighbour or a forwarding entry, and those that change. */
-export type NeighbourPatch = NeighbourId & Partial<Omit<IpNeighbourSpec, 'proxy'>> | ForwardingId & Partial<ForwardingSpec>
+export type NeighbourPatch =
+  | NeighbourId & Partial<Omit<IpNeighbourSpec, 'proxy'>>
+  | ForwardingId & Partial<ForwardingSpec>
 
 /** Which are listed; all conditions must hold. */
 export interface NeighbourFilter {
@@ -37,20 +41,26 @@ const isIp = <T extends object>(entry: T): entry is Extract<T, { readonly addres
 
 // ── either kind ──
 
-const kindOf = (id: Id): 'neighbour' | 'proxy' | 'forwarding' => !isIp(id) ? 'forwarding' : id.proxy ? 'proxy' : 'neighbour'
+const kindOf = (id: Id): 'neighbour' | 'proxy' | 'forwarding' =>
+  !isIp(id) ? 'forwarding' : id.proxy ? 'proxy' : 'neighbour'
 const keyOf = (id: Id): string => isIp(id) ? keyOfNeighbour(id) : keyOfForwarding(id)
 const nameOf = (id: Id): string => isIp(id) ? nameOfNeighbour(id) : nameOfForwarding(id)
-const normalize = (spec: NeighbourSpec, path = ''): Entry => isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
-const normalizeId = (id: Id, path = ''): Id => isIp(id) ? normalizeNeighbourId(id, path) : normalizeForwardingId(id, path)
-const settable = (state: NeighbourState): Entry | undefined => isIp(state) ? settableNeighbour(state) : settableForwarding(state)
+const normalize = (spec: NeighbourSpec, path = ''): Entry =>
+  isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
+const normalizeId = (id: Id, path = ''): Id =>
+  isIp(id) ? normalizeNeighbourId(id, path) : normalizeForwardingId(id, path)
+const settable = (state: NeighbourState): Entry | undefined =>
+  isIp(state) ? settableNeighbour(state) : settableForwarding(state)
 const commandOf = (verb: Verb, entry: Entry, names: LinkNames): RouteCommand<'neighbour'> =>
   isIp(entry) ? neighbourCommand(verb, entry, names) : forwardingCommand(verb, entry, names)
 
 /** The command that removes the object with an id. */
-const entryOf = (id: Id): Entry => isIp(id) ? { proxy: false, state: 'none', ...id } : { at: 'self', state: 'permanent', ...id }
+const entryOf = (id: Id): Entry =>
+  isIp(id) ? { proxy: false, state: 'none', ...id } : { at: 'self', state: 'permanent', ...id }
 
 /** The verb that sets an entry. */
-const setting = (verb: 'add' | 'replace', entry: Entry): 'add' | 'replace' | 'append' => isIp(entry) ? verb : verbFor(entry, verb)
+const setting = (verb: 'add' | 'replace', entry: Entry): 'add' | 'replace' | 'append' =>
+  isIp(entry) ? verb : verbFor(entry, verb)
 
 const lineOf = (verb: 'add' | 'replace' | 'append' | 'del', entry: Entry): string => isIp(entry)
   ? `ip neigh ${verb} ${verb === 'del' ? nameOfNeighbour(entry) : neighbourFields.words(entry)}`
@@ -77,19 +87,27 @@ const LISTINGS = {
   forwarding: { ...ANY, family: 'bridge' },
 } as const
 
-async function listNeighbours(client: RouteClient, kind: NeighbourFilter['kind'], options?: CallOptions): Promise<NeighbourState[]> {
+async function listNeighbours(
+  client: RouteClient, kind: NeighbourFilter['kind'], options?: CallOptions,
+): Promise<NeighbourState[]> {
   const links = await readLinks(client, options)
   const names = namesOf(links)
   const headers = kind === undefined ? Object.values(LISTINGS) : [LISTINGS[kind]]
   const lists = await Promise.all(headers.map(header => client.list('neighbour', header, {}, options)))
   return lists.flat().flatMap((entry): NeighbourState[] => {
     const { family } = entry.header
-    return family === 'bridge' ? [readForwarding(entry, names, links)] : family === 'inet' || family === 'inet6' ? [readNeighbour(entry, names)] : []
+    return family === 'bridge'
+      ? [readForwarding(entry, names, links)]
+      : family === 'inet' || family === 'inet6'
+        ? [readNeighbour(entry, names)]
+        : []
   })
 }
 
 /** Sends a command for each entry, in one datagram. Rejects with NetlinkError. */
-async function sendNeighbours(client: RouteClient, verb: 'add' | 'replace' | 'remove', entries: readonly Entry[], options?: CallOptions): Promise<void> {
+async function sendNeighbours(
+  client: RouteClient, verb: 'add' | 'replace' | 'remove', entries: readonly Entry[], options?: CallOptions,
+): Promise<void> {
   const [first] = entries
   if (first === undefined) return
   const verbOf = (entry: Entry): Verb => verb === 'remove' ? verb : setting(verb, entry)
@@ -121,9 +139,14 @@ function replacing(entry: Entry, before: NeighbourState): Step {
   const old = settable(before)
   return stepOn(openRtnetlink, {
     action: 'change', object: 'neighbour', line: lineOf(setting('replace', entry), entry),
-    why: !old ? 'the kernel is looking for it' : before.link === entry.link ? undefined : `it is behind ${before.link} now`,
+    why: !old
+      ? 'the kernel is looking for it'
+      : before.link === entry.link
+        ? undefined
+        : `it is behind ${before.link} now`,
     run: (client, options) => sendNeighbours(client, 'replace', [entry], options),
-    undo: (client, options) => old ? sendNeighbours(client, 'replace', [old], options) : sendNeighbours(client, 'remove', [entry], options),
+    undo: (client, options) =>
+      old ? sendNeighbours(client, 'replace', [old], options) : sendNeighbours(client, 'remove', [entry], options),
   })
 }
 
@@ -147,8 +170,8 @@ export function neighbourSteps(wanted: readonly NeighbourSpec[], actual: readonl
 
 /** The steps that remove those of the neighbours and forwarding entries that exist. Pure. */
 export function neighbourRemovals(unwanted: readonly Id[], actual: readonly NeighbourState[]): Step[] {
-  const found = unwanted.map((id, i) => find(normalizeId(id, atPath('neighbours', i)), actual)).filter(state => state !== undefined)
-  return [...new Set(found)].flatMap(removing)
+  const found = unwanted.map((id, i) => find(normalizeId(id, atPath('neighbours', i)), actual))
+  return [...new Set(found)].flatMap(state => state === undefined ? [] : removing(state))
 }
 
 // ── the resource ──
@@ -164,7 +187,10 @@ const atEnd = (id: Id, state: NeighbourState): boolean =>
   isIp(id) || isIp(state) || (id.link === state.link && (id.dst === undefined || id.dst === state.dst))
 
 const missing = (verb: 'change' | 'remove', id: Id): Error =>
-  refuse('ENOENT', commandOf(verb, entryOf(normalizeId(id)), NO_LINKS), verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first')
+  refuse(
+    'ENOENT', commandOf(verb, entryOf(normalizeId(id)), NO_LINKS),
+    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first',
+  )
 
 const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> = {
   plural: 'neighbours',
@@ -189,7 +215,9 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
   async remove(client, ids, actual, options) {
     const found = ids.map(id => ({ id, state: find(id, actual)! }))
     for (const { id, state } of found) if (!atEnd(normalizeId(id), state)) throw missing('remove', id)
-    await sendNeighbours(client, 'remove', found.map(({ id, state }) => settable(state) ?? entryOf(normalizeId(id))), options)
+    await sendNeighbours(
+      client, 'remove', found.map(({ id, state }) => settable(state) ?? entryOf(normalizeId(id))), options,
+    )
   },
   removals: neighbourRemovals,
 }
@@ -197,8 +225,10 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
 /**
  * The neighbours of this host, and the forwarding databases of its bridges and tunnels.
  *
- * - `list` includes addresses that the kernel is looking for. Such an entry makes `add` reject with `EEXIST`.
- * - `remove` rejects with `ENOENT` for a tunnel's entry with another destination, of which the kernel would say OK.
+ * - `list` includes addresses that the kernel is looking for. Such an entry makes `add` reject with
+ *   `EEXIST`.
+ * - `remove` rejects with `ENOENT` for a tunnel's entry with another destination, of which the
+ *   kernel would say OK.
  *
  * @example
  * ```ts
@@ -215,7 +245,8 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
  * await plan.apply()
  * ```
  */
-export class Neighbours extends Resource<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> {
+export class Neighbours
+  extends Resource<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> {
   /** Opens a socket to the kernel. */
   static open(options?: ConnectionOptions): Promise<Neighbours> {
     return Promise.resolve(new Neighbours(neighbourKind, new RouteClient(options)))

@@ -8,7 +8,8 @@ import type { Entry, RouteCommand, Verb } from '../client.js'
 import type { LinkNames } from '../link-names.js'
 
 /** The kernel's certainty about a neighbour. `none` is an entry that nobody has asked for. */
-export type Reachability = 'permanent' | 'noarp' | 'reachable' | 'stale' | 'delay' | 'probe' | 'incomplete' | 'failed' | 'none'
+export type Reachability =
+  'permanent' | 'noarp' | 'reachable' | 'stale' | 'delay' | 'probe' | 'incomplete' | 'failed' | 'none'
 
 /** The fields that identify a neighbour of the host. */
 export interface NeighbourId {
@@ -19,12 +20,17 @@ export interface NeighbourId {
   readonly proxy?: boolean
 }
 
-/** A neighbour with a given link-layer address; or an address for which the host answers (`proxy`). */
+/**
+ * A neighbour with a given link-layer address; or an address for which the host answers (`proxy`).
+ */
 export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly proxy?: false
   /** `02:00:5e:10:00:01` */
   readonly lladdr: string
-  /** `permanent` stays for ever; `noarp` is never probed; the others may be forgotten. @defaultValue `permanent` */
+  /**
+   * `permanent` stays for ever; `noarp` is never probed; the others may be forgotten.
+   * @defaultValue `permanent`
+   */
   readonly state?: 'permanent' | 'noarp' | 'reachable' | 'stale'
   /** IPv6 only: it is a router. */
   readonly router?: boolean
@@ -70,7 +76,9 @@ export interface IpNeighbour {
 type Wire = Entry<'neighbour'>
 type NeighbourField = Field<Wire, LinkNames>
 
-const KNOWN: readonly Reachability[] = ['permanent', 'noarp', 'reachable', 'stale', 'delay', 'probe', 'incomplete', 'failed']
+const KNOWN: readonly Reachability[] = [
+  'permanent', 'noarp', 'reachable', 'stale', 'delay', 'probe', 'incomplete', 'failed',
+]
 
 /** A flag of the header that a spec may leave out. */
 const headerFlag = (flag: 'proxy' | 'router', words: (value: unknown) => string): NeighbourField => ({
@@ -81,7 +89,8 @@ const headerFlag = (flag: 'proxy' | 'router', words: (value: unknown) => string)
 })
 
 /** States that pass into one another by themselves. */
-const passing = (state: unknown): boolean => state === 'reachable' || state === 'stale' || state === 'delay' || state === 'probe'
+const passing = (state: unknown): boolean =>
+  state === 'reachable' || state === 'stale' || state === 'delay' || state === 'probe'
 
 /** The fields of a neighbour, in the order of `ip neigh add`. */
 export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('neighbour', {
@@ -130,15 +139,24 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
   stateOnly: ['family', 'external'],
   verify({ proxy, lladdr, state, router, address }) {
     if (proxy === true && (lladdr !== undefined || router === true || state !== 'none')) {
-      throw new TypeError('proxy: goes without lladdr, state and router: the host answers with its own link-layer address, for ever')
+      throw new TypeError(
+        'proxy: goes without lladdr, state and router: the host answers with its own link-layer address, for ever',
+      )
     }
     if (proxy !== true && lladdr === undefined) throw new TypeError('lladdr: is required')
-    if (proxy !== true && state === 'none') throw new RangeError('state: none is not one of permanent, noarp, reachable, stale')
-    if (router === true && !(address as string).includes(':')) throw new RangeError('router: only IPv6 neighbours say so')
+    if (proxy !== true && state === 'none') {
+      throw new RangeError('state: none is not one of permanent, noarp, reachable, stale')
+    }
+    if (router === true && !(address as string).includes(':')) {
+      throw new RangeError('router: only IPv6 neighbours say so')
+    }
   },
 })
 
-/** The fields that identify a neighbour, in their normal form. @throws RangeError naming the field below `path` */
+/**
+ * The fields that identify a neighbour, in their normal form.
+ * @throws RangeError naming the field below `path`
+ */
 export const normalizeNeighbourId = (given: NeighbourId, path = ''): Required<NeighbourId> => {
   const { address = null, link = null, proxy = false } = given as Partial<NeighbourId>
   return { proxy, ...neighbourFields.pick({ address, link }, path) } as Required<NeighbourId>
@@ -154,10 +172,12 @@ export function normalizeNeighbour(spec: IpNeighbourSpec, path = ''): IpNeighbou
 // ── keys and words ──
 
 /** The kernel's identity of a neighbour. */
-export const keyOfNeighbour = ({ address, link, proxy = false }: NeighbourId): string => `${proxy ? 'proxy ' : ''}${address} ${link}`
+export const keyOfNeighbour = ({ address, link, proxy = false }: NeighbourId): string =>
+  `${proxy ? 'proxy ' : ''}${address} ${link}`
 
 /** `10.0.0.1 dev eth0` */
-export const nameOfNeighbour = ({ address, link, proxy }: NeighbourId): string => `${proxy ? 'proxy ' : ''}${address} dev ${link}`
+export const nameOfNeighbour = ({ address, link, proxy }: NeighbourId): string =>
+  `${proxy ? 'proxy ' : ''}${address} dev ${link}`
 
 // ── wire ──
 
@@ -165,7 +185,13 @@ const ID = ['address', 'link', 'proxy']
 
 /** The command that does something with a neighbour. */
 export function neighbourCommand(verb: Verb, neighbour: IpNeighbour, names: LinkNames): RouteCommand<'neighbour'> {
-  const entry: Wire = { header: { family: 'unspec', index: 0, state: {}, flags: neighbour.external === true ? { extLearned: true } : {}, type: 'unspec' }, attributes: {} }
+  const entry: Wire = {
+    header: {
+      family: 'unspec', index: 0, state: {}, flags: neighbour.external === true ? { extLearned: true } : {},
+      type: 'unspec',
+    },
+    attributes: {},
+  }
   return {
     kind: 'neighbour', verb, object: `neighbour ${nameOfNeighbour(neighbour)}`,
     ...neighbourFields.write(entry, neighbour, names, verb === 'remove' ? ID : undefined),
@@ -179,7 +205,10 @@ export const readNeighbour = (entry: Wire, names: LinkNames): IpNeighbourState =
   external: entry.header.flags.extLearned ?? false,
 })
 
-/** A state in a form that can be set again; undefined while the kernel is still looking for the neighbour. */
+/**
+ * A state in a form that can be set again; undefined while the kernel is still looking for the
+ * neighbour.
+ */
 export function settableNeighbour(state: IpNeighbourState): IpNeighbour | undefined {
   if (!state.proxy && state.lladdr === undefined) return undefined
   return {

@@ -10,10 +10,14 @@ import type { LinkNames } from '../link-names.js'
 import type { WireNexthop } from '../wire/route.js'
 import {
   PROTOCOLS, TABLES, TYPES,
-  type Nexthop, type RouteId, type RouteProtocol, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState, type RouteTable, type WeightedNexthop,
+  type Nexthop, type RouteId, type RouteProtocol, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
+  type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
-/** A route in its normal form, with all fields that identify it. It has `nexthops` only if there are several. */
+/**
+ * A route in its normal form, with all fields that identify it. It has `nexthops` only if there are
+ * several.
+ */
 export interface Route extends RouteSettings, Nexthop {
   readonly family: Family
   readonly type: RouteState['type']
@@ -28,21 +32,38 @@ const U32 = 0xffffffff
 const IPV6_METRIC = 1024
 
 /** The next hops of a route. */
-export const nexthopsOf = ({ via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined }): readonly WeightedNexthop[] =>
-  nexthops ?? ((via ?? link) === undefined ? [] : [{ ...via !== undefined && { via }, ...link !== undefined && { link }, ...onlink !== undefined && { onlink } }])
+export const nexthopsOf = (
+  { via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined },
+): readonly WeightedNexthop[] =>
+  nexthops
+  ?? (
+    (via ?? link) === undefined
+      ? []
+      : [
+          { ...via !== undefined && { via }, ...link !== undefined && { link }, ...onlink !== undefined && { onlink } },
+        ]
+  )
 
 // ── values ──
 
 const nameIn = <T extends Readonly<Record<string, number>>>(names: T, value: number): keyof T & string | number =>
   (Object.keys(names) as (keyof T & string)[]).find(name => names[name] === value) ?? value
 
-/** A name of a table, or a number; a number that has a name becomes the name. @throws RangeError naming the path */
-const checkNamed = <T extends Readonly<Record<string, number>>>(names: T, path: string, value: unknown, min: number, max: number): keyof T & string | number =>
-  typeof value === 'number' ? nameIn(names, integer(path, value, min, max)) : oneOf(path, value, Object.keys(names) as (keyof T & string)[])
+/**
+ * A name of a table, or a number; a number that has a name becomes the name.
+ * @throws RangeError naming the path
+ */
+const checkNamed = <T extends Readonly<Record<string, number>>>(
+  names: T, path: string, value: unknown, min: number, max: number,
+): keyof T & string | number =>
+  typeof value === 'number'
+    ? nameIn(names, integer(path, value, min, max))
+    : oneOf(path, value, Object.keys(names) as (keyof T & string)[])
 
 const tableNumber = (table: RouteTable): number => typeof table === 'number' ? table : TABLES[table]
 
-const textOf = (prefix: Prefix): string => prefix.length === widthOf(prefix.family) ? prefix.address : `${prefix.address}/${prefix.length}`
+const textOf = (prefix: Prefix): string =>
+  prefix.length === widthOf(prefix.family) ? prefix.address : `${prefix.address}/${prefix.length}`
 /** A network on the wire. */
 const textOfNetwork = (family: Family, address: string | undefined, length: number): string | undefined =>
   length === 0 ? undefined : textOf({ family, address: address ?? '', length })
@@ -51,23 +72,36 @@ const textOfNetwork = (family: Family, address: string | undefined, length: numb
 function network(path: string, value: unknown): Prefix {
   const prefix = parsePrefix(path, value)
   const address = networkOf(prefix)
-  if (address !== prefix.address) throw new RangeError(`${path}: ${String(value)} has bits behind its prefix; the network is ${address}/${prefix.length}`)
+  if (address !== prefix.address) {
+    throw new RangeError(
+      `${path}: ${String(value)} has bits behind its prefix; the network is ${address}/${prefix.length}`,
+    )
+  }
   return prefix
 }
 
 const ordinaryMetric = (family: unknown): number => family === 'inet6' ? IPV6_METRIC : 0
 
 /** The attribute of a gateway: IPv4 packets take one for a gateway of either family. */
-const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' => family === 'inet' && via.includes(':') ? 'via' : 'gateway'
+const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' =>
+  family === 'inet' && via.includes(':') ? 'via' : 'gateway'
 
 // ── next hops ──
 
 /** Refuses a next hop that leads nowhere. @throws TypeError, RangeError naming the field */
 function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
-  if (via !== undefined && family === 'inet6' && !via.includes(':')) throw new RangeError('via: IPv6 packets have no IPv4 gateway')
-  if (onlink === true && (via === undefined || link === undefined)) throw new TypeError('onlink: needs a gateway (via) and its link (link)')
-  if (via === undefined && link === undefined) throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
-  if (via !== undefined && link === undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))) {
+  if (via !== undefined && family === 'inet6' && !via.includes(':')) {
+    throw new RangeError('via: IPv6 packets have no IPv4 gateway')
+  }
+  if (onlink === true && (via === undefined || link === undefined)) {
+    throw new TypeError('onlink: needs a gateway (via) and its link (link)')
+  }
+  if (via === undefined && link === undefined) {
+    throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
+  }
+  if (
+    via !== undefined && link === undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))
+  ) {
     throw new TypeError(`link: is required: the gateway ${via} does not lead to it`)
   }
 }
@@ -77,7 +111,9 @@ interface HopContext extends LinkNames { readonly family: Family }
 const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop', {
   via: {
     check: unicast,
-    write({ attributes }, value, { family }) { attributes[gatewayAttribute(value as string, family)] = value as string },
+    write({ attributes }, value, { family }) {
+      attributes[gatewayAttribute(value as string, family)] = value as string
+    },
     read: ({ attributes: { gateway, via } }) => gateway ?? via,
   },
   link: {
@@ -112,7 +148,9 @@ type Wire = Entry<'route'>
 type RouteField = Field<Wire, LinkNames>
 
 /** A network among the attributes, and the length of its prefix in the header. */
-const networkField = (attribute: 'dst' | 'src', length: 'dstLen' | 'srcLen', words: (value: unknown) => string): RouteField => ({
+const networkField = (
+  attribute: 'dst' | 'src', length: 'dstLen' | 'srcLen', words: (value: unknown) => string,
+): RouteField => ({
   check: (_, value) => value, // normalizeRouteId checks it
   write({ header, attributes }, value) {
     if (value === 'default') return
@@ -120,7 +158,9 @@ const networkField = (attribute: 'dst' | 'src', length: 'dstLen' | 'srcLen', wor
     header[length] = prefix.length
     attributes[attribute] = prefix.address
   },
-  read: ({ header, attributes }) => textOfNetwork(header.family as Family, attributes[attribute], header[length]) ?? (attribute === 'dst' ? 'default' : undefined),
+  read: ({ header, attributes }) =>
+    textOfNetwork(header.family as Family, attributes[attribute], header[length])
+    ?? (attribute === 'dst' ? 'default' : undefined),
   words,
 })
 const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField => ({
@@ -131,7 +171,8 @@ const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteFie
 })
 
 /** Whether the kernel names a link although packets go nowhere: IPv6 says lo. */
-const leadsNowhere = ({ header: { type } }: Wire): boolean => type === 'blackhole' || type === 'unreachable' || type === 'prohibit'
+const leadsNowhere = ({ header: { type } }: Wire): boolean =>
+  type === 'blackhole' || type === 'unreachable' || type === 'prohibit'
 const single = (from: Wire): boolean => from.attributes.multipath === undefined && !leadsNowhere(from)
 
 /** The fields of a route, in the order of `ip route add`; its next hops have words of their own. */
@@ -160,13 +201,16 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
   },
   via: {
     check: unicast,
-    write({ header, attributes }, value) { attributes[gatewayAttribute(value as string, header.family)] = value as string },
+    write({ header, attributes }, value) {
+      attributes[gatewayAttribute(value as string, header.family)] = value as string
+    },
     read: from => single(from) ? from.attributes.gateway ?? from.attributes.via : undefined,
   },
   link: {
     check: interfaceName,
     write({ attributes }, value, { indexOf }) { attributes.oif = indexOf(value as string) },
-    read: (from, { nameOf }) => single(from) && from.attributes.oif !== undefined ? nameOf(from.attributes.oif) : undefined,
+    read: (from, { nameOf }) =>
+      single(from) && from.attributes.oif !== undefined ? nameOf(from.attributes.oif) : undefined,
   },
   onlink: {
     check: boolean,
@@ -217,7 +261,9 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
     check: (path, value) => checkList(path, value).map((hop, i) => hopFields.normalize(hop, `${path}[${i}]`)),
     write({ header, attributes }, value, names) {
       const context = { ...names, family: header.family as Family }
-      attributes.multipath = (value as readonly WeightedNexthop[]).map(hop => hopFields.write({ flags: {}, hops: 0, index: 0, attributes: {} }, hop, context))
+      attributes.multipath = (value as readonly WeightedNexthop[]).map(
+        hop => hopFields.write({ flags: {}, hops: 0, index: 0, attributes: {} }, hop, context),
+      )
     },
     read: ({ header, attributes: { multipath } }, names) =>
       multipath?.map(hop => hopFields.read(hop, { ...names, family: header.family as Family })),
@@ -227,11 +273,17 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
   verify(spec) {
     const route = spec as unknown as Route
     const { family, type, nexthops, source, scope, mtu } = route
-    if (type !== 'unicast' && nexthopsOf(route).length > 0) throw new TypeError(`type: ${type} goes nowhere: no via, link, nexthops`)
+    if (type !== 'unicast' && nexthopsOf(route).length > 0) {
+      throw new TypeError(`type: ${type} goes nowhere: no via, link, nexthops`)
+    }
     if (type === 'unicast' && nexthops === undefined) verifyNexthop(route, family)
     nexthops?.forEach((hop, i) => { within(`nexthops[${i}]`, () => { verifyNexthop(hop, family) }) })
-    if (source !== undefined && familyOf(source) !== family) throw new RangeError(`source: ${source} is of another family than the route`)
-    if (family === 'inet6' && scope !== undefined && scope !== 'global') throw new RangeError('scope: IPv6 routes have none but global')
+    if (source !== undefined && familyOf(source) !== family) {
+      throw new RangeError(`source: ${source} is of another family than the route`)
+    }
+    if (family === 'inet6' && scope !== undefined && scope !== 'global') {
+      throw new RangeError('scope: IPv6 routes have none but global')
+    }
     if (mtu !== undefined && family === 'inet6') integer('mtu', mtu, 1280, 65520)
   },
 })
@@ -239,7 +291,8 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
 // ── normal forms ──
 
 /**
- * The fields that identify a route, in their normal form; `hint` is the family of a default route that does not say its own.
+ * The fields that identify a route, in their normal form; `hint` is the family of a default route
+ * that does not say its own.
  * @throws RangeError naming the field below `path`
  */
 export const normalizeRouteId = (
@@ -247,7 +300,9 @@ export const normalizeRouteId = (
 ): Pick<Route, 'to' | 'family' | 'table' | 'metric' | 'tos' | 'from'> => within(path, () => {
   if (family !== undefined) oneOf('family', family, ['inet', 'inet6'])
   const prefix = to === 'default' ? undefined : network('to', to)
-  if (prefix && family !== undefined && family !== prefix.family) throw new RangeError(`family: ${to} is ${prefix.family}`)
+  if (prefix && family !== undefined && family !== prefix.family) {
+    throw new RangeError(`family: ${to} is ${prefix.family}`)
+  }
   const own = prefix?.family ?? family ?? (from === undefined ? hint : 'inet6')
   if (own === 'inet6' && tos !== 0) throw new RangeError('tos: IPv6 has none')
   if (own === 'inet' && from !== undefined) throw new RangeError('from: only IPv6 routes by source')
@@ -264,16 +319,25 @@ export const normalizeRouteId = (
   }
 })
 
-/** A spec in its normal form; also a state of a type that a spec can have. @throws TypeError, RangeError naming the field below `path` */
+/**
+ * A spec in its normal form; also a state of a type that a spec can have.
+ * @throws TypeError, RangeError naming the field below `path`
+ */
 export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
   const given = routeFields.checkNames(spec, path)
   const { nexthops, via, link, onlink, source } = given as unknown as Route
   return within(path, () => {
-    if (nexthops !== undefined && (via ?? link ?? onlink) !== undefined) throw new TypeError('nexthops: goes without via, link and onlink')
-    if (nexthops !== undefined && checkList('nexthops', nexthops).length === 0) throw new RangeError('nexthops: the list is empty')
+    if (nexthops !== undefined && (via ?? link ?? onlink) !== undefined) {
+      throw new TypeError('nexthops: goes without via, link and onlink')
+    }
+    if (nexthops !== undefined && checkList('nexthops', nexthops).length === 0) {
+      throw new RangeError('nexthops: the list is empty')
+    }
     const gateway: unknown = via ?? nexthops?.find(hop => hop.via !== undefined)?.via ?? source
     const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')
-    const normal = routeFields.pick({ type: 'unicast', ...given, ...id, ...id.from === undefined && { from: undefined } }) as unknown as Route
+    const normal = routeFields.pick(
+      { type: 'unicast', ...given, ...id, ...id.from === undefined && { from: undefined } },
+    ) as unknown as Route
     routeFields.verify(normal)
     return alone(normal)
   })
@@ -293,7 +357,8 @@ export function routeOf(state: RouteState): Route {
 }
 
 /** The kernel's identity of a route. */
-export const keyOfRoute = ({ family, table, to, metric = 0, tos = 0, from = '' }: RouteId): string => [family, table, to, metric, tos, from].join(' ')
+export const keyOfRoute = ({ family, table, to, metric = 0, tos = 0, from = '' }: RouteId): string =>
+  [family, table, to, metric, tos, from].join(' ')
 
 // ── words ──
 
@@ -316,13 +381,19 @@ export function notationOfRoute(route: Route): string {
 
 /** `ip`, or `ip -6` for a route whose words do not show that it is IPv6. */
 export const program = (route: Route): string =>
-  route.family === 'inet6' && route.to === 'default' && route.from === undefined && !nexthopsOf(route).some(hop => hop.via !== undefined) ? 'ip -6' : 'ip'
+  route.family === 'inet6' && route.to === 'default' && route.from === undefined
+  && !nexthopsOf(route).some(hop => hop.via !== undefined)
+    ? 'ip -6'
+    : 'ip'
 
 /** `192.168.60.0/24 via 192.168.9.1` */
 export function nameOfRoute(route: Partial<Route> & RouteQuery): string {
   const { to, family = 'inet', table = 'main', metric = 0, type = 'unicast' } = route
   return [
-    type !== 'unicast' && type, to, nexthopsOf(route).map(({ via, link }) => hopWords({ ...via !== undefined && { via }, ...link !== undefined && { link } }, family)).join(', '),
+    type !== 'unicast'
+    && type, to, nexthopsOf(route).map(
+      ({ via, link }) => hopWords({ ...via !== undefined && { via }, ...link !== undefined && { link } }, family),
+    ).join(', '),
     table !== 'main' && `table ${table}`, metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
   ].filter(Boolean).join(' ')
 }
@@ -336,7 +407,10 @@ function scopeOf(route: Route): Scope {
 }
 
 /** A header that matches all routes. */
-export const ANY_ROUTE = { family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec', flags: {} } as const
+export const ANY_ROUTE = {
+  family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec',
+  flags: {},
+} as const
 
 /** The command that does something with a route. */
 export const routeCommand = (verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> => ({
@@ -353,7 +427,9 @@ export function readRoute(entry: Wire, names: LinkNames): RouteState {
   const { header: { flags }, attributes: { multipath, nhId } } = entry
   return {
     ...routeFields.read(entry, names) as unknown as RouteState,
-    dead: multipath ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown) : (flags.dead ?? flags.linkdown) === true,
+    dead: multipath
+      ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
+      : (flags.dead ?? flags.linkdown) === true,
     ...nhId !== undefined && { nexthopId: nhId },
   }
 }

@@ -10,23 +10,30 @@ import { openRtnetlink, RouteClient, type Verb } from '../client.js'
 import { refuse } from '../explain.js'
 import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
 import {
-  ANY_ROUTE, keyOfRoute, nameOfRoute, nexthopsOf, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute, routeCommand, routeFields, routeOf,
+  ANY_ROUTE, keyOfRoute, nameOfRoute, nexthopsOf, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
+  routeCommand, routeFields, routeOf,
   type Route,
 } from './fields.js'
 import type { RouteFilter, RoutePatch, RouteQuery, RouteSpec, RouteState, WeightedNexthop } from './spec.js'
 
 // ── commands ──
 
-/** `RTM_F_CLONED`: a path that the kernel has learnt, and lists like a route. `RTM_F_LOOKUP_TABLE`: asks in which table a route was found. */
+/**
+ * `RTM_F_CLONED`: a path that the kernel has learnt, and lists like a route. `RTM_F_LOOKUP_TABLE`:
+ * asks in which table a route was found.
+ */
 const CLONED = 9, LOOKUP_TABLE = 12
 
 async function listRoutes(client: RouteClient, options?: CallOptions): Promise<RouteState[]> {
   const names = namesOf(await readLinks(client, options))
   const entries = await client.list('route', ANY_ROUTE, {}, options)
-  return entries.filter(({ header: { family, flags } }) => (family === 'inet' || family === 'inet6') && !flags[CLONED]).map(entry => readRoute(entry, names))
+  return entries.filter(({ header: { family, flags } }) => (family === 'inet' || family === 'inet6') && !flags[CLONED])
+    .map(entry => readRoute(entry, names))
 }
 
-async function sendRoutes(client: RouteClient, verb: Verb, routes: readonly Route[], options?: CallOptions): Promise<void> {
+async function sendRoutes(
+  client: RouteClient, verb: Verb, routes: readonly Route[], options?: CallOptions,
+): Promise<void> {
   const [first] = routes
   if (first === undefined) return
   const links = routes.flatMap(route => nexthopsOf(route).map(({ link }) => link))
@@ -34,7 +41,10 @@ async function sendRoutes(client: RouteClient, verb: Verb, routes: readonly Rout
   await client.send(routes.map(route => routeCommand(verb, route, names)), options)
 }
 
-/** Removes routes that exist: instead of a missing one, the kernel would remove the next best. IPv6 removes all next hops where none is named. */
+/**
+ * Removes routes that exist: instead of a missing one, the kernel would remove the next best. IPv6
+ * removes all next hops where none is named.
+ */
 function removeRoutes(client: RouteClient, states: readonly RouteState[], options?: CallOptions): Promise<void> {
   const routes = states.map(state => {
     const { nexthops, ...route } = routeOf(state)
@@ -47,7 +57,8 @@ function removeRoutes(client: RouteClient, states: readonly RouteState[], option
 
 /** Whether an actual next hop is the wanted one; a link that is left out is any. */
 const sameNexthop = (wanted: WeightedNexthop, actual: WeightedNexthop): boolean => wanted.via === actual.via
-  && (wanted.link === undefined || wanted.link === actual.link) && (wanted.onlink === undefined || wanted.onlink === (actual.onlink ?? false))
+  && (wanted.link === undefined || wanted.link === actual.link)
+  && (wanted.onlink === undefined || wanted.onlink === (actual.onlink ?? false))
   && (wanted.weight === undefined || wanted.weight === (actual.weight ?? 1))
 
 function sameNexthops(wanted: readonly WeightedNexthop[], actual: readonly WeightedNexthop[]): boolean {
@@ -69,8 +80,9 @@ const matches = (wanted: Route, actual: Route): boolean => sameNexthops(nexthops
 function findAll(query: RouteQuery, actual: readonly RouteState[], path = ''): RouteState[] {
   const via = query.via === undefined ? undefined : address(atPath(path, 'via'), query.via)
   const key = keyOfRoute(normalizeRouteId(query, path, via?.includes(':') ? 'inet6' : 'inet'))
-  return actual.filter(state => keyOfRoute(state) === key && (via === undefined || nexthopsOf(state).some(hop => hop.via === via))
-    && (query.link === undefined || nexthopsOf(state).some(hop => hop.link === query.link)))
+  const has = (state: RouteState, name: 'via' | 'link', value: string | undefined): boolean =>
+    value === undefined || nexthopsOf(state).some(hop => hop[name] === value)
+  return actual.filter(state => keyOfRoute(state) === key && has(state, 'via', via) && has(state, 'link', query.link))
 }
 
 // ── steps ──
@@ -80,7 +92,9 @@ const adding = (route: Route, verb: 'add' | 'append'): Step => stepOn(openRtnetl
   why: verb === 'append' ? 'beside the kernel\'s own to the same network' : undefined,
   run: (client, options) => sendRoutes(client, verb, [route], options),
   async undo(client, options) {
-    const state = (await listRoutes(client, options)).find(each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)))
+    const state = (await listRoutes(client, options)).find(
+      each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)),
+    )
     if (state) await removeRoutes(client, [state], options) // it may be gone together with its link
   },
 })
@@ -93,7 +107,8 @@ const replacing = (route: Route, before: RouteState): Step => stepOn(openRtnetli
 })
 
 const removing = (state: RouteState, why?: string): Step => stepOn(openRtnetlink, {
-  action: 'remove', object: 'route', line: `${program(routeOf(state))} route del ${notationOfRoute(routeOf(state))}`, why,
+  action: 'remove', object: 'route', why,
+  line: `${program(routeOf(state))} route del ${notationOfRoute(routeOf(state))}`,
   run: (client, options) => removeRoutes(client, [state], options),
   undo: (client, options) => sendRoutes(client, 'add', [routeOf(state)], options),
 })
@@ -106,7 +121,10 @@ function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
     const other = found.get(keyOfRoute(route))
     if (other) {
       const both = `${nameOfRoute(other)} and ${nameOfRoute(route)}`
-      throw new RangeError(`${atPath('routes', i)}: ${both} have one destination and metric; give them two metrics, or one list of nexthops`)
+      throw new RangeError(
+        `${atPath('routes', i)}: ${both} have one destination and metric; give them two metrics,`
+        + ' or one list of nexthops',
+      )
     }
     found.set(keyOfRoute(route), route)
   })
@@ -114,7 +132,8 @@ function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
 }
 
 /**
- * The steps to the wanted routes. A route with other next hops is replaced: fields that the spec leaves out get their
+ * The steps to the wanted routes. A route with other next hops is replaced: fields that the spec
+ * leaves out get their
  * defaults then. All other routes stay. Pure.
  */
 export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteState[]): Step[] {
@@ -133,12 +152,16 @@ export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteS
 
 /** The steps that remove those of the routes that exist. Pure. */
 export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly RouteState[]): Step[] {
-  return [...new Set(unwanted.flatMap((query, i) => findAll(query, actual, atPath('routes', i))))].map(state => removing(state))
+  const found = unwanted.flatMap((query, i) => findAll(query, actual, atPath('routes', i)))
+  return [...new Set(found)].map(state => removing(state))
 }
 
 // ── the resource ──
 
-/** A state with the fields of a patch. A patch with next hops or a type replaces all next hops, and the scope that fits them. */
+/**
+ * A state with the fields of a patch. A patch with next hops or a type replaces all next hops, and
+ * the scope that fits them.
+ */
 function patched(patch: RoutePatch, state: RouteState): Route {
   const { via, link, onlink, nexthops, type, scope, ...rest } = routeFields.existing(state) as unknown as Route
   const moves = [...NEXTHOPS, 'type'].some(name => name in patch)
@@ -152,13 +175,23 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
     const wanted = to === undefined || to === 'default' ? to : normalizeRouteId({ to }).to
     return (await listRoutes(client, options)).filter(state => (family === undefined || state.family === family)
       && (table === undefined || state.table === table) && (wanted === undefined || state.to === wanted)
-      && (protocol === undefined || state.protocol === protocol) && (link === undefined || nexthopsOf(state).some(hop => hop.link === link)))
+      && (protocol === undefined || state.protocol === protocol)
+      && (link === undefined || nexthopsOf(state).some(hop => hop.link === link)))
   },
   find: (query, actual) => findAll(query, actual)[0],
-  /** The next hops of a spec or patch are new, and do not identify the route; the gateway of a default route tells its family. */
-  idOf: given => normalizeRouteId(given, '', [...nexthopsOf(given).map(({ via }) => via), given.source].some(text => text?.includes(':')) ? 'inet6' : 'inet'),
-  missing: (verb, query) => refuse(verb === 'remove' ? 'ESRCH' : 'ENOENT', { kind: 'route', verb, object: `route ${nameOfRoute(query)}` },
-    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first'),
+  /**
+   * The next hops of a spec or patch are new, and do not identify the route; the gateway of a
+   * default route tells its family.
+   */
+  idOf(given) {
+    const addresses = [...nexthopsOf(given).map(({ via }) => via), given.source]
+    return normalizeRouteId(given, '', addresses.some(text => text?.includes(':')) ? 'inet6' : 'inet')
+  },
+  missing(verb, query) {
+    const asked = { kind: 'route', verb, object: `route ${nameOfRoute(query)}` } as const
+    return verb === 'remove' ? refuse('ESRCH', asked, 'it does not exist')
+      : refuse('ENOENT', asked, 'it does not exist; add it first')
+  },
   check(spec, path) { normalizeRoute(spec, path) },
   add: (client, specs, options) => sendRoutes(client, 'add', specs.map(spec => normalizeRoute(spec)), options),
   changes(patch, state) {
@@ -173,7 +206,8 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
   async remove(client, queries, actual, options) {
     const found = queries.map(query => findAll(query, actual))
     for (const several of found.filter(each => each.length > 1)) {
-      throw new RangeError(`to: there are ${several.length} such routes, ${several.map(each => nameOfRoute(routeOf(each))).join(' and ')}; add via or link`)
+      const names = several.map(each => nameOfRoute(routeOf(each))).join(' and ')
+      throw new RangeError(`to: there are ${several.length} such routes, ${names}; add via or link`)
     }
     await removeRoutes(client, found.flat(), options)
   },
@@ -183,9 +217,12 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
 /**
  * The routes of this host.
  *
- * - `get` and `remove` take a gateway or a link besides the id, for routes that differ in nothing else. `remove` rejects with a
- *   RangeError where the id means several. (The kernel would remove the first, and for a missing route one of another metric.)
- * - When a link goes down the kernel drops its routes, and does not bring them back: plan again after that.
+ * - `get` and `remove` take a gateway or a link besides the id, for routes that differ in nothing
+ *   else. `remove` rejects with a
+ *   RangeError where the id means several. (The kernel would remove the first, and for a missing
+ * route one of another metric.)
+ * - When a link goes down the kernel drops its routes, and does not bring them back: plan again
+ *   after that.
  *
  * @example
  * ```ts
@@ -203,18 +240,27 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
     return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
   }
 
-  /** The route that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where none leads there. */
-  async lookup(to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions): Promise<RouteState> {
+  /**
+   * The route that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where
+   * none leads there.
+   */
+  async lookup(
+    to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
+  ): Promise<RouteState> {
     const dst = unicast('to', to)
     const src = source === undefined ? undefined : unicast('source', source)
     const family = familyOf(dst)
     const asked = { kind: 'route', verb: 'get', object: `route to ${dst}` } as const
     const names = namesOf(await readLinks(this.client, options))
-    const oif = link === undefined ? undefined : (await readIndexes(this.client, [interfaceName('link', link)], asked, options)).indexOf(link)
+    const oif = link === undefined
+      ? undefined
+      : (await readIndexes(this.client, [interfaceName('link', link)], asked, options)).indexOf(link)
     const width = widthOf(family)
     return readRoute(await this.client.get({
       kind: 'route', object: asked.object,
-      header: { ...ANY_ROUTE, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true } },
+      header: {
+        ...ANY_ROUTE, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true },
+      },
       attributes: { dst, ...src !== undefined && { src }, ...oif !== undefined && { oif } },
     }, options), names)
   }

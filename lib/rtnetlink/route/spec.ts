@@ -14,11 +14,17 @@ export type RouteType = typeof TYPES[number]
 
 /** The next hop of packets. */
 export interface Nexthop {
-  /** The gateway; without one the destination is on the link itself. A gateway of IPv4 packets may have an IPv6 address. */
+  /**
+   * The gateway; without one the destination is on the link itself. A gateway of IPv4 packets may
+   * have an IPv6 address.
+   */
   readonly via?: string
   /** The link; not required with a gateway that leads to it. */
   readonly link?: string
-  /** Takes the gateway to be on the link, though no address says so; needs both. @defaultValue false */
+  /**
+   * Takes the gateway to be on the link, though no address says so; needs both.
+   * @defaultValue false
+   */
   readonly onlink?: boolean
 }
 
@@ -32,11 +38,17 @@ export interface WeightedNexthop extends Nexthop {
 export interface RouteId {
   /** `192.168.52.0/24`, `2001:db8::/32`, an address alone (/32, /128), or `default`. */
   readonly to: string
-  /** Tells the two defaults apart. @defaultValue that of `to`; of `default` that of its gateway, and `inet` without one */
+  /**
+   * Tells the two defaults apart.
+   * @defaultValue that of `to`; of `default` that of its gateway, and `inet` without one
+   */
   readonly family?: Family
   /** @defaultValue `main` */
   readonly table?: RouteTable
-  /** Of several routes to one destination the one with the least metric is used. @defaultValue 0, and 1024 of IPv6 */
+  /**
+   * Of several routes to one destination the one with the least metric is used.
+   * @defaultValue 0, and 1024 of IPv6
+   */
   readonly metric?: number
   /** IPv4 only: the type of service that packets must have. @defaultValue 0: any */
   readonly tos?: number
@@ -80,13 +92,21 @@ export type RouteSpec = RouteSettings & (
   }
 )
 
-/** A change of a route: the fields that identify it, and those that change. A next hop or a type replaces all next hops. */
-export type RoutePatch = RouteId & Partial<RouteSettings & Nexthop & { readonly type: RouteType; readonly nexthops: readonly WeightedNexthop[] }>
+/**
+ * A change of a route: the fields that identify it, and those that change. A next hop or a type
+ * replaces all next hops.
+ */
+export type RoutePatch = RouteId & Partial<RouteSettings & Nexthop> & {
+  readonly type?: RouteType
+  readonly nexthops?: readonly WeightedNexthop[]
+}
 
 /** A route that exists. One of a type that a spec can have can be given back as a spec. */
 export interface RouteState extends RouteSettings, Nexthop {
   readonly family: Family
-  /** The kernel's own routes have other types: `local`, `broadcast`, `multicast`, …, or a number. */
+  /**
+   * The kernel's own routes have other types: `local`, `broadcast`, `multicast`, …, or a number.
+   */
   readonly type: RouteType | (string & {}) | number
   readonly table: RouteTable
   readonly metric: number
@@ -112,7 +132,9 @@ export interface RouteFilter {
 }
 
 /** `RTPROT_*` */
-export const PROTOCOLS = { unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188 } as const
+export const PROTOCOLS = {
+  unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188,
+} as const
 /** `RT_TABLE_*` */
 export const TABLES = { main: 254, local: 255, default: 253 } as const
 /** The types that a spec can have. */

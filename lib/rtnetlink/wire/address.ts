@@ -16,8 +16,8 @@ export const address = attributeSet('IFA', {
   /** Lifetimes in seconds; 4294967295 is for ever. */
   cacheinfo:  [6,  struct({ preferred: u32, valid: u32, created: u32, updated: u32 })],
   flags:      [8,  bits(u32, [
-    'secondary', 'nodad', 'optimistic', 'dadfailed', 'homeaddress', 'deprecated', 'tentative', 'permanent', 'managetempaddr', 'noprefixroute',
-    'mcautojoin', 'stablePrivacy',
+    'secondary', 'nodad', 'optimistic', 'dadfailed', 'homeaddress', 'deprecated', 'tentative', 'permanent',
+    'managetempaddr', 'noprefixroute', 'mcautojoin', 'stablePrivacy',
   ])],
   rtPriority: [9,  u32],
   proto:      [11, u8],

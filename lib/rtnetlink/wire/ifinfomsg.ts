@@ -9,8 +9,11 @@ export const ifinfomsg = struct({
   type:   u16,
   index:  s32,
   flags:  bits(u32, [
-    'up', 'broadcast', 'debug', 'loopback', 'pointopoint', 'notrailers', 'running', 'noarp', 'promisc', 'allmulti', 'master', 'slave', 'multicast',
-    'portsel', 'automedia', 'dynamic', 'lowerUp', 'dormant', 'echo',
+    'up', 'broadcast', 'debug', 'loopback', 'pointopoint', 'notrailers', 'running', 'noarp', 'promisc', 'allmulti',
+    'master', 'slave', 'multicast', 'portsel', 'automedia', 'dynamic', 'lowerUp', 'dormant', 'echo',
   ]),
-  change: bits(u32, ['up', 'broadcast', 'debug', 'loopback', 'pointopoint', 'notrailers', 'running', 'noarp', 'promisc', 'allmulti']),
+  change: bits(
+    u32,
+    ['up', 'broadcast', 'debug', 'loopback', 'pointopoint', 'notrailers', 'running', 'noarp', 'promisc', 'allmulti'],
+  ),
 })

@@ -1,4 +1,7 @@
-/** Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`, `if_tunnel.h` and `veth.h`, as tables. */
+/**
+ * Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`, `if_tunnel.h` and `veth.h`,
+ * as tables.
+ */
 
 import {
   attributeSet, be16, be32, bits, by, bytes, enumeration, flag, ip, ipv4, ipv6, string, struct, u8, u16, u32,
@@ -38,7 +41,10 @@ export const iptun = attributeSet('IFLA_IPTUN', {
 })
 
 /** `IP6_TNL_F_*` */
-const ip6Flags = bits(u32, ['ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote'])
+const ip6Flags = bits(
+  u32,
+  ['ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote'],
+)
 
 /** `IFLA_IPTUN_*` of `ip6tnl` links. */
 export const iptun6 = attributeSet('IFLA_IPTUN', {
@@ -62,7 +68,9 @@ export const iptun6 = attributeSet('IFLA_IPTUN', {
 })
 
 /** `GRE_*`: the names begin at bit 12; those below are the version and recursion control. */
-const greBits = bits(be16, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', 'seq', 'key', 'routing', 'csum'])
+const greBits = bits(
+  be16, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', 'seq', 'key', 'routing', 'csum'],
+)
 
 /** `IFLA_GRE_*` of `gre`, `gretap`, `ip6gre` and `ip6gretap` links. */
 export const gre = attributeSet('IFLA_GRE', {
@@ -139,7 +147,9 @@ export const vxlan = attributeSet('IFLA_VXLAN', {
 })
 
 /** True or false as a byte. */
-const truth: Codec<boolean> = { read: (from, at) => from.bytes[at] !== 0, write: (to, value, siblings) => { u8.write(to, Number(value), siblings) } }
+const truth: Codec<boolean> = {
+  read: (from, at) => from.bytes[at] !== 0, write: (to, value, siblings) => { u8.write(to, Number(value), siblings) },
+}
 
 /** `IFLA_GENEVE_*` */
 export const geneve = attributeSet('IFLA_GENEVE', {
@@ -162,7 +172,9 @@ export const geneve = attributeSet('IFLA_GENEVE', {
 
 // ── bridges and pairs ──
 
-/** `IFLA_BR_*`, as far as a bridge under a load balancer needs them. Times in hundredths of seconds. */
+/**
+ * `IFLA_BR_*`, as far as a bridge under a load balancer needs them. Times in hundredths of seconds.
+ */
 export const bridge = attributeSet('IFLA_BR', {
   forwardDelay:  [1,  u32],
   helloTime:     [2,  u32],
@@ -213,5 +225,15 @@ export const veth = attributeSet('VETH_INFO', {
 /** `IFLA_INFO_*` */
 export const linkInfo = attributeSet('IFLA_INFO', {
   kind: [1, string(15)],
-  data: [2, by('kind', { ipip: iptun, sit: iptun, ip6tnl: iptun6, gre, gretap: gre, ip6gre: gre, ip6gretap: gre, vxlan, geneve, bridge, veth }, bytes)],
+  data: [
+    2,
+    by(
+      'kind',
+      {
+        ipip: iptun, sit: iptun, ip6tnl: iptun6, gre, gretap: gre, ip6gre: gre, ip6gretap: gre, vxlan, geneve, bridge,
+        veth,
+      },
+      bytes,
+    ),
+  ],
 })

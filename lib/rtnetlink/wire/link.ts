@@ -1,6 +1,8 @@
 /** Messages about links: `linux/if_link.h`, as tables. */
 
-import { attributeSet, enumeration, list, s32, string, struct, u8, u32, u64, type Infer } from '../../../generic-netlink/index.js'
+import {
+  attributeSet, enumeration, list, s32, string, struct, u8, u32, u64, type Infer,
+} from '../../../generic-netlink/index.js'
 import { linkInfo } from './link-info.js'
 import { linkLayerAddress } from './scalars.js'
 
@@ -8,7 +10,8 @@ export { ifinfomsg } from './ifinfomsg.js'
 
 /** `struct rtnl_link_stats64`, as far as kernels since 4.6 have it. */
 export const linkStats = struct({
-  rxPackets: u64, txPackets: u64, rxBytes: u64, txBytes: u64, rxErrors: u64, txErrors: u64, rxDropped: u64, txDropped: u64,
+  rxPackets: u64, txPackets: u64, rxBytes: u64, txBytes: u64,
+  rxErrors: u64, txErrors: u64, rxDropped: u64, txDropped: u64,
   multicast: u64, collisions: u64,
   rxLengthErrors: u64, rxOverErrors: u64, rxCrcErrors: u64, rxFrameErrors: u64, rxFifoErrors: u64, rxMissedErrors: u64,
   txAbortedErrors: u64, txCarrierErrors: u64, txFifoErrors: u64, txHeartbeatErrors: u64, txWindowErrors: u64,
@@ -28,7 +31,9 @@ export const link = attributeSet('IFLA', {
   /** The bridge or bond that it is a port of; 0 is none. */
   master:    [10, u32],
   txqlen:    [13, u32],
-  operstate: [16, enumeration(u8, { unknown: 0, notpresent: 1, down: 2, lowerlayerdown: 3, testing: 4, dormant: 5, up: 6 })],
+  operstate: [
+    16, enumeration(u8, { unknown: 0, notpresent: 1, down: 2, lowerlayerdown: 3, testing: 4, dormant: 5, up: 6 }),
+  ],
   linkinfo:  [18, linkInfo],
   netNsPid:  [19, u32],
   ifalias:   [20, string(255)],

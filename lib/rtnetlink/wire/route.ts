@@ -1,10 +1,14 @@
 /** Messages about routes: `linux/rtnetlink.h`, as tables. */
 
-import { attributeSet, bits, bytes, enumeration, ip, s32, struct, u8, u16, u32, DecodeError, type Codec, type Infer } from '../../../generic-netlink/index.js'
+import {
+  attributeSet, bits, bytes, enumeration, ip, s32, struct, u8, u16, u32, DecodeError, type Codec, type Infer,
+} from '../../../generic-netlink/index.js'
 import { family, routeType, scope } from './scalars.js'
 
 /** `RTPROT_*` */
-export const routeProtocol = enumeration(u8, { unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188 })
+export const routeProtocol = enumeration(
+  u8, { unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188 },
+)
 
 const nexthopFlags = ['dead', 'pervasive', 'onlink', 'offload', 'linkdown', 'unresolved', 'trap'] as const
 
@@ -33,7 +37,12 @@ export const routeMetrics = attributeSet('RTAX', {
 const nexthopAttributes = attributeSet('RTA', { gateway: [5, ip], via: [18, via] })
 
 /** `struct rtnexthop`, without its length. */
-export interface WireNexthop { flags: Infer<typeof nexthopBits>; hops: number; index: number; attributes: Infer<typeof nexthopAttributes> }
+export interface WireNexthop {
+  flags: Infer<typeof nexthopBits>
+  hops: number
+  index: number
+  attributes: Infer<typeof nexthopAttributes>
+}
 const nexthopBits = bits(u8, nexthopFlags)
 
 /** The next hops of a multipath route: each a header of its own, then attributes. */
@@ -44,7 +53,8 @@ const multipath: Codec<WireNexthop[]> = {
       const size = u16.read(from, at, 2, siblings)
       if (size < 8 || at + size > end) throw new DecodeError(`a next hop claims ${size} bytes of ${end - at}`)
       hops.push({
-        flags: nexthopBits.read(from, at + 2, 1, siblings), hops: u8.read(from, at + 3, 1, siblings), index: s32.read(from, at + 4, 4, siblings),
+        flags: nexthopBits.read(from, at + 2, 1, siblings), hops: u8.read(from, at + 3, 1, siblings),
+        index: s32.read(from, at + 4, 4, siblings),
         attributes: nexthopAttributes.read(from, at + 8, size - 8, {}),
       })
       at += size + 3 & ~3

@@ -5,11 +5,17 @@ import { bytes, enumeration, EncodeError, u8, type Codec } from '../../../generi
 /** `AF_*`, as message headers have them. */
 export const family = enumeration(u8, { unspec: 0, inet: 2, bridge: 7, inet6: 10 })
 
-/** A link-layer address: six bytes of Ethernet, or the address of a tunnel. Colon-separated hexadecimal. */
+/**
+ * A link-layer address: six bytes of Ethernet, or the address of a tunnel. Colon-separated
+ * hexadecimal.
+ */
 export const linkLayerAddress: Codec<string> = {
-  read: (from, at, length) => Array.from(from.bytes.subarray(at, at + length), byte => byte.toString(16).padStart(2, '0')).join(':'),
+  read: (from, at, length) =>
+    Array.from(from.bytes.subarray(at, at + length), byte => byte.toString(16).padStart(2, '0')).join(':'),
   write(to, value) {
-    if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2})*$/.test(value)) throw new EncodeError(`${JSON.stringify(value)} is not a link-layer address`)
+    if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2})*$/.test(value)) {
+      throw new EncodeError(`${JSON.stringify(value)} is not a link-layer address`)
+    }
     bytes.write(to, Uint8Array.from(value.split(':'), byte => parseInt(byte, 16)), {})
   },
 }
@@ -19,5 +25,6 @@ export const scope = enumeration(u8, { global: 0, site: 200, link: 253, host: 25
 
 /** `RTN_*` */
 export const routeType = enumeration(u8, {
-  unspec: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5, blackhole: 6, unreachable: 7, prohibit: 8, throw: 9,
+  unspec: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5,
+  blackhole: 6, unreachable: 7, prohibit: 8, throw: 9,
 })

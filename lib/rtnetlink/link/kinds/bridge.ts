@@ -11,7 +11,10 @@ import { always, ofLinks, type Kind } from './kind.js'
 export interface BridgeParameters {
   /** Spanning tree. The kernel begins without. */
   readonly stp?: boolean
-  /** Seconds that a port listens, and learns, before it forwards: 2 to 30 with spanning tree. The kernel begins with 15. */
+  /**
+   * Seconds that a port listens, and learns, before it forwards: 2 to 30 with spanning tree. The
+   * kernel begins with 15.
+   */
   readonly forwardDelay?: number
   /** Seconds between greetings of spanning tree, 1 to 10. The kernel begins with 2. */
   readonly helloTime?: number
@@ -19,11 +22,17 @@ export interface BridgeParameters {
   readonly maxAge?: number
   /** Seconds until a learnt address is forgotten. The kernel begins with 300. */
   readonly ageing?: number
-  /** The bridge with the least one becomes the root of the spanning tree, 0 to 65535. The kernel begins with 32768. */
+  /**
+   * The bridge with the least one becomes the root of the spanning tree, 0 to 65535. The kernel
+   * begins with 32768.
+   */
   readonly priority?: number
   /** Whether it keeps VLANs apart. The kernel begins without. */
   readonly vlanFiltering?: boolean
-  /** Whether multicast goes only to ports that ask for it. The kernel begins with it, if it was built with it. */
+  /**
+   * Whether multicast goes only to ports that ask for it. The kernel begins with it, if it was
+   * built with it.
+   */
   readonly mcastSnooping?: boolean
 }
 
@@ -33,7 +42,8 @@ export type BridgeSpec = Omit<EthernetSettings, 'master'> & { readonly kind: 'br
 export const bridge: Kind = {
   fields: fieldSet<BridgeParameters, Infer<typeof wire>, LinkContext>()('link', {
     stp: byte('stpState', value => `stp_state ${Number(value)}`),
-    forwardDelay: time('forwardDelay', 'forward_delay', 30), helloTime: time('helloTime', 'hello_time', 10), maxAge: time('maxAge', 'max_age', 40),
+    forwardDelay: time('forwardDelay', 'forward_delay', 30), helloTime: time('helloTime', 'hello_time', 10),
+    maxAge: time('maxAge', 'max_age', 40),
     ageing: time('ageingTime', 'ageing_time'),
     priority: number('priority', 'priority', 0, 65535),
     vlanFiltering: byte('vlanFiltering', value => `vlan_filtering ${Number(value)}`),

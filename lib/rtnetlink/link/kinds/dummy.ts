@@ -9,5 +9,6 @@ import { always, ofLinks, type Kind } from './kind.js'
 export type DummySpec = EthernetSettings & { readonly kind: 'dummy' }
 
 export const dummy: Kind = {
-  fields: fieldSet<object, object, LinkContext>()('link', {}, ofLinks), module: 'dummy', ethernet: always, changes: 'some',
+  fields: fieldSet<object, object, LinkContext>()('link', {}, ofLinks),
+  module: 'dummy', ethernet: always, changes: 'some',
 }

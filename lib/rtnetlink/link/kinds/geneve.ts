@@ -20,7 +20,10 @@ export interface GeneveParameters extends UdpTunnel {
   readonly port?: number
   /** A UDP checksum over IPv4. @defaultValue false */
   readonly udpChecksum?: boolean
-  /** Leaves the UDP checksum out over IPv6. @defaultValue false; the kernel's own, and that of `ip link`, is true */
+  /**
+   * Leaves the UDP checksum out over IPv6.
+   * @defaultValue false; the kernel's own, and that of `ip link`, is true
+   */
   readonly udp6ZeroChecksumTx?: boolean
   /** Whether each packet carries its own ends and network. @defaultValue false */
   readonly external?: boolean
@@ -37,12 +40,18 @@ type Wire = Infer<typeof wire>
 
 const overIPv6 = ({ remote }: Values): boolean => remote !== undefined && familyOf(remote as string) === 'inet6'
 
-/** A UDP checksum over IPv4. The kernel has one flag for both families, and reports it by the attribute of the remote's family. */
+/**
+ * A UDP checksum over IPv4. The kernel has one flag for both families, and reports it by the
+ * attribute of the remote's family.
+ */
 const udpChecksum: LinkField<Wire> = {
   ...byte('udpCsum', orNo('udpcsum'), false),
   absent: link => link.external === true || overIPv6(link) ? 'only a link to an IPv4 remote has one' : undefined,
 }
-/** No UDP checksum over IPv6. Without either attribute the kernel sends none; nothing makes it refuse packets without one. */
+/**
+ * No UDP checksum over IPv6. Without either attribute the kernel sends none; nothing makes it
+ * refuse packets without one.
+ */
 const udp6ZeroChecksumTx: LinkField<Wire> = {
   ...byte('udpZeroCsum6Tx', value => value === true ? 'udp6zerocsumtx' : 'udpcsum', false),
   explicit: true,
@@ -55,10 +64,16 @@ const udp6ZeroChecksumTx: LinkField<Wire> = {
 
 function verify({ id: vni, remote, external, label }: Values): void {
   for (const [name, value] of Object.entries({ id: vni, remote })) {
-    if (external === true && value !== undefined) throw new TypeError(`${name}: an external Geneve link has none; each packet carries its own`)
-    if (external !== true && value === undefined) throw new TypeError(`${name}: is required unless the Geneve link is external`)
+    if (external === true && value !== undefined) {
+      throw new TypeError(`${name}: an external Geneve link has none; each packet carries its own`)
+    }
+    if (external !== true && value === undefined) {
+      throw new TypeError(`${name}: is required unless the Geneve link is external`)
+    }
   }
-  if (label !== undefined && label !== 0 && !overIPv6({ remote })) throw new RangeError('label: only packets through IPv6 have one')
+  if (label !== undefined && label !== 0 && !overIPv6({ remote })) {
+    throw new RangeError('label: only packets through IPv6 have one')
+  }
 }
 
 /** The parameters that the kernel changes in place. */
@@ -74,7 +89,9 @@ function inPlace(wanted: Values, actual: Values, changed: readonly string[]): st
 /** Why the kernel refuses one link because of another: an external one has its UDP port alone. */
 function conflict(own: Values, other: Values): string | undefined {
   if (own.port !== other.port) return undefined
-  if (own.external === true || other.external === true) return 'has the same port, which an external Geneve link has alone'
+  if (own.external === true || other.external === true) {
+    return 'has the same port, which an external Geneve link has alone'
+  }
   return own.id === other.id && own.remote === other.remote ? 'has the same id, remote and port' : undefined
 }
 
@@ -83,7 +100,8 @@ export const geneve: Kind = {
     id, remote: eitherEnd('remote', 'remote6', 'remote', false),
     port: number('port', 'dstport', 1, 65535, 6081),
     ...unlessExternal(inUdp), udpChecksum, udp6ZeroChecksumTx,
-    external: present('collectMetadata', 'external'), innerProtoInherit: present('innerProtoInherit', 'innerprotoinherit'),
+    external: present('collectMetadata', 'external'),
+    innerProtoInherit: present('innerProtoInherit', 'innerprotoinherit'),
   }, { ...ofLinks, verify }),
   module: 'geneve', ethernet: ({ innerProtoInherit }) => innerProtoInherit !== true, changes: 'some', inPlace, conflict,
 }

@@ -14,10 +14,14 @@ import {
 
 /** The header of GRE in front of a packet. */
 export interface GreHeader {
-  /** Tells tunnels with the same ends apart: one key for both directions, or one for each. @defaultValue none */
+  /**
+   * Tells tunnels with the same ends apart: one key for both directions, or one for each.
+   * @defaultValue none
+   */
   readonly key?: number | { readonly in?: number; readonly out?: number }
   /**
-   * A checksum in both directions, or in one. A link that expects none drops packets with a checksum silently: IPVS with
+   * A checksum in both directions, or in one. A link that expects none drops packets with a
+   * checksum silently: IPVS with
    * `gre` and `checksum: 'csum'` needs it, on an external link as well. @defaultValue false
    */
   readonly checksum?: boolean | 'in' | 'out'
@@ -27,21 +31,27 @@ export interface GreHeader {
 
 /** Parameters of `gre` and `gretap` links: anything, and Ethernet, in GRE over IPv4. */
 export interface GreParameters extends IPv4Tunnel, GreHeader {
-  /** Whether inner packets are fragmented although they must not be. Needs `pmtudisc: false`. @defaultValue false */
+  /**
+   * Whether inner packets are fragmented although they must not be. Needs `pmtudisc: false`.
+   * @defaultValue false
+   */
   readonly ignoreDf?: boolean
 }
 
 /** Parameters of `ip6gre` and `ip6gretap` links: anything, and Ethernet, in GRE over IPv6. */
 export interface Ip6greParameters extends IPv6Tunnel, GreHeader {}
 
+type OverIPv4 = External<EndsOf<GreParameters> | 'ignoreDf'>
+type OverIPv6 = External<EndsOf<Ip6greParameters>>
+
 /** A `gre` link. */
-export type GreSpec = LinkSettings & { readonly kind: 'gre' } & GreParameters & External<EndsOf<GreParameters> | 'ignoreDf'>
+export type GreSpec = LinkSettings & { readonly kind: 'gre' } & GreParameters & OverIPv4
 /** A `gretap` link: Ethernet in GRE. */
-export type GretapSpec = EthernetSettings & { readonly kind: 'gretap' } & GreParameters & External<EndsOf<GreParameters> | 'ignoreDf'>
+export type GretapSpec = EthernetSettings & { readonly kind: 'gretap' } & GreParameters & OverIPv4
 /** An `ip6gre` link. */
-export type Ip6greSpec = LinkSettings & { readonly kind: 'ip6gre' } & Ip6greParameters & External<EndsOf<Ip6greParameters>>
+export type Ip6greSpec = LinkSettings & { readonly kind: 'ip6gre' } & Ip6greParameters & OverIPv6
 /** An `ip6gretap` link: Ethernet in GRE over IPv6. */
-export type Ip6gretapSpec = EthernetSettings & { readonly kind: 'ip6gretap' } & Ip6greParameters & External<EndsOf<Ip6greParameters>>
+export type Ip6gretapSpec = EthernetSettings & { readonly kind: 'ip6gretap' } & Ip6greParameters & OverIPv6
 
 type Wire = Infer<typeof wire>
 
@@ -61,7 +71,9 @@ const directions = (name: 'csum' | 'seq'): LinkField<Wire> => ({
     const [into, out] = [iflags[name] === true, oflags[name] === true]
     return into && out ? true : into ? 'in' : out ? 'out' : false
   },
-  words: value => value === true ? name : value === 'in' ? `i${name} noo${name}` : value === 'out' ? `noi${name} o${name}` : `no${name}`,
+  words: value => value === true ? name
+    : value === 'in' ? `i${name} noo${name}`
+      : value === 'out' ? `noi${name} o${name}` : `no${name}`,
 })
 
 const DIRECTIONS = new Set(['in', 'out'])
@@ -76,7 +88,10 @@ const key: LinkField<Wire> = {
     const { in: into, out } = checkObject(path, value, DIRECTIONS)
     if (into === undefined && out === undefined) return undefined
     if (into === out) return each(`${path}.in`, into)
-    return { ...into !== undefined && { in: each(`${path}.in`, into) }, ...out !== undefined && { out: each(`${path}.out`, out) } }
+    return {
+      ...into !== undefined && { in: each(`${path}.in`, into) },
+      ...out !== undefined && { out: each(`${path}.out`, out) },
+    }
   },
   write(to, value) {
     const { in: into, out } = keysOf(value)
@@ -108,12 +123,16 @@ function conflict(own: Values, other: Values, sameKind: boolean): string | undef
 
 const overIPv4: Omit<Kind, 'ethernet'> = {
   fields: fieldSet<GreParameters, Wire, LinkContext>()(
-    'link', { ...overIPv4OrExternal, ...header, ...unlessExternal({ ignoreDf: byte('ignoreDf', orNo('ignore-df'), false) }) },
+    'link', {
+      ...overIPv4OrExternal, ...header, ...unlessExternal({ ignoreDf: byte('ignoreDf', orNo('ignore-df'), false) }),
+    },
     { ...ofLinks, verify: verifyIPv4 }),
   module: 'ip_gre', changes: 'all', conflict,
 }
 const throughIPv6: Omit<Kind, 'ethernet'> = {
-  fields: fieldSet<Ip6greParameters, Wire, LinkContext>()('link', { ...overIPv6, ...header }, { ...ofLinks, verify: verifyEnds }),
+  fields: fieldSet<Ip6greParameters, Wire, LinkContext>()(
+    'link', { ...overIPv6, ...header }, { ...ofLinks, verify: verifyEnds },
+  ),
   module: 'ip6_gre', changes: 'all', inPlace: externalStays, conflict,
 }
 

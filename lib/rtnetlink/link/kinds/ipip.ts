@@ -6,7 +6,9 @@ import type { iptun } from '../../wire/link-info.js'
 import type { LinkContext } from '../fields.js'
 import type { LinkSettings } from '../settings.js'
 import { never, ofLinks, type Kind } from './kind.js'
-import { mode, overIPv4OrExternal, sameEnds, shapeStays, verifyIPv4, type EndsOf, type External, type IPv4Tunnel } from './tunnel.js'
+import {
+  mode, overIPv4OrExternal, sameEnds, shapeStays, verifyIPv4, type EndsOf, type External, type IPv4Tunnel,
+} from './tunnel.js'
 
 /** Parameters of an `ipip` link: IPv4, or anything, in IPv4. */
 export interface IpipParameters extends IPv4Tunnel {

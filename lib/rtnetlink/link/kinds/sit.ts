@@ -17,7 +17,10 @@ export interface SitParameters extends Omit<IPv4Tunnel, 'external'> {
   readonly mode?: 'ip6ip' | 'ipip' | 'mplip' | 'any'
   /** Intra-site automatic tunnel addressing. @defaultValue false */
   readonly isatap?: boolean
-  /** Rapid deployment (RFC 5969): the IPv6 prefix that stands for an IPv4 prefix. The kernel begins with `2002::/16` for all of IPv4. */
+  /**
+   * Rapid deployment (RFC 5969): the IPv6 prefix that stands for an IPv4 prefix. The kernel begins
+   * with `2002::/16` for all of IPv4.
+   */
   readonly sixrd?: {
     readonly prefix: string
     /** @defaultValue `'0.0.0.0/0'` */
@@ -33,8 +36,12 @@ type Sixrd = Required<NonNullable<SitParameters['sixrd']>>
 
 function network(path: string, value: unknown, family: Family): string {
   const prefix = parsePrefix(path, value)
-  if (prefix.family !== family) throw new RangeError(`${path}: ${prefix.address} is not an ${FAMILY_NAMES[family]} prefix`)
-  if (networkOf(prefix) !== prefix.address) throw new RangeError(`${path}: ${prefix.address} has bits behind the prefix of ${prefix.length}`)
+  if (prefix.family !== family) {
+    throw new RangeError(`${path}: ${prefix.address} is not an ${FAMILY_NAMES[family]} prefix`)
+  }
+  if (networkOf(prefix) !== prefix.address) {
+    throw new RangeError(`${path}: ${prefix.address} has bits behind the prefix of ${prefix.length}`)
+  }
   return `${prefix.address}/${prefix.length}`
 }
 
@@ -45,16 +52,26 @@ const sixrd: LinkField<Infer<typeof iptun>> = {
   },
   write(to, value) {
     if (value === undefined) return
-    const [prefix, relay] = [parsePrefix('prefix', (value as Sixrd).prefix), parsePrefix('relay', (value as Sixrd).relay)]
-    Object.assign(to, { '6rdPrefix': prefix.address, '6rdPrefixlen': prefix.length, '6rdRelayPrefix': relay.address, '6rdRelayPrefixlen': relay.length })
+    const [prefix, relay] = [
+      parsePrefix('prefix', (value as Sixrd).prefix), parsePrefix('relay', (value as Sixrd).relay),
+    ]
+    Object.assign(to, {
+      '6rdPrefix': prefix.address, '6rdPrefixlen': prefix.length,
+      '6rdRelayPrefix': relay.address, '6rdRelayPrefixlen': relay.length,
+    })
   },
   read: from => from['6rdPrefix'] === undefined ? undefined
-    : { prefix: `${from['6rdPrefix']}/${from['6rdPrefixlen'] ?? 0}`, relay: `${from['6rdRelayPrefix'] ?? '0.0.0.0'}/${from['6rdRelayPrefixlen'] ?? 0}` },
+    : {
+        prefix: `${from['6rdPrefix']}/${from['6rdPrefixlen'] ?? 0}`,
+        relay: `${from['6rdRelayPrefix'] ?? '0.0.0.0'}/${from['6rdRelayPrefixlen'] ?? 0}`,
+      },
   words: value => `6rd-prefix ${(value as Sixrd).prefix} 6rd-relay_prefix ${(value as Sixrd).relay}`,
 }
 
 export const sit: Kind = {
   fields: fieldSet<SitParameters, Infer<typeof iptun>, LinkContext>()(
-    'link', { mode: mode(['ip6ip', 'ipip', 'mplip', 'any']), ...overIPv4, isatap: bit('isatap', ifTrue('isatap')), sixrd }, { ...ofLinks, verify: verifyIPv4 }),
+    'link',
+    { mode: mode(['ip6ip', 'ipip', 'mplip', 'any']), ...overIPv4, isatap: bit('isatap', ifTrue('isatap')), sixrd },
+    { ...ofLinks, verify: verifyIPv4 }),
   module: 'sit', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, fallback: 'sit0',
 }

@@ -3,9 +3,14 @@
 import { familyOf, isMulticast } from '../../../base/address.js'
 import { boolean, checkObject, integer, oneOf } from '../../../base/check.js'
 import type { Values } from '../../../base/field.js'
-import { bit, byte, endOf, hex, linkBelow, number, numberOrWord, orNo, present, tos, type LinkField } from '../fields.js'
+import {
+  bit, byte, endOf, hex, linkBelow, number, numberOrWord, orNo, present, tos, type LinkField,
+} from '../fields.js'
 
-/** UDP around a tunnel's packets, for networks that carry nothing else. The kernel needs its module fou loaded beforehand. */
+/**
+ * UDP around a tunnel's packets, for networks that carry nothing else. The kernel needs its module
+ * fou loaded beforehand.
+ */
 export interface Encapsulation {
   /** Generic UDP Encapsulation, or the bare packet in UDP (foo over UDP). */
   readonly kind: 'gue' | 'fou'
@@ -17,7 +22,10 @@ export interface Encapsulation {
   readonly checksum?: boolean
   /** A UDP checksum over IPv6. @defaultValue false */
   readonly checksum6?: boolean
-  /** Leaves the inner checksum to the receiver (remote checksum offload); for `gue` only. @defaultValue false */
+  /**
+   * Leaves the inner checksum to the receiver (remote checksum offload); for `gue` only.
+   * @defaultValue false
+   */
   readonly remcsum?: boolean
 }
 
@@ -25,7 +33,10 @@ export interface Encapsulation {
 export interface TunnelEnds {
   /** The address of this end. @defaultValue any address of this host */
   readonly local?: string
-  /** The address of the other end. @defaultValue any: the link only receives, or sends to the gateways of its routes */
+  /**
+   * The address of the other end.
+   * @defaultValue any: the link only receives, or sends to the gateways of its routes
+   */
   readonly remote?: string
   /** The link by which outer packets leave. @defaultValue as routed */
   readonly link?: string
@@ -34,8 +45,10 @@ export interface TunnelEnds {
   /** UDP around its packets. @defaultValue none */
   readonly encap?: Encapsulation
   /**
-   * Whether each packet carries its own ends (collect metadata). Such a link receives everything that no other link of its
-   * kind receives. There can be one of each kind, and one of `ip6gre` and `ip6gretap` together. @defaultValue false
+   * Whether each packet carries its own ends (collect metadata). Such a link receives everything
+   * that no other link of its
+   * kind receives. There can be one of each kind, and one of `ip6gre` and `ip6gretap` together.
+   * @defaultValue false
    */
   readonly external?: boolean
 }
@@ -46,7 +59,11 @@ export interface IPv4Tunnel extends TunnelEnds {
   readonly ttl?: number | 'inherit'
   /** Type of service of outer packets: 0, 2 to 255, or that of inner ones. @defaultValue 0 */
   readonly tos?: number | 'inherit'
-  /** Whether outer packets must not be fragmented. A fixed `ttl` needs it: packets could circle for ever. @defaultValue true */
+  /**
+   * Whether outer packets must not be fragmented. A fixed `ttl` needs it: packets could circle for
+   * ever.
+   * @defaultValue true
+   */
   readonly pmtudisc?: boolean
 }
 
@@ -60,7 +77,10 @@ export interface IPv6Tunnel extends Omit<TunnelEnds, 'fwmark'> {
   readonly flowLabel?: number | 'inherit'
   /** The number of further tunnels around its packets, 0 to 255. @defaultValue 4 */
   readonly encapLimit?: number | 'none'
-  /** The firewall mark by which outer packets are routed, or that of inner ones; 0 is none. @defaultValue 0 */
+  /**
+   * The firewall mark by which outer packets are routed, or that of inner ones; 0 is none.
+   * @defaultValue 0
+   */
   readonly fwmark?: number | 'inherit'
   /** Whether an unwrapped packet takes the traffic class of the outer one. @defaultValue false */
   readonly dscpInherit?: boolean
@@ -69,29 +89,41 @@ export interface IPv6Tunnel extends Omit<TunnelEnds, 'fwmark'> {
 }
 
 /** An external link has none of the parameters `Ends`. */
-export type External<Ends extends string> = { readonly external: true } & { readonly [K in Ends]?: never } | { readonly external?: false }
+export type External<Ends extends string> =
+  | { readonly external: true } & { readonly [K in Ends]?: never }
+  | { readonly external?: false }
 /** The parameters that describe a tunnel's ends. */
 export type EndsOf<T> = Exclude<keyof T & keyof (IPv4Tunnel & IPv6Tunnel), 'external' | 'encap'>
 
 // ── fields ──
 
 /** The fields, none of which an external link has. */
-export const unlessExternal = <F extends Readonly<Record<string, LinkField<never>>>>(fields: F): F => Object.fromEntries(Object.entries(fields)
-  .map(([name, field]) => [name, {
-    ...field, absent: ({ external }: Values) => external === true ? 'an external link has none; each packet carries its own' : undefined,
-  }])) as F
+export const unlessExternal = <F extends Readonly<Record<string, LinkField<never>>>>(fields: F): F =>
+  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, { ...field, absent: ifExternal }])) as F
 
-const ENCAPSULATION = new Set<string>(['kind', 'port', 'sourcePort', 'checksum', 'checksum6', 'remcsum'] satisfies (keyof Encapsulation)[])
-interface EncapsulationWire { encapType?: unknown; encapFlags?: { csum?: boolean; csum6?: boolean; remcsum?: boolean }; encapSport?: number; encapDport?: number }
+const ifExternal = ({ external }: Values): string | undefined =>
+  external === true ? 'an external link has none; each packet carries its own' : undefined
+
+const ENCAPSULATION = new Set<string>(
+  ['kind', 'port', 'sourcePort', 'checksum', 'checksum6', 'remcsum'] satisfies (keyof Encapsulation)[])
+interface EncapsulationWire {
+  encapType?: unknown
+  encapFlags?: { csum?: boolean; csum6?: boolean; remcsum?: boolean }
+  encapSport?: number
+  encapDport?: number
+}
 
 const encap: LinkField<EncapsulationWire> = {
   otherwise: undefined,
   check(path, value) {
-    const { kind, port, sourcePort = 0, checksum = false, checksum6 = false, remcsum = false } = checkObject(path, value, ENCAPSULATION)
+    const {
+      kind, port, sourcePort = 0, checksum = false, checksum6 = false, remcsum = false,
+    } = checkObject(path, value, ENCAPSULATION)
     const normal = {
       kind: oneOf(`${path}.kind`, kind, ['gue', 'fou']), port: integer(`${path}.port`, port, 1, 65535),
       sourcePort: integer(`${path}.sourcePort`, sourcePort, 0, 65535),
-      checksum: boolean(`${path}.checksum`, checksum), checksum6: boolean(`${path}.checksum6`, checksum6), remcsum: boolean(`${path}.remcsum`, remcsum),
+      checksum: boolean(`${path}.checksum`, checksum), checksum6: boolean(`${path}.checksum6`, checksum6),
+      remcsum: boolean(`${path}.remcsum`, remcsum),
     }
     if (normal.remcsum && kind !== 'gue') throw new RangeError(`${path}.remcsum: only gue has it`)
     return normal
@@ -99,7 +131,10 @@ const encap: LinkField<EncapsulationWire> = {
   write(to, value) {
     if (value === undefined) { to.encapType = 'none'; return }
     const { kind, port, sourcePort, checksum, checksum6, remcsum } = value as Required<Encapsulation>
-    Object.assign(to, { encapType: kind, encapFlags: { csum: checksum, csum6: checksum6, remcsum }, encapSport: sourcePort, encapDport: port })
+    Object.assign(to, {
+      encapType: kind, encapFlags: { csum: checksum, csum6: checksum6, remcsum },
+      encapSport: sourcePort, encapDport: port,
+    })
   },
   read({ encapType: kind, encapFlags = {}, encapSport: sourcePort = 0, encapDport: port = 0 }) {
     if (kind !== 'gue' && kind !== 'fou') return undefined
@@ -111,7 +146,8 @@ const encap: LinkField<EncapsulationWire> = {
     const { kind, port, sourcePort, checksum, checksum6, remcsum } = value as Required<Encapsulation>
     return [
       `encap ${kind} encap-sport ${sourcePort === 0 ? 'auto' : sourcePort} encap-dport ${port}`,
-      ...Object.entries({ csum: checksum, csum6: checksum6, remcsum }).map(([name, on]) => `${on ? '' : 'no'}encap-${name}`),
+      ...Object.entries({ csum: checksum, csum6: checksum6, remcsum })
+        .map(([name, on]) => `${on ? '' : 'no'}encap-${name}`),
     ].join(' ')
   },
 }
@@ -175,10 +211,12 @@ export const overIPv6 = {
       read: ({ flowinfo = 0 }) => flowinfo & LARGEST_LABEL,
     }),
     encapLimit: orInner('encaplimit', 'ignEncapLimit', {
-      max: 255, otherwise: 4, inner: 'none', write(to, value) { to.encapLimit = value }, read: ({ encapLimit = 0 }) => encapLimit,
+      max: 255, otherwise: 4, inner: 'none',
+      write(to, value) { to.encapLimit = value }, read: ({ encapLimit = 0 }) => encapLimit,
     }),
     fwmark: orInner('fwmark', 'useOrigFwmark', {
-      max: 0xffffffff, otherwise: 0, format: hex, write(to, value) { to.fwmark = value }, read: ({ fwmark = 0 }) => fwmark,
+      max: 0xffffffff, otherwise: 0, format: hex,
+      write(to, value) { to.fwmark = value }, read: ({ fwmark = 0 }) => fwmark,
     }),
     dscpInherit: bit('rcvDscpCopy', value => value === true ? 'dscp inherit' : 'dscp 0'),
     allowLocalRemote: bit('allowLocalRemote', orNo('allow-localremote')),
@@ -202,14 +240,21 @@ export const mode = (names: readonly (keyof typeof PROTOCOLS)[]): LinkField<{ pr
 
 /** Refuses ends that no tunnel can have. @throws RangeError naming the field */
 export function verifyEnds({ local, remote }: Values): void {
-  if (local !== undefined && isMulticast(local as string)) throw new RangeError(`local: ${local as string} is a multicast address`)
+  if (local !== undefined && isMulticast(local as string)) {
+    throw new RangeError(`local: ${local as string} is a multicast address`)
+  }
   if (local !== undefined && local === remote) throw new RangeError(`remote: ${local as string} is the local end`)
 }
 
-/** Refuses parameters that no tunnel through IPv4 can have together. @throws RangeError naming the field */
+/**
+ * Refuses parameters that no tunnel through IPv4 can have together.
+ * @throws RangeError naming the field
+ */
 export function verifyIPv4(tunnel: Values): void {
   const { ttl = 'inherit', pmtudisc, ignoreDf } = tunnel
-  if (pmtudisc === false && ttl !== 'inherit') throw new RangeError('ttl: a fixed one needs pmtudisc, or packets could circle for ever')
+  if (pmtudisc === false && ttl !== 'inherit') {
+    throw new RangeError('ttl: a fixed one needs pmtudisc, or packets could circle for ever')
+  }
   if (ignoreDf === true && pmtudisc === true) throw new RangeError('ignoreDf: it needs pmtudisc: false')
   verifyEnds(tunnel)
 }
@@ -225,16 +270,28 @@ export const externalStays = (wanted: Values, _: Values, changed: readonly strin
   changed.includes('external') ? 'whether a link is external is decided when it is added'
     : wanted.external === true ? 'the kernel changes nothing of an external link' : undefined
 
-/** Why a tunnel through IPv4 does not change in place. The kernel marks a link with a remote as point to point when it adds it, and never again. */
-export const shapeStays = (wanted: Values, actual: Values, changed: readonly string[]): string | undefined =>
-  externalStays(wanted, actual, changed)
-  ?? (['mode', 'isatap'].some(key => changed.includes(key)) ? 'the kernel says OK to another mode and keeps the old one' : undefined)
-  ?? ((wanted.remote === undefined) === (actual.remote === undefined) ? undefined : 'the kernel neither gives a tunnel a remote nor takes it away')
+/**
+ * Why a tunnel through IPv4 does not change in place. The kernel marks a link with a remote as
+ * point to point when it adds it, and never again.
+ */
+export function shapeStays(wanted: Values, actual: Values, changed: readonly string[]): string | undefined {
+  const stays = externalStays(wanted, actual, changed)
+  if (stays !== undefined) return stays
+  if (changed.includes('mode') || changed.includes('isatap')) {
+    return 'the kernel says OK to another mode and keeps the old one'
+  }
+  return (wanted.remote === undefined) === (actual.remote === undefined) ? undefined
+    : 'the kernel neither gives a tunnel a remote nor takes it away'
+}
 
 /** Why the kernel cannot tell two tunnels apart. */
 export function sameEnds(own: Values, other: Values, sameKind: boolean): string | undefined {
   if (own.external === true || other.external === true) {
-    return own.external === other.external ? `is external, and there can be one of ${sameKind ? 'a kind' : 'the two kinds'}` : undefined
+    return own.external === other.external
+      ? `is external, and there can be one of ${sameKind ? 'a kind' : 'the two kinds'}`
+      : undefined
   }
-  return sameKind && (['local', 'remote', 'link'] as const).every(key => own[key] === other[key]) ? 'has the same local, remote and link' : undefined
+  return sameKind && (['local', 'remote', 'link'] as const).every(key => own[key] === other[key])
+    ? 'has the same local, remote and link'
+    : undefined
 }

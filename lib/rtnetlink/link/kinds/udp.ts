@@ -11,7 +11,10 @@ export interface UdpTunnel {
   readonly id?: number
   /** The address of the other end. */
   readonly remote?: string
-  /** Time to live of outer packets; `auto` is that of other packets of this host (1 to a group). @defaultValue `'auto'` */
+  /**
+   * Time to live of outer packets; `auto` is that of other packets of this host (1 to a group).
+   * @defaultValue `'auto'`
+   */
   readonly ttl?: number | 'auto' | 'inherit'
   /** Type of service of outer packets: 0, 2 to 255, or that of inner ones. @defaultValue 0 */
   readonly tos?: number | 'inherit'
@@ -21,7 +24,10 @@ export interface UdpTunnel {
   readonly df?: 'unset' | 'set' | 'inherit'
 }
 
-/** An end of either family, which has an attribute for each; `multicast` says whether it must be or must not be a group. */
+/**
+ * An end of either family, which has an attribute for each; `multicast` says whether it must be or
+ * must not be a group.
+ */
 export const eitherEnd = <K4 extends string, K6 extends string>(
   inet: K4, inet6: K6, name: string, multicast: boolean,
 ): LinkField<{ [P in K4 | K6]?: string }> => ({
@@ -33,7 +39,9 @@ export const eitherEnd = <K4 extends string, K6 extends string>(
     }
     return text
   },
-  write(to, value) { if (value !== undefined) to[familyOf(value as string) === 'inet' ? inet : inet6] = value as string },
+  write(to, value) {
+    if (value !== undefined) to[familyOf(value as string) === 'inet' ? inet : inet6] = value as string
+  },
   read(from) {
     const text = specified(from[inet] ?? from[inet6])
     return text !== undefined && isMulticast(text) === multicast ? text : undefined
@@ -59,4 +67,6 @@ export const inUdp = {
 }
 
 /** The identifier of a network; an external link has none. */
-export const id = { ...number('id', 'id', 1, 0xffffff), read: ({ id: vni }: { id?: number }) => vni === 0 ? undefined : vni }
+export const id = {
+  ...number('id', 'id', 1, 0xffffff), read: ({ id: vni }: { id?: number }) => vni === 0 ? undefined : vni,
+}

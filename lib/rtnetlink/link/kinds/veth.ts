@@ -15,7 +15,10 @@ export interface VethParameters {
   readonly peer?: VethPeer
 }
 
-/** The other end of a `veth` pair. It can have a spec of its own with further settings (up, a bridge). */
+/**
+ * The other end of a `veth` pair. It can have a spec of its own with further settings (up, a
+ * bridge).
+ */
 export interface VethPeer {
   readonly name: string
   /** Largest packet in bytes, when the pair is added. @defaultValue 1500 */
@@ -48,16 +51,25 @@ const peer: LinkField<Infer<typeof wire>> = {
     const { name, mtu, address, netns, index = 0 } = value as Peer
     to.peer = {
       header: { ...ANY_LINK, index },
-      attributes: { ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address }, ...netns !== undefined && { netNsPid: netns } },
+      attributes: {
+        ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address },
+        ...netns !== undefined && { netNsPid: netns },
+      },
     }
   },
-  read: (_, { nameOf, link }) => link.link === undefined || link.linkNetnsid !== undefined ? undefined : { name: nameOf(link.link) },
+  read: (_, { nameOf, link }) =>
+    link.link === undefined || link.linkNetnsid !== undefined ? undefined : { name: nameOf(link.link) },
   words(value) {
     const { name, mtu, address, netns } = value as Peer
-    return ['peer', ...Object.entries({ name, mtu, address, netns }).filter(([, each]) => each !== undefined).flat()].join(' ')
+    return [
+      'peer', ...Object.entries({ name, mtu, address, netns }).filter(([, each]) => each !== undefined).flat(),
+    ].join(' ')
   },
   // A peer in another namespace may have any name; the name of a peer here identifies it.
-  same: (wanted, actual) => (wanted as Peer).netns !== undefined ? actual === undefined : (wanted as Peer).name === (actual as Peer | undefined)?.name,
+  same: (wanted, actual) =>
+    (wanted as Peer).netns !== undefined
+      ? actual === undefined
+      : (wanted as Peer).name === (actual as Peer | undefined)?.name,
 }
 
 export const veth: Kind = {

@@ -263,7 +263,7 @@ describe('errors', () => {
     ['EACCES', 0o444, 'net.ipv4.vs.sync_qlen_max', 'EACCES', 'the kernel lets nobody set it here; it can only be read'],
     ['EACCES', 0o644, 'net.ipv4.vs.sync_qlen_max', 'EPERM',  'the process may not; this needs root or CAP_NET_ADMIN'],
     ['EPERM',  0o644, 'net.ipv4.tcp_retries2',     'EPERM',  'the process may not; this needs CAP_NET_ADMIN in this network namespace'],
-    ['EROFS',  0o644, 'net.ipv4.tcp_retries2',     'EROFS',  '/proc/sys is mounted read-only, as container engines do it; set it outside, or let the engine set it (--sysctl)'],
+    ['EROFS',  0o644, 'net.ipv4.tcp_retries2',     'EROFS',  '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)'],
     ['EINVAL', 0o644, 'net.ipv4.vs.sync_qlen_max', 'EINVAL', 'the kernel refuses the value; it takes an integer from 0 to 9007199254740991 (messages)'],
     ['EINVAL', 0o644, 'net.ipv4.tcp_retries2',     'EINVAL', 'the kernel refuses the value: not in its range, or not of its kind'],
   ])('setting: %s with permissions %o', async (code, mode, key, shown, why) => {
