@@ -9,7 +9,7 @@
  *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak      # a mistake, to see it found; or no-vip
  */
 
-import { Addresses, Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
+import { Addresses, diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { sniff } from './support/tcpdump.js'
@@ -31,13 +31,13 @@ const clients = Array.from({ length: 8 }, (_, i) => `192.168.50.${10 + i}`)
 
 const service: VirtualServiceSpec = {
   vip: '192.168.50.100', port: 80, protocol: 'tcp',
-  network: { interface: 'eth0', prefix: 24, label: 'eth0:vip' },
+  network: { link: 'eth0', prefix: 24, label: 'eth0:vip' },
   scheduler: 'wrr', persistence: { timeout: 20 }, forward: 'route',
   realServers: servers.map(({ address, weight }) => ({ address, weight })),
 }
 
 /** What makes a host one of its real servers: the VIP, unheard of. */
-const preparation: RealServerPreparation = { vip: '192.168.50.100', route: { interface: 'eth0' } }
+const preparation: RealServerSetup = { vip: '192.168.50.100', route: { link: 'eth0' } }
 
 async function director(): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: '192.168.50.253/24', link: 'eth0' }] }))
@@ -58,7 +58,7 @@ async function director(): Promise<void> {
 
 async function server(name: string, address: string): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: `${address}/24`, link: 'eth0' }] }))
-  await apply(await RealServer.plan(preparation))
+  await apply(await planRealServer(preparation))
   await serveWeb(name, '192.168.50.100', 80)
 }
 
@@ -68,7 +68,7 @@ async function diagnoseDirector(): Promise<void> {
 }
 
 async function diagnoseServer(): Promise<void> {
-  report(await RealServer.diagnose(preparation))
+  report(await diagnoseRealServer(preparation))
 }
 
 await run({

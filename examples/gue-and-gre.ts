@@ -6,7 +6,7 @@
  *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum      # a mistake, to see it found; or no-port
  */
 
-import { Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
+import { diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { succeed } from './support/processes.js'
@@ -37,16 +37,16 @@ const tunnels = {
 
 const service: VirtualServiceSpec = {
   vip: '192.168.50.100', port: 80, protocol: 'tcp',
-  network: { interface: 'eth0', routes: [{ to: '192.168.52.0/24', via: '192.168.50.254' }] },
+  network: { link: 'eth0', routes: [{ to: '192.168.52.0/24', via: '192.168.50.254' }] },
   scheduler: 'rr',
   realServers: [
-    { address: tunnels.server1.address, forward: { tunnel: 'gue', port: 6080, checksum: 'csum' } },
-    { address: tunnels.server2.address, forward: { tunnel: 'gre', checksum: 'csum' } },
+    { address: tunnels.server1.address, forward: { kind: 'gue', port: 6080, checksum: 'csum' } },
+    { address: tunnels.server2.address, forward: { kind: 'gre', checksum: 'csum' } },
   ],
 }
 
 /** What makes a host one of its real servers: its kind of tunnel, from this director, with the VIP at its end. */
-function preparation(name: string): RealServerPreparation {
+function preparation(name: string): RealServerSetup {
   const { address: local, ...kind } = tunnels[name as keyof typeof tunnels]
   return { vip: '192.168.50.100', tunnel: { ...kind, local, remote: '192.168.50.253' } }
 }
@@ -65,7 +65,7 @@ async function server(name: string): Promise<void> {
     addresses: [{ address: `${address}/24`, link: 'eth0' }],
     routes: [{ to: 'default', via: '192.168.52.254' }],
   }))
-  await apply(await RealServer.plan(preparation(name)))
+  await apply(await planRealServer(preparation(name)))
   await serveWeb(name, '192.168.50.100', 80)
 }
 
@@ -81,7 +81,7 @@ async function diagnoseDirector(): Promise<void> {
 }
 
 async function diagnoseServer(name: string): Promise<void> {
-  report(await RealServer.diagnose(preparation(name)))
+  report(await diagnoseRealServer(preparation(name)))
 }
 
 await run({

@@ -23,7 +23,7 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Director, formatMetrics, metricsContentTypes, perCpuStatistics, totals } from 'ipvs-nl'
+import { Director, formatMetrics, metricsContentTypes, perCpuStatistics, ipvsTotals } from 'ipvs-nl'
 
 /** Answers `GET /metrics`, in OpenMetrics to whoever says that it understands it. */
 async function answer(director: Director, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -41,7 +41,7 @@ async function answer(director: Director, request: IncomingMessage, response: Se
     return
   }
   try {
-    const [services, sums, cpus] = await Promise.all([director.list(), totals(), perCpuStatistics()])
+    const [services, sums, cpus] = await Promise.all([director.list(), ipvsTotals(), perCpuStatistics()])
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'prometheus'
     reply(200, metricsContentTypes[format], formatMetrics({ services, totals: sums, cpus }, { format }))
   } catch (error) {

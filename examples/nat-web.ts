@@ -7,7 +7,7 @@
  *     npm run lab -- node dist/examples/nat-web.js no-way-back      # a mistake, to see it found; or no-forwarding
  */
 
-import { Director, planNetwork, RealServer, VirtualService, type RealServerPreparation, type VirtualServiceSpec } from 'ipvs-nl'
+import { diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { sniff, type Captured } from './support/tcpdump.js'
@@ -27,13 +27,13 @@ const servers = [{ host: 'server1', address: '192.168.52.100' }, { host: 'server
 
 const service: VirtualServiceSpec = {
   vip: '192.168.50.100', port: 80, protocol: 'tcp',
-  network: { interface: 'eth0' }, // the VIP; and with masq, that the director forwards
+  network: { link: 'eth0' }, // the VIP; and with masq, that the director forwards
   scheduler: 'rr', forward: 'masq',
   realServers: servers.map(({ address }) => ({ address, port: 8080 })),
 }
 
 /** What makes a host one of its real servers: the way back. */
-const preparation: RealServerPreparation = { masq: { director: '192.168.52.253' } }
+const preparation: RealServerSetup = { masq: { director: '192.168.52.253' } }
 
 async function director(): Promise<void> {
   await apply(await planNetwork({
@@ -47,7 +47,7 @@ async function director(): Promise<void> {
 
 async function server(name: string, address: string): Promise<void> {
   await apply(await planNetwork({ addresses: [{ address: `${address}/24`, link: 'eth0' }] }))
-  await apply(await RealServer.plan(preparation))
+  await apply(await planRealServer(preparation))
   await serveWeb(name, address, 8080)
 }
 
@@ -57,7 +57,7 @@ async function diagnoseDirector(): Promise<void> {
 }
 
 async function diagnoseServer(): Promise<void> {
-  report(await RealServer.diagnose(preparation))
+  report(await diagnoseRealServer(preparation))
 }
 
 await run({

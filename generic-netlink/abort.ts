@@ -1,19 +1,19 @@
-/** Hearing of an abort. */
+/** Listeners of abort signals. */
 
-const waiting = new WeakMap<AbortSignal, Set<() => void>>()
+const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
 /**
- * Has `giveUp` called once the signal aborts, and returns what takes that back.
+ * Calls `abort` when the signal aborts. Returns a function that removes the listener.
  *
- * A signal gets one listener, however many requests wait for it: of more than ten Node warns.
+ * A signal gets one listener for all requests: Node warns of more than ten.
  */
-export function onAbort(signal: AbortSignal, giveUp: () => void): () => void {
-  let all = waiting.get(signal)
+export function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  let all = listeners.get(signal)
   if (!all) {
     const own = all = new Set<() => void>()
-    waiting.set(signal, own)
-    signal.addEventListener('abort', () => { for (const each of [...own]) each() }, { once: true })
+    listeners.set(signal, own)
+    signal.addEventListener('abort', () => { for (const listener of [...own]) listener() }, { once: true })
   }
-  all.add(giveUp)
-  return () => { all.delete(giveUp) }
+  all.add(abort)
+  return () => { all.delete(abort) }
 }

@@ -1,27 +1,15 @@
-/** IP addresses: text to bytes and back, with a memory, since the same ones come again and again. */
+/** IP addresses: text to bytes and back. The tables below keep the last results: a listing repeats its addresses. */
 
+import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'
 
-/** A map that forgets everything when it is full. */
-export class Memo<K, V> {
-  readonly #known = new Map<K, V>()
-  get(key: K): V | undefined { return this.#known.get(key) }
-
-  /** Remembers the value, and returns it. */
-  set(key: K, value: V): V {
-    if (this.#known.size >= 65536) this.#known.clear()
-    this.#known.set(key, value)
-    return value
-  }
-}
-
-/** The texts of IPv4 addresses, each at a place that its number gives, where a later one takes its place. */
+/** The texts of IPv4 addresses, at an index computed from the number; a later address overwrites an earlier one. */
 const v4Numbers = new Int32Array(65536)
 const v4Texts = new Array<string | undefined>(65536).fill(undefined)
 const v6Text = new Memo<string, string>()
 const v6Bytes = new Memo<string, Uint8Array | null>()
 
-/** Writes an IPv4 address; false where the text is not one in dotted decimal without leading zeros. */
+/** Writes an IPv4 address; false where the text is not dotted decimal without leading zeros. */
 export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
   let octet = -1, dots = 0
   for (let i = 0; i < text.length; i++) {
@@ -42,19 +30,19 @@ export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
 
 const four = new Uint8Array(4)
 
-/** An IPv4 address as a number, or -1 where the text is not one in dotted decimal without leading zeros. */
+/** Parses an IPv4 address as a number; -1 where the text is not dotted decimal without leading zeros. */
 export const parseIPv4 = (text: string): number => putIPv4(four, 0, text) ? ((four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0) : -1
 
-/** The text of an IPv4 address that is a number. */
+/** Formats an IPv4 address that is a number. */
 export function formatIPv4(n: number): string {
-  const place = Math.imul(n, 0x9e3779b1) >>> 16 // 2³² by the golden ratio: neighbours lie far apart
-  const known = v4Texts[place]
-  if (known !== undefined && v4Numbers[place] === (n | 0)) return known
-  v4Numbers[place] = n
-  return v4Texts[place] = `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`
+  const index = Math.imul(n, 0x9e3779b1) >>> 16 // 2³² by the golden ratio: neighbours lie far apart
+  const known = v4Texts[index]
+  if (known !== undefined && v4Numbers[index] === (n | 0)) return known
+  v4Numbers[index] = n
+  return v4Texts[index] = `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`
 }
 
-/** The 16 bytes of an IPv6 address, or null where the text is not one. A zone or a prefix makes it none. */
+/** Parses an IPv6 address as its 16 bytes; null for any other text, and for an address with a zone or a prefix. */
 export function parseIPv6(text: string): Uint8Array | null {
   const known = v6Bytes.get(text)
   if (known !== undefined) return known
@@ -65,7 +53,7 @@ export function parseIPv6(text: string): Uint8Array | null {
   return v6Bytes.set(text, Uint8Array.from({ length: 16 }, (_, i) => tail[tail.length - 16 + i] ?? 0))
 }
 
-/** The text of an IPv6 address in its correct form (RFC 5952). */
+/** Formats an IPv6 address as RFC 5952 says. */
 export function formatIPv6(bytes: Uint8Array): string {
   const key = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('latin1')
   return v6Text.get(key) ?? v6Text.set(key, ipAddress().Address6.fromByteArray([...bytes]).correctForm())

@@ -1,84 +1,95 @@
 /**
- * Commands: many in one datagram, one outcome for each.
+ * Commands: many in one datagram, and an outcome for each.
  *
- * Whatever is asked in one turn of the event loop goes out together. The kernel works through the messages of
- * a datagram in order, and answers one that failed whether asked to or not. So none asks for an acknowledgement
- * but a no-op behind the last: those not named when that one is in were done. The last itself could not be asked,
- * as of a command that ended with EINTR the kernel says nothing at all: a sync daemon stopped before it ever ran.
+ * All commands of one turn of the event loop go together. The kernel works through the messages of
+ * a datagram in order and answers each failed one, even where no acknowledgement is requested. So
+ * only a no-op behind the last command requests one: at its acknowledgement, all commands without an
+ * answer are done. The last command cannot request it: the kernel says nothing about a command that
+ * ends with EINTR, such as the stop of a sync daemon that never ran.
  *
  * @module
  */
 
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
-import { Output, type Input } from './codec.js'
+import type { Budget } from './budget.js'
+import { Output, type Input } from './buffers.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict, writeMessage, type Message,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict,
+  writeMessage, type Message,
 } from './message.js'
-import { Watchdog, type Pace } from './pace.js'
-import { refused, type Outcome, type Request, type Requests } from './request.js'
+import { Pump } from './pump.js'
+import { refused, type Request } from './request.js'
+import { withItem, type Sequence } from './sequence.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
+import { Watchdog } from './watchdog.js'
 
 const debug = logger('ipvs-nl:netlink')
 
-/** An error reply charges the receive buffer this much and twice its request, which it echoes; an answer with content a page or two. */
+/** The receive buffer's charge for an error reply, besides twice the request that it echoes. */
 const ERROR_COST = 1024
+/** The receive buffer's charge for an answer with content: a page or two. */
 const ANSWER_COST = 9216
-/** So many error replies fit the default receive buffer whatever is in them. */
+/** The number of error replies that fit the default receive buffer, whatever their size. */
 const LARGEST_BATCH = 128
-
-const DONE: Outcome<undefined> = Object.freeze({ status: 'fulfilled', value: undefined })
 
 const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
-/** Requests that were asked together. */
+type Outcome = PromiseSettledResult<unknown>
+
+const DONE: Outcome = Object.freeze({ status: 'fulfilled', value: undefined })
+
+/** The requests of one call. */
 interface Batch {
-  readonly requests: Requests<unknown>
-  readonly outcomes: (Outcome<unknown> | undefined)[]
-  /** The next to be sent. */
+  readonly requests: Sequence<Request<unknown>>
+  readonly outcomes: (Outcome | undefined)[]
+  /** The index of the next request to send. */
   next: number
-  /** How many have no outcome yet. */
+  /** The number of requests without an outcome. */
   open: number
-  readonly signal: AbortSignal | undefined
   settled(): void
 }
 
-/** Whose the slots are that carry nothing. */
-const NOBODY: Batch = { requests: [], outcomes: [], next: 0, open: 0, signal: undefined, settled: () => {} }
+/** The batch of an empty slot. */
+const NO_BATCH: Batch = { requests: { length: 0, each: () => {} }, outcomes: [], next: 0, open: 0, settled: () => {} }
 
-/** A request on the wire. The slots are used again and again, so that a batch of many makes none of its own. */
+/** A request on the wire. The slots are reused: a large batch allocates none. */
 interface Slot {
   batch: Batch
   index: number
-  /** Whether it has an answer besides "done". */
+  /** Whether the kernel answers it with content. */
   answered: boolean
 }
 
 /** The socket that carries commands. */
 export class Commands {
   readonly #socket: KernelSocket
-  readonly #pace: Pace
+  readonly #budget: Budget
   readonly #watchdog: Watchdog
+  readonly #pump = new Pump(() => this.#send())
   readonly #out = new Output(32768)
-  readonly #resume = (): void => this.#pump()
   readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
+  readonly #append = (request: Request<unknown>): boolean => this.#appendRequest(request)
   readonly #queue: Batch[] = []
-  /** The most bytes of one datagram: the send buffer less the kernel's own margin. */
+  /** The largest datagram, in bytes: the send buffer less the kernel's own margin. */
   readonly #largest: number
-  /** What is on the wire: the first's sequence number, and so many slots in order. */
+  /** The sequence number of the first request on the wire, and the number of requests there. */
   #first = 0
   #sent = 0
-  readonly #slots = Array.from({ length: LARGEST_BATCH }, (): Slot => ({ batch: NOBODY, index: 0, answered: false }))
-  /** Whether a no-op ends the datagram; one whose last request has an answer needs none. */
+  readonly #slots = Array.from({ length: LARGEST_BATCH }, (): Slot => ({ batch: NO_BATCH, index: 0, answered: false }))
+  /** The batch that the datagram is filled from. */
+  #filling = NO_BATCH
+  /** The charge of all possible answers to the datagram, and whether it has no more room. */
+  #cost = 0
+  #full = false
+  /** Whether a no-op ends the datagram. A last request with an answer needs none. */
   #fenced = false
-  #scheduled = false
-  #pumping = false
   #closed: NetlinkError | undefined
 
-  constructor(open: OpenSocket, protocol: number, pace: Pace, timeLimit: number) {
-    this.#pace = pace
+  constructor(open: OpenSocket, protocol: number, budget: Budget, timeLimit: number) {
+    this.#budget = budget
     this.#watchdog = new Watchdog(timeLimit, () => this.#lost(ETIMEDOUT))
     this.#socket = open(protocol, {
       datagram: (from, length) => this.#datagram(from, length),
@@ -90,126 +101,130 @@ export class Commands {
     this.#largest = this.#socket.sendBuffer - 32 - HEADER_SIZE
   }
 
-  /** Asks all of them, in order. Resolves when each has its outcome; never rejects. */
-  batch(requests: Requests<unknown>, signal?: AbortSignal): Promise<Outcome<unknown>[]> {
+  /** Sends all requests, in order. Resolves with the outcome of each; never rejects. */
+  batch(requests: Sequence<Request<unknown>>, signal?: AbortSignal): Promise<Outcome[]> {
     return new Promise(resolve => {
-      const outcomes = new Array<Outcome<unknown> | undefined>(requests.length).fill(undefined)
+      const outcomes = new Array<Outcome | undefined>(requests.length).fill(undefined)
       const batch: Batch = {
-        requests, outcomes, next: 0, open: requests.length, signal,
+        requests, outcomes, next: 0, open: requests.length,
         settled: () => {
           forget?.()
-          resolve(outcomes as Outcome<unknown>[])
+          resolve(outcomes as Outcome[])
         },
       }
-      const giveUp = (): void => this.#giveUp(batch, () => signal?.reason)
+      const abort = (): void => rejectUnsent(batch, () => signal?.reason)
       let forget: (() => void) | undefined
       if (requests.length === 0) resolve([])
-      else if (this.#closed) this.#giveUp(batch, request => refused(request, this.#closed!.errno, { why: this.#closed!.message }))
-      else if (signal?.aborted) giveUp()
+      else if (this.#closed) rejectUnsent(batch, because(this.#closed))
+      else if (signal?.aborted) abort()
       else {
-        if (signal) forget = onAbort(signal, giveUp)
+        if (signal) forget = onAbort(signal, abort)
         this.#queue.push(batch)
-        this.#schedule()
+        this.#pump.schedule()
       }
     })
   }
 
-  /** Settles everything with the reason and closes the socket. */
+  /** Settles all requests with the reason and closes the socket. */
   close(reason: NetlinkError): void {
     if (this.#closed) return
     this.#closed = reason
     this.#watchdog.stop()
-    this.#settleSent(slot => rejection(requestOf(slot), reason.errno, reason.message))
-    for (const batch of this.#queue.splice(0)) this.#giveUp(batch, request => refused(request, reason.errno, { why: reason.message }))
+    this.#settleSent(slot => rejection(slot, reason.errno, reason.message))
+    for (const batch of this.#queue.splice(0)) rejectUnsent(batch, because(reason))
     this.#socket.close()
   }
 
-  /** Everything asked in this turn of the loop shares datagrams, as it starts when the caller's code is done. */
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    queueMicrotask(() => {
-      this.#scheduled = false
-      this.#pump()
-    })
-  }
-
-  #pump(): void {
-    if (this.#pumping || this.#sent > 0 || this.#closed) return
-    this.#pumping = true
+  #send(): void {
+    if (this.#sent > 0 || this.#closed) return
     this.#socket.ref()
     try {
       while (this.#queue.length > 0) {
-        if (!this.#pace.allows(this.#resume)) return
+        if (!this.#budget.allows(this.#pump.run)) return
         if (!this.#fill()) continue
-        this.#pace.book(this.#out.length)
+        this.#budget.spend(this.#out.length)
         try {
           this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
         } catch (error) {
           this.#lost((error as NetlinkError).errno)
           continue
         }
-        // The kernel has answered by now; where its answer can be read, the loop need not turn for it.
+        // The kernel has answered by now. Where the answer can be read, the event loop need not turn.
         while (this.#sent > 0 && this.#socket.receive());
         if (this.#sent > 0) { this.#watchdog.start(); return }
       }
     } finally {
-      this.#pumping = false
       if (this.#sent === 0 && this.#queue.length === 0) this.#socket.unref()
     }
   }
 
-  /** Writes as many of the queued requests as one datagram may carry; false where there were none to send. */
+  /** Writes as many of the queued requests as one datagram can carry; false where there is none to send. */
   #fill(): boolean {
-    this.#out.length = 0
-    this.#first = randomInt(0x7fff_0000) // nobody can answer for the kernel without guessing it; from 2³¹ on V8 would make an object of it
-    let cost = ERROR_COST
+    this.#openDatagram()
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
-      for (; batch.next < batch.requests.length; batch.next++) {
-        const request = batch.requests.at(batch.next)!
-        const at = this.#write(request)
-        if (typeof at !== 'number') {
-          settle({ batch, index: batch.next }, { status: 'rejected', reason: at })
-          continue
-        }
-        cost += ERROR_COST + 2 * (this.#out.length - at) + (request.read ? ANSWER_COST : 0)
-        const full = cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent === LARGEST_BATCH
-        if (full && this.#sent > 0) {
-          this.#out.length = at
-          return this.#closeDatagram()
-        }
-        const slot = this.#slots[this.#sent++]!
-        slot.batch = batch
-        slot.index = batch.next
-        slot.answered = request.read !== undefined
+      let error: unknown
+      this.#filling = batch
+      try {
+        batch.requests.each(this.#append, batch.next, batch.requests.length)
+      } catch (thrown) {
+        error = thrown
       }
+      if (this.#full) break
       this.#queue.shift()
+      rejectUnsent(batch, () => error ?? new TypeError(`a sequence of ${batch.requests.length} requests sends fewer`))
     }
-    return this.#sent > 0 && this.#closeDatagram()
+    if (this.#sent === 0) return false
+    this.#closeDatagram()
+    return true
   }
 
-  /** Appends a request and says where it begins; where it cannot be sent, appends nothing and says why. */
-  #write(request: Request<unknown>): number | Error {
-    const before = this.#out.length
+  #openDatagram(): void {
+    this.#out.length = 0
+    this.#first = randomInt(0x7fff_0000) // not to be guessed by a forger; from 2³¹ on, V8 allocates the number
+    this.#cost = ERROR_COST
+    this.#full = false
+  }
+
+  /** Appends the next request of the batch; false where the datagram has no room for it. */
+  #appendRequest(request: Request<unknown>): boolean {
+    const batch = this.#filling
+    if (batch.next >= batch.requests.length) return false // an abort has settled the rest
+    const index = batch.next
+    const at = this.#out.length
     try {
       this.#out.take(HEADER_SIZE)
       request.write(this.#out)
-      finishMessage(this.#out, before, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent)
-      const size = this.#out.length - before
-      if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `${size} bytes are more than one message can be` })
-      return before
-    } catch (error) {
-      this.#out.length = before
-      return error as Error
+      finishMessage(this.#out, at, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent)
+      const size = this.#out.length - at
+      if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `the message has ${size} bytes, and at most ${this.#largest} can be sent` })
+    } catch (reason) {
+      this.#out.length = at
+      batch.next++
+      settle(batch, index, { status: 'rejected', reason })
+      return true
     }
+    this.#cost += ERROR_COST + 2 * (this.#out.length - at) + (request.read ? ANSWER_COST : 0)
+    this.#full = this.#sent > 0
+      && (this.#cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent === LARGEST_BATCH)
+    if (this.#full) {
+      this.#out.length = at
+      return false
+    }
+    const slot = this.#slots[this.#sent++]!
+    slot.batch = batch
+    slot.index = index
+    slot.answered = request.read !== undefined
+    batch.next++
+    return true
   }
 
-  /** Sees to it that an answer tells that all were worked through. */
-  #closeDatagram(): true {
+  /** Ends the datagram, so that an answer tells that the kernel has worked through it. */
+  #closeDatagram(): void {
     this.#fenced = !this.#slots[this.#sent - 1]!.answered
     if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent, () => {})
-    if (debug.enabled) debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, requestOf(this.#slots[0]!).name)
-    return true
+    if (debug.enabled) {
+      debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, withRequest(this.#slots[0]!, ({ name }) => name))
+    }
   }
 
   #datagram(from: Input, length: number): void {
@@ -219,7 +234,10 @@ export class Commands {
       debug('unreadable datagram: %o', error)
       this.#lost(ENOBUFS)
     }
-    if (this.#sent === 0) { this.#watchdog.stop(); this.#pump() } // brought by an event: what waits may go now
+    if (this.#sent === 0) {
+      this.#watchdog.stop()
+      this.#pump.run() // an event brought the datagram, and the queue waits
+    }
   }
 
   #message(from: Input, message: Message): void {
@@ -227,61 +245,67 @@ export class Commands {
     if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#finish(); return }
     if (position < 0 || position >= this.#sent) return // late, or forged
     const slot = this.#slots[position]!
+    const { batch, index } = slot // a reader may close this socket and clear the slot
     if (message.type === NLMSG_ERROR) {
       const { errno, extack } = readVerdict(from, message)
-      if (errno !== 0) settle(slot, { status: 'rejected', reason: refused(requestOf(slot), errno, { extack }) })
-      else settle(slot, slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel acknowledged it and answered nothing') : DONE)
+      if (errno !== 0) settle(batch, index, { status: 'rejected', reason: withRequest(slot, request => refused(request, errno, { extack })) })
+      else settle(batch, index, slot.answered ? rejection(slot, ENODATA, 'the kernel acknowledged the request and sent no answer') : DONE)
     } else if (message.type >= NLMSG_MIN_TYPE && slot.answered) {
-      const { batch, index } = slot // the reader may close this socket
-      settle({ batch, index }, attempt(() => requestOf({ batch, index }).read!(from, message.at, message.length)))
+      settle(batch, index, attempt(() => withRequest(slot, request => request.read!(from, message.at, message.length))))
     } else return
     if (!this.#fenced && position === this.#sent - 1) this.#finish()
   }
 
-  /** All were worked through: those before it that the kernel did not name were done. */
+  /** Settles the requests that the kernel did not name: it has worked through the datagram. */
   #finish(): void {
     this.#settleSent(unnamed)
   }
 
-  /** Gives each on the wire its outcome that has none yet; nothing is on the wire then. */
-  #settleSent(outcome: (slot: Slot) => Outcome<unknown>): void {
+  /** Settles the requests on the wire that have no outcome, and clears the wire. */
+  #settleSent(outcome: (slot: Slot) => Outcome): void {
     for (let position = 0; position < this.#sent; position++) {
       const slot = this.#slots[position]!
-      if (slot.batch.outcomes[slot.index] === undefined) settle(slot, outcome(slot))
-      slot.batch = NOBODY
+      if (slot.batch.outcomes[slot.index] === undefined) settle(slot.batch, slot.index, outcome(slot))
+      slot.batch = NO_BATCH
     }
     this.#sent = 0
   }
 
-  /** The answers will not come: nobody can say what became of what was sent. */
+  /** Settles the requests on the wire after their answers are lost. */
   #lost(errno: number): void {
-    this.#settleSent(slot => rejection(requestOf(slot), errno, 'its outcome is unknown, read the state again'))
+    this.#settleSent(slot => rejection(slot, errno, 'the answer is lost and the outcome is unknown: read the state again'))
     this.#watchdog.stop()
-    if (this.#queue.length > 0) this.#schedule()
+    if (this.#queue.length > 0) this.#pump.schedule()
     else if (!this.#closed) this.#socket.unref()
-  }
-
-  #giveUp(batch: Batch, reason: (request: Request<unknown>) => unknown): void {
-    while (batch.next < batch.requests.length) {
-      const index = batch.next++
-      settle({ batch, index }, { status: 'rejected', reason: reason(batch.requests.at(index)!) })
-    }
   }
 }
 
-const requestOf = ({ batch, index }: Pick<Slot, 'batch' | 'index'>): Request<unknown> => batch.requests.at(index)!
+const withRequest = <R>({ batch, index }: Slot, use: (request: Request<unknown>) => R): R => withItem(batch.requests, index, use)
 
-function settle({ batch, index }: Pick<Slot, 'batch' | 'index'>, outcome: Outcome<unknown>): void {
+function settle(batch: Batch, index: number, outcome: Outcome): void {
   if (batch.outcomes[index] !== undefined) return
   batch.outcomes[index] = outcome
   if (--batch.open === 0) batch.settled()
 }
 
-/** Of one that the kernel did not name. */
-const unnamed = (slot: Slot): Outcome<unknown> => slot.answered ? rejection(requestOf(slot), ENODATA, 'the kernel answered nothing') : DONE
+type Reason = (request: Request<unknown>) => unknown
+const because = ({ errno, message }: NetlinkError): Reason => request => refused(request, errno, { why: message })
 
-const rejection = (request: Request<unknown>, errno: number, why: string): Outcome<never> => ({ status: 'rejected', reason: refused(request, errno, { why }) })
+/** Rejects the requests of a batch that are not on the wire. */
+function rejectUnsent(batch: Batch, reason: Reason): void {
+  while (batch.next < batch.requests.length) {
+    const index = batch.next++
+    const outcome = attempt(() => withItem(batch.requests, index, reason))
+    settle(batch, index, { status: 'rejected', reason: outcome.status === 'fulfilled' ? outcome.value : outcome.reason as unknown })
+  }
+}
 
-function attempt<T>(run: () => T): Outcome<T> {
+/** The outcome of a request that the kernel did not name. */
+const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA, 'the kernel sent no answer') : DONE
+
+const rejection = (slot: Slot, errno: number, why: string): Outcome =>
+  ({ status: 'rejected', reason: withRequest(slot, request => refused(request, errno, { why })) })
+
+function attempt<T>(run: () => T): PromiseSettledResult<T> {
   try { return { status: 'fulfilled', value: run() } } catch (reason) { return { status: 'rejected', reason } }
 }

@@ -1,10 +1,11 @@
-/** A conversation with the kernel over one netlink protocol: commands, batches of them, and dumps. */
+/** A conversation with the kernel over one netlink protocol: commands, batches of commands, and dumps. */
 
+import { Budget } from './budget.js'
 import { Commands } from './commands.js'
 import { Dumps } from './dumps.js'
 import { NetlinkError } from './errors.js'
-import { Pace } from './pace.js'
-import { unwrap, type CallOptions, type Outcome, type Request, type Requests } from './request.js'
+import { unwrap, type CallOptions, type Request } from './request.js'
+import { sequence, type Sequence } from './sequence.js'
 import { openSocket, type OpenSocket } from './socket.js'
 
 /** `NETLINK_ROUTE`: links, addresses, routes, neighbours. */
@@ -14,9 +15,9 @@ export const NETLINK_GENERIC = 16
 
 /** Options of a {@link Connection}. */
 export interface ConnectionOptions {
-  /** How long the kernel may be silent before a request fails with `ETIMEDOUT`, in milliseconds. @defaultValue 10000 */
+  /** The time that the kernel may be silent before a request fails with `ETIMEDOUT`, in milliseconds. @defaultValue 10000 */
   readonly timeLimit?: number
-  /** What opens its sockets; a test's own kernel stands in here. @defaultValue real netlink sockets */
+  /** Opens the sockets; a test passes a kernel of its own. @defaultValue real netlink sockets */
   readonly openSocket?: OpenSocket
 }
 
@@ -25,8 +26,8 @@ const ECANCELED = -125
 /**
  * A conversation with the kernel.
  *
- * It holds two sockets: one for commands, and from the first dump on one for dumps. Neither keeps the
- * process alive while nothing is asked.
+ * It holds two sockets: one for commands and, from the first dump on, one for dumps. An idle
+ * connection does not keep the process alive.
  */
 export class Connection implements AsyncDisposable {
   readonly #commands: Commands
@@ -34,27 +35,29 @@ export class Connection implements AsyncDisposable {
 
   /** @param protocol {@link NETLINK_GENERIC} or {@link NETLINK_ROUTE}. @throws NetlinkError where the system refuses a socket */
   constructor(protocol: number, { timeLimit = 10_000, openSocket: open = openSocket }: ConnectionOptions = {}) {
-    const pace = new Pace()
-    this.#commands = new Commands(open, protocol, pace, timeLimit)
-    this.#dumps = new Dumps(open, protocol, pace, timeLimit)
+    const budget = new Budget()
+    this.#commands = new Commands(open, protocol, budget, timeLimit)
+    this.#dumps = new Dumps(open, protocol, budget, timeLimit)
   }
 
-  /** Sends one request and resolves with its answer, or with nothing where it has none but "done". Rejects with NetlinkError. */
+  /** Sends one request and resolves with its answer, or with undefined where the kernel only acknowledges it. Rejects with NetlinkError. */
   async ask<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T> {
     return unwrap(await this.batch([request], { signal }))
   }
 
-  /** Sends many requests, as many as may be in one datagram, and resolves with the outcome of each, in order. Never rejects. */
-  batch<T>(requests: Requests<T>, { signal }: CallOptions = {}): Promise<Outcome<T>[]> {
-    return this.#commands.batch(requests, signal) as Promise<Outcome<T>[]>
+  /** Sends many requests, in as few datagrams as possible, and resolves with the outcome of each, in order. Never rejects. */
+  batch<T>(
+    requests: readonly Request<T>[] | Sequence<Request<T>>, { signal }: CallOptions = {},
+  ): Promise<PromiseSettledResult<T>[]> {
+    return this.#commands.batch(sequence(requests), signal) as Promise<PromiseSettledResult<T>[]>
   }
 
-  /** Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a part of the table that it knows to be one. */
+  /** Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a table that is known to be incomplete. */
   dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
     return this.#dumps.dump(request, signal)
   }
 
-  /** Closes the sockets. What is pending rejects with `ECANCELED`; what the kernel did stays done. Closing again does nothing. */
+  /** Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes nothing. Closing again does nothing. */
   close(): void {
     const reason = new NetlinkError(ECANCELED, 'netlink', { message: 'the connection was closed' })
     this.#commands.close(reason)

@@ -1,9 +1,11 @@
-/** The controller, which knows the other families: `linux/genetlink.h`, as tables. */
+/** The controller, which describes the other families: `linux/genetlink.h` as tables. */
 
 import { attributeSet, list } from './attributes.js'
-import { bits, string, struct, u8, u16, u32, type Infer } from './codec.js'
+import type { Infer } from './codec.js'
+import { bits, struct } from './compose.js'
+import { string, u8, u16, u32 } from './values.js'
 
-/** The controller's message type, the only one that is the same on every kernel. */
+/** The controller's message type, the only message type that is the same on every kernel. */
 export const GENL_ID_CTRL = 0x10
 
 /** `struct genlmsghdr`, between the netlink header and the attributes. */
@@ -32,5 +34,5 @@ export const controller = attributeSet('CTRL_ATTR', {
   mcastGroups: [7, list(multicastGroup)],
 })
 
-/** A family, as the controller tells of it. */
+/** The controller's description of a family. */
 export interface FamilyAttributes extends Infer<typeof controller> {}

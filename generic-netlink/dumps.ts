@@ -1,60 +1,65 @@
 /**
  * Dumps: the kernel lists a whole table, part by part.
  *
- * A socket carries one dump at a time and refuses others meanwhile, so dumps have a socket of their own
- * and stand in a queue. A dump that failed half way must not look like a short table: the errno of DONE
- * is read, a part that was cut is an error, and one that the kernel calls inconsistent is asked for again.
+ * A socket carries one dump at a time and the kernel refuses others meanwhile, so dumps have a socket
+ * of their own and wait in a queue. A dump that fails half way must not look like a short table: the
+ * errno of DONE is read, a part that was cut is an error, and a dump that the kernel calls
+ * inconsistent is repeated.
  *
  * @module
  */
 
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
-import { Output, type Input } from './codec.js'
+import type { Budget } from './budget.js'
+import { Output, type Input } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict,
-  type Message, type Verdict,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE,
+  readVerdict, type Message, type Verdict,
 } from './message.js'
-import { Watchdog, type Pace } from './pace.js'
+import { Pump } from './pump.js'
 import { refused, type Request } from './request.js'
 import type { KernelSocket, OpenSocket } from './socket.js'
+import { Watchdog } from './watchdog.js'
 
 const debug = logger('ipvs-nl:netlink')
 
-/** A dump that the kernel says was disturbed is asked for again this often. */
+/** The number of times that an inconsistent dump is repeated. */
 const RETRIES = 3
 
-/** So many parts of one dump are read without a turn of the loop: some thousand services. */
+/** The number of parts of one dump that are read without a turn of the event loop: some thousand services. */
 const LONGEST_STRETCH = 8
 
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
 
-type Listing = Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
+type DumpRequest = Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
 
-/** What was asked for. A listing asks for thousands at once, so each is as little as can be. */
+/** A dump in the queue or on the wire. A listing requests thousands at once, so it holds little. */
 class Dump {
-  readonly request: Listing
+  readonly request: DumpRequest
   rows: unknown[] = []
   attempts = 0
   interrupted = false
-  /** The first error while reading; the rest of the dump is drained all the same. */
+  /** The first error of a reader. The rest of the dump is still received. */
   error: unknown
   settled = false
   readonly #resolve: (rows: unknown[]) => void
   readonly #reject: (error: unknown) => void
   #forget: (() => void) | undefined
 
-  constructor(request: Listing, signal: AbortSignal | undefined, resolve: (rows: unknown[]) => void, reject: (error: unknown) => void) {
+  constructor(
+    request: DumpRequest, signal: AbortSignal | undefined, resolve: (rows: unknown[]) => void, reject: (error: unknown) => void,
+  ) {
     this.request = request
     this.#resolve = resolve
     this.#reject = reject
     if (!signal) return
-    // One that runs goes on, unheard: the kernel takes no other on its socket until it is through.
-    const giveUp = (): void => this.finish(signal.reason ?? new Error('aborted'))
-    if (signal.aborted) giveUp()
-    else this.#forget = onAbort(signal, giveUp)
+    // After an abort a dump on the wire runs to its end: until then the kernel starts no other on its socket.
+    const abort = (): void => this.finish(signal.reason ?? new Error('aborted'))
+    if (signal.aborted) abort()
+    else this.#forget = onAbort(signal, abort)
   }
 
   finish(error: unknown): void {
@@ -69,25 +74,23 @@ class Dump {
 /** The socket that carries dumps. */
 export class Dumps {
   readonly #open: () => KernelSocket
-  readonly #pace: Pace
+  readonly #budget: Budget
   readonly #watchdog: Watchdog
+  readonly #pump = new Pump(() => this.#receive())
   readonly #out = new Output()
-  readonly #resume = (): void => this.#pump()
   readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #queue: Dump[] = []
-  /** Opened for the first dump, and anew after one that broke off: the kernel may still be at it. */
+  /** Opened for the first dump, and again after a dump that broke off: the kernel may still be at work on that. */
   #socket: KernelSocket | undefined
-  /** The dump on the wire; its parts carry this sequence number. */
+  /** The dump on the wire, and the sequence number of its parts. */
   #running: Dump | undefined
   #seq = 0
-  /** How many parts of it were read without a turn of the loop. */
+  /** The number of parts read since the last turn of the event loop. */
   #stretch = 0
-  #scheduled = false
-  #pumping = false
   #closed: NetlinkError | undefined
 
-  constructor(open: OpenSocket, protocol: number, pace: Pace, timeLimit: number) {
-    this.#pace = pace
+  constructor(open: OpenSocket, protocol: number, budget: Budget, timeLimit: number) {
+    this.#budget = budget
     this.#watchdog = new Watchdog(timeLimit, () => this.#broken(ETIMEDOUT, 'the kernel stopped answering'))
     this.#open = () => open(protocol, {
       datagram: (from, length) => this.#datagram(from, length),
@@ -95,18 +98,18 @@ export class Dumps {
     })
   }
 
-  /** Asks for a dump and resolves with all its rows. */
+  /** Requests a dump and resolves with all its rows. */
   dump<T>(request: Request<T>, signal?: AbortSignal): Promise<T[]> {
     return new Promise((resolve, reject) => {
-      const dump = new Dump(request as Listing, signal, resolve as (rows: unknown[]) => void, reject)
+      const dump = new Dump(request as DumpRequest, signal, resolve as (rows: unknown[]) => void, reject)
       if (this.#closed) dump.finish(refused(request, this.#closed.errno, { why: this.#closed.message }))
       if (dump.settled) return
       this.#queue.push(dump)
-      this.#schedule()
+      this.#pump.schedule()
     })
   }
 
-  /** Settles everything with the reason and closes the socket. */
+  /** Settles all dumps with the reason and closes the socket. */
   close(reason: NetlinkError): void {
     if (this.#closed) return
     this.#closed = reason
@@ -117,31 +120,20 @@ export class Dumps {
     this.#socket?.close()
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    queueMicrotask(() => {
-      this.#scheduled = false
-      this.#pump()
-    })
-  }
-
-  #pump(): void {
-    if (this.#pumping) return
-    this.#pumping = true
+  #receive(): void {
     try {
       while (!this.#closed) {
-        // While a dump runs, a turn of the loop lets the addon read what waits, and slower: so turns are between dumps, and rare in a long one.
+        // While a dump runs, a turn of the event loop lets the addon read the parts, which is slower:
+        // the loop turns between dumps, and rarely within a long one.
         if (!this.#running || this.#stretch >= LONGEST_STRETCH) {
-          if (!this.#pace.allows(this.#resume)) return
+          if (!this.#budget.allows(this.#pump.run)) return
           this.#stretch = 0
         }
         if (!this.#running && !this.#start()) return
-        // The kernel makes the next part while this one is read, so each is there by now.
+        // The kernel makes the next part while this one is read, so each part is ready.
         if (!this.#socket?.receive() && this.#running) { this.#watchdog.start(); return }
       }
     } finally {
-      this.#pumping = false
       if (!this.#running && this.#queue.length === 0) this.#socket?.unref()
     }
   }
@@ -151,7 +143,7 @@ export class Dumps {
     for (let dump = this.#queue.shift(); dump; dump = this.#queue.shift()) {
       if (dump.settled) continue
       this.#out.length = 0
-      this.#seq = randomInt(0x7fff_0000) // nobody can answer for the kernel without guessing it
+      this.#seq = randomInt(0x7fff_0000) // not to be guessed by a forger
       try {
         const { type, flags = 0 } = dump.request
         this.#out.take(HEADER_SIZE)
@@ -172,7 +164,7 @@ export class Dumps {
   }
 
   #datagram(from: Input, length: number): void {
-    this.#pace.book(length)
+    this.#budget.spend(length)
     this.#stretch++
     try {
       eachMessage(from, length, this.#visit)
@@ -180,12 +172,12 @@ export class Dumps {
       this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`)
     }
     this.#watchdog.stop()
-    this.#pump() // where an event brought it; otherwise the pump is at work
+    this.#pump.run() // where an event brought the datagram; otherwise the pump runs already
   }
 
   #message(from: Input, message: Message): void {
     const dump = this.#running
-    if (!dump || message.seq !== this.#seq) return // of a dump that broke off, or forged
+    if (!dump || message.seq !== this.#seq) return // part of a dump that broke off, or forged
     if (message.flags & NLM_F_DUMP_INTR) dump.interrupted = true
     if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) this.#done(dump, readVerdict(from, message))
     else if (message.type >= NLMSG_MIN_TYPE && dump.error === undefined && !dump.settled) {
@@ -211,7 +203,7 @@ export class Dumps {
     }
   }
 
-  /** What runs cannot be finished, and nobody knows what else is on that socket. */
+  /** Rejects the running dump and drops the socket, which may carry the rest of the answer. */
   #broken(errno: number, why: string): void {
     const dump = this.#running
     this.#running = undefined
@@ -219,6 +211,6 @@ export class Dumps {
     this.#socket?.close()
     this.#socket = undefined
     dump?.finish(refused(dump.request, errno, { why }))
-    if (this.#queue.length > 0) this.#schedule()
+    if (this.#queue.length > 0) this.#pump.schedule()
   }
 }

@@ -1,38 +1,41 @@
-/** Logging, under the namespaces `ipvs-nl:netlink` and `ipvs-nl:wire`. */
+/** Logging by npm `debug`, under the namespaces `ipvs-nl:*`. */
 
-import { debug } from './packages.js'
+import { createRequire } from 'node:module'
 
-/** A log of npm `debug`. */
+/** The log of a namespace. */
 export interface Log {
   (format: string, ...values: unknown[]): void
   readonly enabled: boolean
 }
 
 /**
- * A log that nobody enabled costs nothing, not even the package. Should what it writes to throw, that reaches neither the
- * addon's callbacks nor a datagram half made.
+ * Opens the log of a namespace. The package is loaded when `DEBUG` is set, and no earlier. An error of
+ * the package, of a formatter or of the output is dropped: it reaches neither a callback of the
+ * addon nor a half-written datagram.
  */
 export function logger(namespace: string): Log {
-  let known: Log | undefined
-  let asked = false
-  const askAgain = (): void => { asked = false }
-  // The package keeps in the environment what is enabled, however it was. Reading that is no matter of nanoseconds: once in a stretch of work is enough.
+  let log: Log | undefined
+  let checked = false
+  const checkAgain = (): void => { checked = false }
   const current = (): Log | undefined => {
-    if (known !== undefined || asked) return known
-    if (process.env.DEBUG !== undefined) return known = open(namespace)
-    asked = true
-    queueMicrotask(askAgain)
+    if (log !== undefined || checked) return log
+    if (process.env.DEBUG !== undefined) return log = open(namespace)
+    // `debug.enable()` sets the variable. A read is slow, so it happens once in a stretch of work.
+    checked = true
+    queueMicrotask(checkAgain)
     return undefined
   }
-  const log = (format: string, ...values: unknown[]): void => current()?.(format, ...values)
-  return Object.defineProperty(log, 'enabled', { get: () => current()?.enabled ?? false }) as unknown as Log
+  return Object.defineProperty(
+    (format: string, ...values: unknown[]): void => guarded(() => current()?.(format, ...values), undefined),
+    'enabled', { get: () => guarded(() => current()?.enabled ?? false, false) },
+  ) as unknown as Log
 }
 
 function open(namespace: string): Log {
-  const createDebug = debug()
-  const log = createDebug(namespace)
-  log.log = (...line: unknown[]) => {
-    try { createDebug.log(...line) } catch { /* nobody is left to tell */ }
-  }
-  return log
+  const createDebug = createRequire(import.meta.url)('debug') as typeof import('debug')
+  return createDebug(namespace)
+}
+
+function guarded<T>(run: () => T, otherwise: T): T {
+  try { return run() } catch { return otherwise }
 }

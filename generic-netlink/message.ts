@@ -1,20 +1,21 @@
-/** Netlink's own envelope: `struct nlmsghdr`, and the messages in which the kernel answers (`linux/netlink.h`). */
+/** Netlink's messages: `struct nlmsghdr`, and the kernel's errors and acknowledgements (`linux/netlink.h`). */
 
 import { attributeSet } from './attributes.js'
-import { HOST, string, u32, type Input, type Output } from './codec.js'
+import { HOST, type Input, type Output } from './buffers.js'
+import { string, u32 } from './values.js'
 import { DecodeError, type ExtendedAck } from './errors.js'
 
 export const NLMSG_NOOP = 1
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
-/** Lower message types are netlink's own. */
+/** The message types below are netlink's own. */
 export const NLMSG_MIN_TYPE = 0x10
 
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_ACK = 0x4
-/** In answers to a dump: the table changed underneath, and objects may be missing or doubled. */
+/** In answers to a dump: the table changed meanwhile, and objects may be missing or doubled. */
 export const NLM_F_DUMP_INTR = 0x10
-/** In error messages: the request that follows was cut to its header. */
+/** In error messages: the echo of the request is cut to its header. */
 export const NLM_F_CAPPED = 0x100
 /** In error messages: attributes follow. */
 export const NLM_F_ACK_TLVS = 0x200
@@ -24,7 +25,7 @@ export const HEADER_SIZE = 16
 const ERRNO_SIZE = 4
 const FLAGS_OFFSET = 6
 
-/** Appends a message around what `body` appends, and says where it begins. */
+/** Appends a message with the body that `body` appends, and returns its offset. */
 export function writeMessage(to: Output, type: number, flags: number, seq: number, body: (to: Output) => void): number {
   const at = to.take(HEADER_SIZE)
   body(to)
@@ -32,9 +33,9 @@ export function writeMessage(to: Output, type: number, flags: number, seq: numbe
   return at
 }
 
-/** Makes a message of what was appended from `at` on, the header's place first. */
+/** Writes the header of the message that begins at `at`, and pads the message. */
 export function finishMessage(to: Output, at: number, type: number, flags: number, seq: number): void {
-  to.align() // so that the next message of the same datagram begins where the kernel looks for it
+  to.align() // the kernel looks for the next message at a multiple of four
   to.view.setUint32(at, to.length - at, HOST)
   to.view.setUint16(at + 4, type, HOST)
   to.view.setUint16(at + FLAGS_OFFSET, flags, HOST)
@@ -42,19 +43,19 @@ export function finishMessage(to: Output, at: number, type: number, flags: numbe
   to.view.setUint32(at + 12, 0, HOST)
 }
 
-/** A message's header, and where its body lies. */
+/** A message's header, and the offset and length of its body. */
 export interface Message {
   type: number
   flags: number
   seq: number
-  /** The port id of the socket that it answers. */
+  /** The port id of the socket that the message answers. */
   port: number
   at: number
   length: number
 }
 
 /**
- * Calls `visit` for each message of a datagram, with one object for all: it is the visitor's until it returns.
+ * Calls `visit` for each message of a datagram. The object is valid until `visit` returns.
  *
  * @throws DecodeError where a message claims more bytes than there are: the datagram was cut
  */
@@ -82,14 +83,14 @@ const extended = attributeSet('NLMSGERR_ATTR', {
   missType: [5, u32],
 })
 
-/** What an NLMSG_ERROR or NLMSG_DONE says. */
+/** The content of an NLMSG_ERROR or NLMSG_DONE. */
 export interface Verdict {
   /** 0, or negative. */
   readonly errno: number
   readonly extack?: ExtendedAck
 }
 
-/** Reads the verdict in an NLMSG_ERROR or NLMSG_DONE. @throws DecodeError */
+/** Reads an NLMSG_ERROR or NLMSG_DONE. @throws DecodeError */
 export function readVerdict(from: Input, { type, flags, at, length }: Message): Verdict {
   if (length < ERRNO_SIZE) {
     if (type === NLMSG_DONE) return { errno: 0 }

@@ -1,10 +1,10 @@
 /**
- * The netlink socket, the only place that knows npm `netlink`.
+ * The netlink socket, the only user of npm `netlink`.
  *
- * npm `netlink` opens the socket and watches it. Its own reading goes through the event loop, aborts
- * the process when the socket overruns, and costs more than the work (a netlink socket answers within
- * the send). So where the socket's descriptor can be found, it is written and read directly, and the
- * events only bring what is left; elsewhere they bring everything.
+ * npm `netlink` opens the socket and watches it. Its reader goes through the event loop, aborts the
+ * process when the socket overruns, and costs more than the work (a netlink socket answers within
+ * the send). So where the socket's descriptor can be found, this file writes and reads it directly,
+ * and events bring only late datagrams; elsewhere events bring all datagrams.
  *
  * @module
  */
@@ -12,47 +12,47 @@
 import { randomInt } from 'node:crypto'
 import fs from 'node:fs'
 import { RawNetlinkSocket } from 'netlink/dist/raw.js' // the package's index loads every protocol's tables, 20 ms
-import { Input, Output } from './codec.js'
+import { Input, Output } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import { eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message } from './message.js'
 
 const debug = logger('ipvs-nl:netlink')
 const wire = logger('ipvs-nl:wire') // every byte
-const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs // as they are now: nobody's later patch stands on the wire
+const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs // the originals: a later patch of `fs` does not reach the wire
 
-/** Who hears what comes in. Neither may throw: a throw in the addon's callbacks would abort the process. */
+/** The receiver of datagrams. Neither method may throw: an error in the addon's callback aborts the process. */
 export interface SocketListener {
-  /** A datagram from the kernel, valid until the return. */
+  /** Takes a datagram from the kernel; it is valid until the return. */
   datagram(from: Input, length: number): void
-  /** Something was lost or broken: what was asked and not answered stays unanswered. `fatal` sockets are closed. */
+  /** Takes an error: pending requests get no answer. A fatal error has closed the socket. */
   failed(error: NetlinkError, fatal: boolean): void
 }
 
-/** A netlink socket: the seam at which tests put a kernel of their own. */
+/** A netlink socket. Tests implement it with a kernel of their own. */
 export interface KernelSocket {
   /** `SO_RCVBUF` and `SO_SNDBUF`, in bytes. */
   readonly receiveBuffer: number
   readonly sendBuffer: number
-  /** Sends one datagram; the bytes are the caller's again on return. @throws NetlinkError */
+  /** Sends one datagram; the caller may reuse the bytes on return. @throws NetlinkError */
   send(datagram: Uint8Array): void
-  /** Hands the next waiting datagram to the listener; false where none waits, or where only events can tell. */
+  /** Passes the next waiting datagram to the listener; false where none waits, or where only events bring datagrams. */
   receive(): boolean
   /** Lets the socket keep the process alive. */
   ref(): void
-  /** Lets the process end all the same, as it is at first. */
+  /** Lets the process end while the socket is open, as at first. */
   unref(): void
-  /** Closes it; again does nothing. */
+  /** Closes the socket. Closing again does nothing. */
   close(): void
 }
 
 /** Opens a socket of a netlink protocol. */
 export type OpenSocket = (protocol: number, listener: SocketListener) => KernelSocket
 
-/** Larger than any part of a dump (32 KB). Always the same, as the kernel sizes the next part by the largest buffer that it has seen. */
+/** Larger than any part of a dump (32 KB), and constant: the kernel sizes the next part by the largest buffer that it has seen. */
 const READ_SIZE = 65536
 
-/** Errors of the addon carry positive numbers, those of `node:fs` negative ones. */
+/** Returns the negative errno: errors of the addon carry positive numbers, errors of `node:fs` negative ones. */
 const errnoOf = (error: unknown): number => {
   const { errno } = error as { errno?: unknown }
   return typeof errno === 'number' && errno !== 0 ? -Math.abs(errno) : -5 // EIO
@@ -70,7 +70,7 @@ export interface SocketOptions {
 export function openSocket(protocol: number, listener: SocketListener, { descriptor = true }: SocketOptions = {}): KernelSocket {
   let raw: RawNetlinkSocket
   try {
-    // Port 0: the kernel picks a free one. The addon's own choice can be squatted by anyone.
+    // Port 0: the kernel selects a free port. Another process can occupy the port that the addon would select.
     raw = new RawNetlinkSocket(protocol, { localPort: 0 } as ConstructorParameters<typeof RawNetlinkSocket>[1])
   } catch (cause) {
     throw new NetlinkError(errnoOf(cause), `netlink socket of protocol ${protocol}`, { cause })
@@ -81,22 +81,22 @@ export function openSocket(protocol: number, listener: SocketListener, { descrip
   let closed = false
   let input: Input | undefined
 
-  /** Nothing thrown here may reach the addon. */
+  /** Keeps errors away from the addon. */
   const guarded = (run: () => void): void => {
     try { run() } catch (error) { debug('a listener threw: %o', error) }
   }
-  const failed = (errno: number, what: string, fatal: boolean): void => {
-    debug('%s: errno %d', what, errno)
-    guarded(() => listener.failed(new NetlinkError(errno, what), fatal))
+  const failed = (errno: number, request: string, fatal: boolean): void => {
+    debug('%s: errno %d', request, errno)
+    guarded(() => listener.failed(new NetlinkError(errno, request), fatal))
   }
   raw.on('message', (datagram, { port }) => guarded(() => {
-    if (port !== 0) { debug('dropped a datagram from port %d: only the kernel is listened to', port); return }
+    if (port !== 0) { debug('dropped a datagram from port %d, which is not the kernel', port); return }
     if (wire.enabled) wire('<- %s', hex(datagram))
     listener.datagram(new Input(datagram), datagram.length)
   }))
   raw.on('truncatedMessage', () => failed(-90, 'netlink receive', false)) // EMSGSIZE
   raw.on('error', error => {
-    // Polling that failed closes the socket, and its number may be anybody's next.
+    // A poll error closes the socket, and the system may reuse the descriptor's number.
     const fatal = (error as { syscall?: unknown }).syscall !== 'recvmsg'
     if (fatal) fd = -1
     failed(errnoOf(error), 'netlink receive', fatal)
@@ -117,7 +117,7 @@ export function openSocket(protocol: number, listener: SocketListener, { descrip
       if (fd >= 0) {
         try { writeSync(fd, datagram) } catch (cause) { throw new NetlinkError(errnoOf(cause), 'netlink send', { cause }) }
       } else {
-        // The addon keeps the buffer it is given until it is sent.
+        // The addon keeps the buffer until it has sent it.
         raw.send(Buffer.from(datagram), undefined, error => { if (error) failed(errnoOf(error), 'netlink send', false) })
       }
     },
@@ -149,8 +149,9 @@ export function openSocket(protocol: number, listener: SocketListener, { descrip
 }
 
 /**
- * The descriptor of this process's netlink socket on `port`: its inode by /proc/net/netlink, then the one
- * link that points there, then a message to the kernel whose acknowledgement must name the port.
+ * Finds the descriptor of this process's netlink socket on `port`: /proc/net/netlink names its inode,
+ * one link in /proc/self/fd points to the inode, and the acknowledgement of a no-op sent there must
+ * name the port.
  */
 function findDescriptor(protocol: number, port: number): number {
   const row = readFileSync('/proc/thread-self/net/netlink', 'latin1').split('\n').map(line => line.trim().split(/\s+/))
@@ -174,7 +175,7 @@ function findDescriptor(protocol: number, port: number): number {
 }
 
 function linkOf(name: string): string {
-  try { return readlinkSync(`/proc/self/fd/${name}`) } catch { return '' } // the directory's own descriptor is gone again
+  try { return readlinkSync(`/proc/self/fd/${name}`) } catch { return '' } // the descriptor of the directory is closed by now
 }
 
 const hex = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString('hex')

@@ -12,34 +12,37 @@ export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.j
 export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './proc/connections.js'
 export { connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './proc/connection-rows.js'
-export { RealServerHandle, VirtualService, type VirtualServiceOptions } from './api/virtual-service.js'
+export { RealServer } from './api/real-server.js'
+export { VirtualService, type VirtualServiceOptions } from './api/virtual-service.js'
 export { endpoint } from './base/address.js'
-export { serviceName } from './ipvs/model.js'
+export { serviceName } from './ipvs/names.js'
 export { formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions } from './proc/metrics.js'
-export { ipvsStatus, perCpuStatistics, totals, type CpuStatistics, type IpvsStatus, type TableStatus } from './proc/statistics.js'
+export { ipvsStatus, ipvsTotals, perCpuStatistics, type CpuStatistics, type IpvsStatus, type TableStatus } from './proc/statistics.js'
 export type { Family } from './base/address.js'
 export type {
-  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerSettings, RealServerSpec,
+  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerKey, RealServerSettings, RealServerSpec,
   RealServerState, Scheduler, SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats,
-  Thresholds, Tunnel, VirtualServiceSpec,
+  Thresholds, VirtualServiceSpec,
 } from './ipvs/model.js'
-export { addressInC, formatRules, sortServices } from './ipvs/rules/format.js'
-export { parseRules, RulesError } from './ipvs/rules/parse.js'
+export { formatRules } from './ipvs/rules/format.js'
+export { parseRules } from './ipvs/rules/parse.js'
+export { RulesError } from './ipvs/rules/rule.js'
 export type { SyncDaemonSpec, SyncDaemonState } from './ipvs/sync-daemon.js'
 export type { Timeouts } from './ipvs/timeouts.js'
+export { tunnelOverhead, type Tunnel, type TunnelChecksum, type TunnelKind } from './ipvs/tunnels.js'
 export type { TableChange, WatchOptions } from './ipvs/watch.js'
 
-// ── plans, and the other side ──
+// ── plans, and real servers ──
 
 export type { Finding, Problem } from './diagnose/finding.js'
 export {
   BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
 } from './plan/plan.js'
 export type { Patch, Resource } from './plan/resource.js'
-export type { DirectorSpec, Owner, PlanOptions } from './api/table-plan.js'
+export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'
 export { planNetwork, type NetworkSpec } from './network/network.js'
-export { RealServer } from './api/real-server.js'
-export { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from './network/real-server.js'
+export { diagnoseRealServer, planRealServer } from './api/plan-real-server.js'
+export type { RealServerSetup, RealServerTunnel } from './network/real-server.js'
 
 // ── the network ──
 

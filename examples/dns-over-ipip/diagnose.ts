@@ -5,7 +5,7 @@
  *     node diagnose.js 192.168.52.100
  */
 
-import { RealServer, VirtualService } from 'ipvs-nl'
+import { diagnoseRealServer, VirtualService } from 'ipvs-nl'
 import { report } from '../support/print.js'
 import { preparation, service } from './service.js'
 
@@ -14,5 +14,5 @@ if (address === undefined) {
   await using dns = await VirtualService.open(service)
   report(await dns.diagnose())
 } else {
-  report(await RealServer.diagnose(preparation(address)))
+  report(await diagnoseRealServer(preparation(address)))
 }

@@ -4,14 +4,14 @@
  *     node server.js 192.168.52.100
  */
 
-import { planNetwork, RealServer } from 'ipvs-nl'
+import { planNetwork, planRealServer } from 'ipvs-nl'
 import { apply } from '../support/print.js'
 import { preparation } from './service.js'
 
 const address = process.argv[2]
 if (address === undefined) throw new Error('node server.js ADDRESS')
 
-await apply(await RealServer.plan(preparation(address)))
+await apply(await planRealServer(preparation(address)))
 
 await apply(await planNetwork({
   addresses: [{ address: `${address}/24`, link: 'eth0' }],

@@ -1,6 +1,7 @@
 /** What ipvsadm does, done: a line's command, asked of the kernel. */
 
-import { connections, Director, formatRules, NetlinkError, sortServices, type ServiceKey, type ServiceState } from 'ipvs-nl'
+import { connections, Director, formatRules, NetlinkError, type ServiceKey, type ServiceState } from 'ipvs-nl'
+import { sortServices } from 'ipvs-nl/ipvsadm'
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC, type Command, type ServiceAttributes,
 } from 'ipvs-nl/generic-netlink'

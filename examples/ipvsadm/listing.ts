@@ -1,6 +1,6 @@
 /** The formats of `ipvsadm -L`: pure text, byte by byte. */
 
-import type { ConnectionState, RealServerState, ServiceState, Stats, SyncDaemonState } from 'ipvs-nl'
+import type { ConnectionState, OtherTunnel, RealServerState, ServiceState, Stats, SyncDaemonState } from 'ipvs-nl'
 import type { Naming } from './naming.js'
 
 /** What a list shows. */
@@ -105,10 +105,10 @@ const checksumOf = (checksum: string | number): string => CHECKSUMS[checksum] ??
 function tunnelOf({ forward }: RealServerState): string {
   if (forward === 'tunnel') return 'ipip'
   if (typeof forward !== 'object') return 'n/a'
-  const { tunnel, port = 0, checksum = 'none' } = forward as { tunnel: string | number; port?: number; checksum?: string | number }
-  if (tunnel === 'ipip') return 'ipip'
-  if (tunnel === 'gue') return `gue:${port}:${checksumOf(checksum)}`.slice(0, 15)
-  return tunnel === 'gre' ? `gre:${checksumOf(checksum)}` : 'n/a'
+  const { kind, port = 0, checksum = 'none' } = forward as OtherTunnel
+  if (kind === 'ipip') return 'ipip'
+  if (kind === 'gue') return `gue:${port}:${checksumOf(checksum)}`.slice(0, 15)
+  return kind === 'gre' ? `gre:${checksumOf(checksum)}` : 'n/a'
 }
 
 // ── counters ──
@@ -134,7 +134,7 @@ export function counter(n: bigint, exact: boolean): string {
 export const timeoutsRow = ({ tcp, tcpFin, udp }: { tcp: number; tcpFin: number; udp: number }): string => `Timeout (tcp tcpfin udp): ${tcp} ${tcpFin} ${udp}\n`
 
 /** `-L --daemon` */
-export const daemonRow = ({ state, interface: link, syncId, maxLength, group, port, ttl }: SyncDaemonState): string =>
+export const daemonRow = ({ state, link, syncId, maxLength, group, port, ttl }: SyncDaemonState): string =>
   `${state} sync daemon (mcast=${link}, syncid=${syncId}, maxlen=${maxLength}, group=${group}, port=${port}, ttl=${ttl})\n`
 
 /** The head of `-L -c`. */

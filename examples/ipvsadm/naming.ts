@@ -1,6 +1,6 @@
 /** What a list calls addresses and ports: by number, or by name where there is one. */
 
-import { addressInC } from 'ipvs-nl'
+import { addressInC } from 'ipvs-nl/ipvsadm'
 import type { Names } from './names.js'
 
 /** An address and a port, as a list shows them. */

@@ -1,8 +1,10 @@
 /** IPVS over generic netlink: `linux/ip_vs.h` and the policies of `ip_vs_ctl.c`, as tables. */
 
 import { attributeSet } from '../attributes.js'
-import { be16, bits, by, enumeration, ipv4, ipv6, string, struct, u8, u16, u32, u64, unless, type Infer } from '../codec.js'
-import { counters } from '../counters.js'
+import { remembered } from '../attribute-memory.js'
+import type { Infer } from '../codec.js'
+import { bits, by, enumeration, struct, unless } from '../compose.js'
+import { be16, ipv4, ipv6, string, u8, u16, u32, u64 } from '../values.js'
 import { family } from '../family.js'
 
 /** `AF_*` */
@@ -15,7 +17,7 @@ export const forwarding = enumeration(u32, { masq: 0, local: 1, tunnel: 2, route
 export const tunnelType = enumeration(u8, { ipip: 0, gue: 1, gre: 2 })
 /** `IP_VS_TUNNEL_ENCAP_FLAG_*` */
 export const tunnelFlags = bits(u16, ['csum', 'remcsum'])
-/** `IP_VS_STATE_*`: which half of a synchronisation pair a daemon is */
+/** `IP_VS_STATE_*`: the role of a synchronisation daemon */
 export const daemonState = enumeration(u32, { master: 1, backup: 2 })
 
 /** `struct ip_vs_flags`. The kernel changes the bits of `mask` and no others. */
@@ -24,7 +26,7 @@ export const serviceFlags = struct({
   mask:  bits(u32, ['persistent', 'hashed', 'onePacket', 'sched1', 'sched2', 'sched3']),
 })
 
-/** `IPVS_STATS_ATTR_*`: counters of 32 bits, from kernels before 4.1. */
+/** `IPVS_STATS_ATTR_*`: counters of 32 bits, of kernels before 4.1. */
 export const stats = attributeSet('IPVS_STATS_ATTR', {
   conns:    [1,  u32],
   inpkts:   [2,  u32],
@@ -61,10 +63,10 @@ export const stats64 = attributeSet('IPVS_STATS_ATTR', {
 export const service = attributeSet('IPVS_SVC_ATTR', {
   af:        [1,  addressFamily],
   protocol:  [2,  protocol],
-  /** The VIP. The kernel pads IPv4 to 16 bytes, so its family is named by `af`. */
+  /** The VIP. The kernel pads IPv4 to 16 bytes, so `af` names the family. */
   addr:      [3,  by('af', { inet: ipv4, inet6: ipv6 })],
   port:      [4,  be16],
-  /** Where present, the service is known by it, and has no protocol, address or port. */
+  /** Names a service by firewall mark, which has no protocol, address or port. */
   fwmark:    [5,  u32],
   schedName: [6,  string(15)],
   flags:     [7,  serviceFlags],
@@ -73,12 +75,12 @@ export const service = attributeSet('IPVS_SVC_ATTR', {
   /** Persistence granularity: a mask for IPv4, a prefix length for IPv6. */
   netmask:   [9,  by('af', { inet: ipv4, inet6: u32 })],
   stats:     [10, unless('stats64', stats)],
-  /** Persistence engine. Left out of `setService`, it is cleared. */
+  /** Persistence engine. A `setService` without it clears it. */
   peName:    [11, string(16)],
-  stats64:   [12, counters(stats64)],
+  stats64:   [12, stats64],
 })
 
-/** `IPVS_DEST_ATTR_*`: a destination, that is, one real server of a service. */
+/** `IPVS_DEST_ATTR_*`: a destination, which is one real server of a service. */
 export const destination = attributeSet('IPVS_DEST_ATTR', {
   addr:         [1,  by('addrFamily', { inet: ipv4, inet6: ipv6 })],
   port:         [2,  be16],
@@ -86,15 +88,15 @@ export const destination = attributeSet('IPVS_DEST_ATTR', {
   weight:       [4,  u32],
   /** Above this many connections the scheduler skips the destination; 0 is no limit. */
   uThresh:      [5,  u32],
-  /** Below this many connections it is used again. */
+  /** Below this many connections the scheduler uses the destination again. */
   lThresh:      [6,  u32],
   activeConns:  [7,  u32],
   inactConns:   [8,  u32],
   persistConns: [9,  u32],
   stats:        [10, unless('stats64', stats)],
   addrFamily:   [11, addressFamily],
-  stats64:      [12, counters(stats64)],
-  /** Left out of `setDest`, the tunnel falls back to IPIP. */
+  stats64:      [12, stats64],
+  /** A `setDest` without it makes the tunnel IPIP. */
   tunType:      [13, tunnelType],
   tunPort:      [14, be16],
   tunFlags:     [15, tunnelFlags],
@@ -115,15 +117,15 @@ export const daemon = attributeSet('IPVS_DAEMON_ATTR', {
 })
 
 /** `IPVS_CMD_ATTR_*`: the top level of every IPVS message but GET_INFO's reply. */
-export const command = attributeSet('IPVS_CMD_ATTR', {
+export const command = remembered(attributeSet('IPVS_CMD_ATTR', {
   service:       [1, service],
   dest:          [2, destination],
   daemon:        [3, daemon],
-  /** Seconds. In `setConfig`, 0 keeps what is. */
+  /** Seconds. In `setConfig`, 0 keeps the present value. */
   timeoutTcp:    [4, u32],
   timeoutTcpFin: [5, u32],
   timeoutUdp:    [6, u32],
-})
+}))
 
 /** `IPVS_INFO_ATTR_*` */
 export const info = attributeSet('IPVS_INFO_ATTR', {
@@ -132,7 +134,7 @@ export const info = attributeSet('IPVS_INFO_ATTR', {
   connTabSize: [2, u32],
 })
 
-/** `IPVS_CMD_*`. The kernel has notifications for none of them. */
+/** `IPVS_CMD_*`. The kernel sends no notifications. */
 export const ipvs = family('IPVS', 1, {
   newService: [1,  command],
   setService: [2,  command],
@@ -147,22 +149,22 @@ export const ipvs = family('IPVS', 1, {
   getDaemon:  [11, command, command],
   setConfig:  [12, command],
   getConfig:  [13, command, command],
-  /** Only the name of what answers `getInfo`; asked for, it is refused. */
+  /** The command of the answer to `getInfo`. The kernel refuses it as a request. */
   setInfo:    [14, command],
   getInfo:    [15, command, info],
   zero:       [16, command],
   flush:      [17, command],
 })
 
-/** A virtual service, as the wire has it. */
+/** The attributes of a virtual service. */
 export interface ServiceAttributes extends Infer<typeof service> {}
-/** A destination, as the wire has it. */
+/** The attributes of a destination. */
 export interface DestinationAttributes extends Infer<typeof destination> {}
-/** A synchronisation daemon, as the wire has it. */
+/** The attributes of a synchronisation daemon. */
 export interface DaemonAttributes extends Infer<typeof daemon> {}
-/** The top level of a message. */
+/** The attributes of a message. */
 export interface CommandAttributes extends Infer<typeof command> {}
-/** What `getInfo` answers. */
+/** The attributes of the answer to `getInfo`. */
 export interface InfoAttributes extends Infer<typeof info> {}
 /** Counters of 32 bits. */
 export interface StatsAttributes extends Infer<typeof stats> {}

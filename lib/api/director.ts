@@ -1,22 +1,25 @@
-/** The IPVS table of this host. */
+/** The IPVS table of this host: the Director. */
 
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/index.js'
-import { connections, type ConnectionFilter, type ConnectionListOptions } from '../proc/connections.js'
-import type { ConnectionState } from '../proc/connection-rows.js'
-import { IpvsClient, throwFirst, type IpvsCommand } from '../ipvs/client.js'
+import { within } from '../base/check.js'
+import { attempt, edit } from '../ipvs/apply.js'
+import { IpvsClient, throwFirst } from '../ipvs/client.js'
+import { keyAttributes, realServerKey, serviceKeys } from '../ipvs/key.js'
 import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
-import type { Plan } from '../plan/plan.js'
+import { normalize } from '../ipvs/normalize.js'
+import { readServiceState, readTable } from '../ipvs/read.js'
+import { normalizeRealServer } from '../ipvs/real-server.js'
 import { formatRules } from '../ipvs/rules/format.js'
-import { daemonAttributes, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from '../ipvs/sync-daemon.js'
-import { oneOf, within } from '../base/check.js'
-import { readFromTable, readTable } from '../ipvs/read.js'
-import { planTable, type DirectorSpec, type PlanOptions } from './table-plan.js'
-import { readTimeouts, timeoutAttributes, type Timeouts } from '../ipvs/timeouts.js'
-import { normalize, normalizeRealServer, normalizeService, realServerId, serviceKeys } from '../ipvs/normalize.js'
+import { normalizeService } from '../ipvs/service.js'
+import { checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from '../ipvs/sync-daemon.js'
+import { normalizeTimeouts, readTimeouts, timeoutAttributes, type Timeouts } from '../ipvs/timeouts.js'
 import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
-import { destinationAttributes, destinationKey, keyAttributes, serviceAttributes } from '../ipvs/attributes.js'
+import type { Plan } from '../plan/plan.js'
+import type { ConnectionState } from '../proc/connection-rows.js'
+import { connections, type ConnectionFilter, type ConnectionListOptions } from '../proc/connections.js'
+import { planDirector, type DirectorSpec, type PlanOptions } from './director-plan.js'
 
-/** What the kernel says of its IPVS. */
+/** The kernel's IPVS. */
 export interface DirectorInfo {
   /** `1.2.1` */
   version: string
@@ -30,8 +33,8 @@ export interface DirectorOptions extends CallOptions, ConnectionOptions {}
 /**
  * The IPVS table of this host's network namespace.
  *
- * Every method rejects with a {@link NetlinkError} that says what was asked of which object, why the kernel refused, and
- * what to do; and with a TypeError or RangeError that names the field, before anything is sent, where a spec is wrong.
+ * Every method rejects with a {@link NetlinkError} that names the request, the object, the kernel's reason and the remedy; and,
+ * before anything is sent, with a TypeError or RangeError that names the field of a wrong spec.
  *
  * @example
  * ```ts
@@ -48,7 +51,7 @@ export class Director implements AsyncDisposable {
 
   private constructor(ipvs: IpvsClient) { this.ipvs = ipvs }
 
-  /** Opens the table. The kernel loads its module ip_vs if it must. Rejects with `ENOENT` where there is none. */
+  /** Opens the table. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
   static async open(options?: DirectorOptions): Promise<Director> {
     return new Director(await IpvsClient.open(options))
   }
@@ -61,29 +64,29 @@ export class Director implements AsyncDisposable {
 
   // ── reading ──
 
-  /** All services with their real servers and counters. */
+  /** Lists all services with their real servers and counters. */
   async list(options?: CallOptions): Promise<ServiceState[]> {
     const services: ServiceState[] = []
     for await (const service of this.services(options)) services.push(service)
     return services
   }
 
-  /** All services with their real servers and counters, one after the other, without holding them all. */
+  /** Yields all services with their real servers and counters, without holding the whole table in memory. */
   services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> { return readTable(this.ipvs, options) }
 
-  /** The services that an id stands for, as far as they exist. */
+  /** Reads the services of an id, as far as they exist. */
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
-    const found = await Promise.all(serviceKeys(id).map(key => readFromTable(this.ipvs, key, options)))
+    const found = await Promise.all(serviceKeys(id).map(key => readServiceState(this.ipvs, key, options)))
     return found.filter(state => state !== undefined)
   }
 
   /**
-   * What changes in the table from now on, by looking again and again: the kernel tells nobody. Looks more seldom while nothing
+   * Yields the changes of the table from now on, by polling: the kernel has no notifications. Polls less often while nothing
    * changes, and never twice at once. Ends by throwing the signal's reason.
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.ipvs, undefined, options) }
 
-  /** The connections through this director, without holding them all: see {@link connections}. */
+  /** Yields the connections through this director: see {@link connections}. */
   connections(filter?: ConnectionFilter, options?: ConnectionListOptions): AsyncGenerator<ConnectionState, void, undefined> {
     return connections(filter, options)
   }
@@ -91,10 +94,10 @@ export class Director implements AsyncDisposable {
   // ── plans ──
 
   /**
-   * What must change for the kernel to have these services, or all of a {@link DirectorSpec}; empty where it has.
+   * Plans these services, or a whole {@link DirectorSpec}. The plan is empty where the kernel has them already.
    *
-   * What the specs do not name stays, real servers of their services included; `prune` and `owner` say what else goes.
-   * Connections live on: what can be changed is changed and never made anew, capacity is added before any is taken away.
+   * Objects that the specs do not name stay, real servers of their services too; `prune` and `owner` choose removals.
+   * Connections stay: objects are changed and not made anew, and capacity is added before other capacity is removed.
    *
    * @example
    * ```ts
@@ -107,112 +110,104 @@ export class Director implements AsyncDisposable {
    * ```
    */
   async plan(wanted: readonly VirtualServiceSpec[] | DirectorSpec, options?: PlanOptions): Promise<Plan> {
-    return await planTable(this.ipvs, wanted, options)
+    return await planDirector(this.ipvs, wanted, options)
   }
 
   // ── services ──
 
-  /** Adds services with their real servers. Rejects with `EEXIST` where one is there; its real servers are left alone then. */
+  /** Adds services with their real servers. Rejects with `EEXIST` where a service exists, whose real servers then stay. */
   async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
     const services = normalize(spec)
     const { ipvs } = this
-    await ipvs.turns.beside(async () => {
-      const errors = await ipvs.attempt(services.map(service => ['newService', { service: serviceAttributes(ipvs.drains.settings(service)) }]), options)
-      const servers = services.filter((_, i) => errors[i] === undefined).flatMap(service => service.realServers.map(server => ({ service, server })))
-      throwFirst([...errors, ...await ipvs.attempt(servers.map(({ service, server }) => this.#server('newDest', service, server)), options)])
+    await ipvs.lock.shared(async () => {
+      const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
+      const added = services.filter((_, i) => errors[i] === undefined)
+      const servers = added.flatMap(service => service.realServers.map(server => ({ action: 'add' as const, service, server })))
+      throwFirst([...errors, ...await attempt(ipvs, servers, options)])
     })
   }
 
-  /** Changes services to what the spec says; what it leaves out gets its default. Connections, counters and real servers stay. */
+  /** Changes services; fields that the spec leaves out get their defaults. Connections, counters and real servers stay. */
   async changeService(spec: ServiceSpec, options?: CallOptions): Promise<void> {
-    await this.run(normalizeService(spec).map(service => ['setService', { service: serviceAttributes(this.ipvs.drains.settings(service)) }]), options)
+    await edit(this.ipvs, normalizeService(spec).map(service => ({ action: 'change', service })), options)
   }
 
   /** Removes services with their real servers. Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`. */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    await this.run(serviceKeys(id).map(key => {
-      this.ipvs.drains.clear(key)
-      return ['delService', { service: keyAttributes(key) }]
+    await edit(this.ipvs, serviceKeys(id).map(service => {
+      this.ipvs.overrides.clear(service)
+      return { action: 'remove', service }
     }), options)
   }
 
   // ── real servers ──
 
-  /** Adds a real server, of weight 1 and by `route` where it does not say otherwise. One that is being drained is so no longer. */
+  /** Adds a real server; fields that the spec leaves out get their defaults. Ends its drain. */
   async addRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
-    await this.run(this.#places(id, server).map(({ service, server }) => {
-      this.ipvs.drains.delete(service, server)
-      return this.#server('newDest', service, server)
+    await edit(this.ipvs, placesOf(id, server).map(({ service, server }) => {
+      this.ipvs.overrides.delete(service, server)
+      return { action: 'add', service, server }
     }), options)
   }
 
-  /** Changes a real server to what the spec says; what it leaves out gets its default. Its connections and counters stay. Drained, it keeps weight 0. */
+  /** Changes a real server; fields that the spec leaves out get their defaults. Connections and counters stay. A drain goes on. */
   async changeRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
-    await this.run(this.#places(id, server).map(({ service, server }) => this.#server('setDest', service, server)), options)
+    await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'change', ...place })), options)
   }
 
   /** Removes a real server. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
   async removeRealServer(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
-    await this.run(serviceKeys(id).map(key => {
-      const { address, port } = within('server', () => realServerId(typeof server === 'string' ? { address: server } : server, key))
-      this.ipvs.drains.delete(key, { address, port })
-      return ['delDest', { service: keyAttributes(key), dest: destinationKey({ address, port }) }]
+    await edit(this.ipvs, serviceKeys(id).map(service => {
+      const key = within('server', () => realServerKey(typeof server === 'string' ? { address: server } : server, service))
+      this.ipvs.overrides.delete(service, key)
+      return { action: 'remove', service, server: key }
     }), options)
   }
 
-  /** A real server in each of the services that an id stands for. */
-  #places(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
-    return serviceKeys(id).map(service => ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
-  }
+  // ── the whole table ──
 
-  #server(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
-    return [command, { service: keyAttributes(service), dest: destinationAttributes(this.ipvs.drains.server(service, server) ?? server) }]
-  }
-
-  // ── the table as a whole ──
-
-  /** How long connections are kept, in seconds. */
+  /** Reads the times for which idle connections are kept, in seconds. */
   async timeouts(options?: CallOptions): Promise<Timeouts> {
     return readTimeouts(await this.ipvs.call('getConfig', {}, options))
   }
 
-  /** Sets timeouts in seconds, 1 to 2678400 (31 days); those left out, or 0, stay. Connections take them at their next packet. */
+  /** Sets timeouts in seconds, 1 to 2678400 (31 days); a timeout that is left out, or 0, stays. It applies to a connection from its next packet. */
   async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
-    await this.ipvs.call('setConfig', timeoutAttributes(timeouts), options)
+    await this.ipvs.call('setConfig', timeoutAttributes(normalizeTimeouts(timeouts)), options)
   }
 
-  /** The synchronisation daemons that run: none, one, or a master and a backup. */
+  /** Lists the synchronisation daemons that run: a master, a backup, both, or none. */
   async syncDaemons(options?: CallOptions): Promise<SyncDaemonState[]> {
     return await this.ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
   }
 
   /** Starts a synchronisation daemon. */
   async startSyncDaemon(spec: SyncDaemonSpec, options?: CallOptions): Promise<void> {
-    await this.ipvs.call('newDaemon', { daemon: daemonAttributes(spec) }, options)
+    await this.ipvs.call('newDaemon', { daemon: daemonAttributes(normalizeSyncDaemon(spec)) }, options)
   }
 
   /** Stops the master or the backup. */
   async stopSyncDaemon(state: SyncDaemonSpec['state'], options?: CallOptions): Promise<void> {
-    await this.ipvs.call('delDaemon', { daemon: { state: oneOf('state', state, ['master', 'backup']) } }, options)
+    await this.ipvs.call('delDaemon', { daemon: { state: checkSyncState('state', state) } }, options)
   }
 
-  /** Sets the counters of some services and their real servers to zero; without an id, all counters and the totals. */
+  /** Sets the counters of the services of an id, and of their real servers, to zero; without an id, all counters and the totals. */
   async zero(id?: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    await this.run(id === undefined ? [['zero', {}]] : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }]), options)
+    throwFirst(await this.ipvs.attempt(id === undefined ? [['zero', {}]] : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }]), options))
   }
 
   /** Removes all services and real servers of this network namespace. Timeouts and sync daemons stay. */
   async flush(options?: CallOptions): Promise<void> {
-    this.ipvs.drains.clear()
+    this.ipvs.overrides.clear()
     await this.ipvs.call('flush', {}, options)
   }
 
-  /** All services as text for `parseRules`; `strict`: as `ipvsadm -S -n` prints them, with what that loses (thresholds, above all). */
+  /** Prints all services as text for `parseRules`; with `strict` as `ipvsadm -S -n`, which omits thresholds and more. */
   async save({ strict = false, signal }: CallOptions & { strict?: boolean } = {}): Promise<string> {
     return formatRules(await this.list({ signal }), { strict })
   }
 
-  /** Closes the sockets; the kernel keeps its table. What is pending rejects with `ECANCELED`. */
+  /** Closes the sockets; the kernel keeps its table. Pending calls reject with `ECANCELED`. */
   close(): Promise<void> {
     this.ipvs.close()
     return Promise.resolve()
@@ -220,12 +215,9 @@ export class Director implements AsyncDisposable {
 
   /** {@link Director.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }
+}
 
-  /**
-   * Sends commands together and rejects with the first error; the others are still carried out.
-   * @internal
-   */
-  async run(commands: readonly IpvsCommand[], options?: CallOptions): Promise<void> {
-    await this.ipvs.turns.beside(() => this.ipvs.run(commands, options))
-  }
+/** A real server in each of the services of an id. */
+function placesOf(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
+  return serviceKeys(id).map(service => ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
 }

@@ -1,53 +1,95 @@
-/** The real server's side: whatever it takes for a host to answer for a VIP that is another's. */
+/** A real server of a virtual service, and the verbs about it. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
-import type { Finding } from '../diagnose/finding.js'
-import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
-import { networkSteps, readNetwork } from '../network/network.js'
-import { Plan } from '../plan/plan.js'
-import { occupied, realServerNetwork, type RealServerPreparation } from '../network/real-server.js'
+import { send, type Edit } from '../ipvs/apply.js'
+import type { RealServerState } from '../ipvs/model.js'
+import { findRealServer } from '../ipvs/names.js'
+import { checkWeight } from '../ipvs/real-server.js'
+import type { Director } from './director.js'
+import { drain, restoreSettings, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
 
-/** The other side: a host that answers for a VIP. */
-export const RealServer = {
+/** A real server of a virtual service, in the services of all its protocols. */
+export class RealServer {
+  readonly #director: Director
+  readonly #places: readonly Place[]
+
+  /** @internal */
+  constructor(director: Director, places: readonly Place[]) {
+    this.#director = director
+    this.#places = places
+  }
+
+  /** Reads its states: one for each service that has it. */
+  async state(options?: CallOptions): Promise<RealServerState[]> {
+    return (await this.#read(options)).flatMap(({ state }) => state ?? [])
+  }
+
   /**
-   * What must change for this host to be a real server: the tunnel that unwraps, the VIP, the sysctls that keep it out of ARP
-   * and let its packets in; or for `masq` the way back. Empty where all is so. `plan.revert()` makes it as it was.
+   * Sets its weight, 0 to 2147483647; its other settings stay. At 0 it takes no new connections, and its connections stay; but
+   * the schedulers sh, dh and mh then refuse their clients, and persistent clients and UDP flows stay: {@link RealServer.drain}
+   * handles them. During a drain the weight is stored for {@link RealServer.undrain}.
+   */
+  async setWeight(weight: number, options?: CallOptions): Promise<void> {
+    checkWeight('weight', weight)
+    const { ipvs } = this.#director
+    await ipvs.lock.exclusive(async () => {
+      const edits = (await this.#read(options)).flatMap(({ service, id, state }): Edit[] => {
+        // The edit of an absent real server is sent too: the kernel's answer names the missing object.
+        const wanted = { ...state ?? ABSENT, ...id, weight }
+        const override = ipvs.overrides.get(service, id)
+        if (override) ipvs.overrides.set('drain', service, { ...override.declared, weight }, override.by)
+        return override ? [] : [{ action: 'change', service, server: wanted }]
+      })
+      await send(ipvs, edits, options)
+    })
+  }
+
+  /**
+   * Takes it out without losing a client, and resolves when its connections have ended: it takes no new connections, its
+   * connections stay, and no client is refused, with any scheduler. {@link DrainOptions} names the settings that this needs.
    *
-   * GUE needs the kernel's module fou (for IPv6 also fou6), which nothing loads by itself: rejects with `ENOENT`, and says so,
-   * where it is not loaded.
+   * It stays drained for the lifetime of the process, whatever plans declare, until {@link RealServer.undrain}. For longer,
+   * declare its weight 0. After a restart drain it again: the drain continues from the kernel's state.
+   *
+   * Rejects with {@link DrainError}, or with the signal's reason; the real server then stays drained.
    *
    * @example
    * ```ts
-   * import { RealServer } from 'ipvs-nl'
+   * import { VirtualService } from 'ipvs-nl'
    *
-   * const plan = await RealServer.plan({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
-   * console.log(`${plan}`)
-   * await plan.apply()
+   * await using web = await VirtualService.open({ vip: '192.0.2.1', port: 80, protocols: ['tcp'], realServers: ['198.51.100.1', '198.51.100.2'] })
+   * const server = web.realServer('198.51.100.2')
+   * await server.drain({ deadline: 60_000, progress: ({ activeConnections }) => console.log(`${activeConnections} left`) })
+   * await server.remove()
    * ```
    */
-  async plan(spec: RealServerPreparation, options?: CallOptions): Promise<Plan> {
-    const wanted = realServerNetwork(spec)
-    const actual = await readNetwork(wanted, options)
-    const carrier = occupied(wanted, actual.links)
-    if (carrier !== undefined) throw new RangeError(`carrier: ${carrier} is there and is no dummy link; say lo, or another name`)
-    return new Plan(networkSteps(wanted, actual))
-  },
+  async drain(options?: DrainOptions): Promise<DrainProgress> {
+    return await drain(this.#director.ipvs, this.#places, options)
+  }
 
-  /**
-   * What is wrong with this host as a real server, why a client would fail for it, and what mends it; empty where nothing is
-   * found. Changes nothing. What only follows from something else is not said again.
-   *
-   * @example
-   * ```ts
-   * import { RealServer } from 'ipvs-nl'
-   *
-   * for (const { found, consequence, plan } of await RealServer.diagnose({ vip: '192.168.50.100', tunnel: { kind: 'ipip', local: '192.168.52.100' } })) {
-   *   console.log(`${found}: ${consequence}`)
-   *   await plan.apply()
-   * }
-   * ```
-   */
-  async diagnose(spec: RealServerPreparation, options?: CallOptions): Promise<Finding[]> {
-    return realServerFindings(spec, await readRealServer(spec, options))
-  },
+  /** Takes it back in after a drain, with its declared weight, or, where it is not declared, with its weight before the drain. */
+  async undrain(options?: CallOptions): Promise<void> {
+    await undrain(this.#director.ipvs, this.#places, options)
+  }
+
+  /** Removes it. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; {@link RealServer.drain} lets them end first. */
+  async remove(options?: CallOptions): Promise<void> {
+    const { ipvs } = this.#director
+    const drained = this.#places.filter(({ service, id }) => ipvs.overrides.get(service, id))
+    const present = this.#places.filter(({ service, id }) => ipvs.overrides.get(service, id)?.by !== 'absence')
+    await ipvs.lock.exclusive(async () => {
+      await send(ipvs, present.map(({ service, id }) => ({ action: 'remove', service, server: id })), options)
+      for (const { service, id } of drained) ipvs.overrides.delete(service, id)
+      if (drained.length > 0) await restoreSettings(ipvs, drained, options)
+    })
+  }
+
+  async #read(options?: CallOptions): Promise<(Place & { state: RealServerState | undefined })[]> {
+    return await Promise.all(this.#places.map(async ({ service, id }) => {
+      const [found] = await this.#director.get(service, options)
+      return { service, id, state: found && findRealServer(found.realServers, id) }
+    }))
+  }
 }
+
+const ABSENT = { forward: 'tunnel', thresholds: { upper: 0, lower: 0 } } as const

@@ -81,16 +81,6 @@ export function within<T>(path: string, check: () => T): T {
   try { return check() } catch (error) { throw refusalAt(path, error) }
 }
 
-/** The elements of an array, each checked as a part of its own. @throws RangeError naming the path */
-export function checkEach<E, T>(path: string, value: readonly E[], check: (element: E) => T): T[] {
-  checkList(path, value)
-  const checked = new Array<T>(value.length)
-  for (let i = 0; i < value.length; i++) {
-    try { checked[i] = check(value[i]!) } catch (error) { throw refusalAt(atPath(path, i), error) }
-  }
-  return checked
-}
-
 /** A refusal whose path begins with `path`: for loops that are too hot for {@link within}. Any other error stays as it is. */
 export function refusalAt(path: string, error: unknown): unknown {
   if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {

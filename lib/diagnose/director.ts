@@ -3,12 +3,14 @@
 import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
 import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, held, linkSetting, otherLinks, readHost, settingUp, type Finding } from './finding.js'
-import { differences, type Change } from '../ipvs/diff.js'
+import type { Change } from '../ipvs/changes.js'
+import { differences } from '../ipvs/diff.js'
 import { directorNetwork } from '../network/director.js'
 import { ipvsSteps } from '../ipvs/steps.js'
-import { serviceFamily, serviceName, type RealServerSettings, type Service, type ServiceState, type VirtualServiceSpec } from '../ipvs/model.js'
+import type { OtherTunnel, RealServerSettings, Service, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
+import { serviceFamily, serviceName } from '../ipvs/names.js'
 import { networkSteps, type NetworkState } from '../network/network.js'
-import { tunnelOverhead, type RealServerTunnel } from '../network/real-server.js'
+import { isTunnelKind, tunnelOverhead, type TunnelChecksum, type TunnelKind } from '../ipvs/tunnels.js'
 import { routeSteps, Routes } from '../rtnetlink/route/routes.js'
 import type { RouteState } from '../rtnetlink/route/spec.js'
 import { sysctlSteps } from '../sysctl/steps.js'
@@ -44,7 +46,7 @@ export async function readDirector(services: readonly Service[], states: readonl
 export function directorFindings(spec: VirtualServiceSpec, services: readonly Service[], facts: DirectorFacts): Finding[] {
   const { network, states } = facts
   const wanted = directorNetwork(spec, services)
-  const link = spec.network?.interface
+  const link = spec.network?.link
   if (link !== undefined && !network.links.some(({ name }) => name === link)) {
     return [finding('wrong-namespace', `there is no link ${link} in this network namespace; its links are ${otherLinks(network.links)}`,
       'the VIP cannot live here, and clients do not come here', [], `${ELSEWHERE}, or name the link on which clients come`)]
@@ -76,18 +78,19 @@ function vipMissing(spec: VirtualServiceSpec, [service]: readonly Service[], { n
   const why = there?.dadfailed ? 'found it at another host' : there?.tentative ? 'still asks whether another host has it' : 'is down'
   const found = there ? `${there.link}, which has the VIP ${vip}, ${why}` : `no link has the VIP ${vip}`
   return [finding('vip-missing', found, 'nobody answers for the VIP; and IPVS takes only packets to addresses of this host', steps,
-    'say network.interface, add the VIP, or wait for the program that moves it (keepalived)')]
+    'set network.link, add the VIP, or wait for the program that moves it (keepalived)')]
 }
 
 // ── the way to the real servers ──
 
-type TunnelTo = Pick<RealServerTunnel, 'kind' | 'local' | 'checksum'>
+interface TunnelTo { readonly kind: TunnelKind; readonly local: string; readonly checksum?: TunnelChecksum }
 
 /** The tunnel to a real server, if it is reached by one that the library knows. */
 function tunnelTo({ address, forward }: RealServerSettings): TunnelTo | undefined {
   if (forward === 'tunnel') return { kind: 'ipip', local: address }
-  if (typeof forward !== 'object' || typeof forward.tunnel === 'number') return undefined
-  return { kind: forward.tunnel, local: address, ...'checksum' in forward && { checksum: forward.checksum as never } }
+  if (typeof forward !== 'object') return undefined
+  const { kind, checksum } = forward as OtherTunnel
+  return isTunnelKind(kind) ? { kind, local: address, ...typeof checksum === 'string' && { checksum } } : undefined
 }
 
 /** What every path must carry, in bytes: hosts heed no ICMP that asks for less. */

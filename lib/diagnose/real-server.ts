@@ -9,7 +9,7 @@ import { FouPorts, fouSteps, type FouPortState } from '../network/fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from '../network/network.js'
 import type { Step } from '../plan/plan.js'
-import { occupied, realServerNetwork, vipsOf, type RealServerPreparation } from '../network/real-server.js'
+import { occupied, realServerNetwork, vipsOf, type RealServerSetup } from '../network/real-server.js'
 import { addressRemovals } from '../rtnetlink/address/addresses.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
@@ -28,7 +28,7 @@ const nameable = (name: string): boolean => /^[A-Za-z0-9_.:@+-]+$/.test(name)
 const CONF = ['rp_filter', 'arp_ignore', 'arp_announce']
 
 /** Reads what a diagnosis goes by. */
-export async function readRealServer(spec: RealServerPreparation, options?: CallOptions): Promise<RealServerFacts> {
+export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
   const network = await readHost([], options)
   const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(nameable)] : []
@@ -56,11 +56,11 @@ async function readPorts(six: boolean, options?: CallOptions): Promise<{ fouPort
 const OF_LINK = new Set<Problem>(['tunnel-missing', 'tunnel-down', 'tunnel-mode', 'gre-checksum'])
 
 /** All that is wrong, each with what mends it alone; what only follows from something else is not said again. Pure. */
-export function realServerFindings(spec: RealServerPreparation, facts: RealServerFacts): Finding[] {
+export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts): Finding[] {
   const wanted = realServerNetwork(spec)
   if (spec.masq) return wayBack(spec.masq.director, wanted, facts.network)
   const { network } = facts
-  const receiving = spec.route ? network.links.find(({ name }) => name === spec.route.interface)?.name
+  const receiving = spec.route ? network.links.find(({ name }) => name === spec.route.link)?.name
     : network.addresses.find(each => bare(each) === address('tunnel.local', spec.tunnel.local))?.link
   if (receiving === undefined) return [elsewhere(spec, network)]
   const tunnel = spec.tunnel ? unwrapping(wanted, facts) : []
@@ -75,9 +75,9 @@ export function realServerFindings(spec: RealServerPreparation, facts: RealServe
 }
 
 /** Neither the tunnel's end nor the receiving link is here. */
-function elsewhere({ route, tunnel }: RealServerPreparation, { links, addresses }: NetworkState): Finding {
+function elsewhere({ route, tunnel }: RealServerSetup, { links, addresses }: NetworkState): Finding {
   if (route) {
-    return finding('wrong-namespace', `there is no link ${route.interface} in this network namespace; its links are ${otherLinks(links)}`,
+    return finding('wrong-namespace', `there is no link ${route.link} in this network namespace; its links are ${otherLinks(links)}`,
       'the director\'s packets do not arrive here', [], `${ELSEWHERE}, or name the link on which the director's packets arrive`)
   }
   const { local } = tunnel!
@@ -182,7 +182,7 @@ function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkSt
 const SILENT = [1, 2, 8]
 
 /** Whether ARP tells of a VIP. */
-function leaks({ route }: RealServerPreparation, wanted: NetworkSpec, receiving: string, network: NetworkState): Finding[] {
+function leaks({ route }: RealServerSetup, wanted: NetworkSpec, receiving: string, network: NetworkState): Finding[] {
   const { sysctls } = network
   const ignore = effective('arp_ignore', receiving, sysctls)
   const announce = effective('arp_announce', receiving, sysctls)

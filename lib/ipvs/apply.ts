@@ -1,119 +1,120 @@
-/** Changes made in the kernel, whoever else is changing it. */
+/** The sender of all edits of services and real servers. Overrides are combined with each edit when it is sent. */
 
-import { NetlinkError, type CallOptions, type ServiceAttributes } from '../../generic-netlink/index.js'
-import type { Change } from './diff.js'
-import type { Drains } from './overrides.js'
-import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
-import { serviceName, type RealServerSettings, type ServiceKey } from './model.js'
+import { NetlinkError, type CallOptions, type Sequence, type ServiceAttributes } from '../../generic-netlink/index.js'
 import type { Outcome } from '../plan/plan.js'
-import { destinationAttributes, destinationKey, emptyDestination, keyAttributes, serviceAttributes } from './attributes.js'
+import { additions, type Change } from './changes.js'
+import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
+import { destinationKey, keyAttributes } from './key.js'
+import type { RealServerKey, RealServerSettings, ServiceKey, ServiceSettings } from './model.js'
+import { serviceName } from './names.js'
+import type { Overrides } from './overrides.js'
+import { destinationAttributes, emptyDestination } from './real-server.js'
+import { serviceAttributes } from './service.js'
+
+/** An edit of a service, or of a real server of the service that a key names. */
+export type Edit =
+  | { readonly action: 'add' | 'change'; readonly service: ServiceKey & ServiceSettings; readonly server?: undefined }
+  | { readonly action: 'add' | 'change'; readonly service: ServiceKey; readonly server: RealServerSettings }
+  | { readonly action: 'remove'; readonly service: ServiceKey; readonly server?: RealServerKey | undefined }
+
+// ── edits ──
+
+/** Sends edits together, in order. Resolves with the error of each; undefined where it was made. Never rejects. */
+export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
+  return await ipvs.attempt(edits.map(edit => commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined)), options)
+}
+
+/** Sends edits together, in order. Rejects with the first error; the others are still made. */
+export async function send(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<void> {
+  throwFirst(await attempt(ipvs, edits, options))
+}
+
+/** {@link send} beside other edits. */
+export const edit = (ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<void> =>
+  ipvs.lock.shared(() => send(ipvs, edits, options))
+
+// ── changes ──
 
 const DONE: Outcome = Object.freeze({ done: true })
 const SKIPPED: Outcome = Object.freeze({ done: false, skipped: true })
 
-/** As often may somebody else undo what is being made before it is given up. */
+/** Retries when another process undoes a change. */
 const ATTEMPTS = 4
 
 /**
- * Makes changes together, in order. Never rejects.
+ * Makes changes together, in order, whatever other processes changed since the plan. Never rejects.
  *
- * What is there already is changed, what has gone is added again, and what should go and has gone is done: a plan was true
- * when it was made, and the kernel's answer is now.
+ * An addition of an object that exists becomes a change; a change of an object that is gone becomes an addition; a removal
+ * of an object that is gone is done.
  *
- * @param lost - The services that could not be made so far, by name; grows.
+ * @param failedServices - The names of services that could not be made so far; grows.
  */
-export async function converge(ipvs: IpvsClient, changes: readonly Change[], lost: Set<string>, options?: CallOptions): Promise<Outcome[]> {
+export async function applyChanges(
+  ipvs: IpvsClient, changes: readonly Change[], failedServices: Set<string>, options?: CallOptions,
+): Promise<Outcome[]> {
   const outcomes = new Array<Outcome>(changes.length).fill(DONE)
-  for (let attempt = 1, asked = new Attempts(changes, ipvs.drains); asked.length > 0; attempt++) {
-    const errors = await ipvs.attempt(asked, options)
-    asked = asked.next(errors, attempt < ATTEMPTS, lost, outcomes)
+  for (let attempt = 1, batch = new Batch(changes, ipvs.overrides); batch.length > 0; attempt++) {
+    const errors = await ipvs.attempt(batch, options)
+    batch = batch.next(errors, attempt < ATTEMPTS, failedServices, outcomes)
   }
   return outcomes
 }
 
-/** Changes as the commands that are sent for them now. */
-class Attempts {
+/** {@link applyChanges}, rejecting with the first error. */
+export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
+  throwFirst((await applyChanges(ipvs, changes, new Set(), options)).map(outcome => 'error' in outcome ? outcome.error : undefined))
+}
+
+/** Changes as the commands that are sent for them. */
+class Batch implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
-  readonly #drains: Drains
-  /** Which of the changes that were asked for at first each stands for; absent where they are these. */
+  readonly #overrides: Overrides
+  /** For each change, the index of the original change; absent where these are the original changes. */
   readonly #indices: readonly number[] | undefined
   readonly #servers = new ServerCommands()
 
-  constructor(changes: readonly Change[], drains: Drains, indices?: readonly number[]) {
+  constructor(changes: readonly Change[], overrides: Overrides, indices?: readonly number[]) {
     this.#changes = changes
-    this.#drains = drains
+    this.#overrides = overrides
     this.#indices = indices
   }
 
   get length(): number { return this.#changes.length }
 
-  at(index: number): IpvsCommand {
-    return commandOf(this.#changes[index]!, this.#drains, this.#servers)
+  each(send: (command: IpvsCommand) => boolean, from: number, to: number): void {
+    for (let i = from; i < to && send(this.#command(i)); i++);
   }
 
-  /** Notes how they came out, and what is to be tried instead. */
-  next(errors: readonly unknown[], again: boolean, lost: Set<string>, outcomes: Outcome[]): Attempts {
+  #command(index: number): IpvsCommand {
+    return commandOf(this.#changes[index]!, this.#overrides, this.#servers)
+  }
+
+  /** Notes the outcomes, and returns the changes to try next. */
+  next(errors: readonly unknown[], again: boolean, failedServices: Set<string>, outcomes: Outcome[]): Batch {
     const changes: Change[] = [], indices: number[] = []
     for (let i = 0; i < errors.length; i++) {
       const error = errors[i]
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const others = again && !lost.has(name) ? instead(change, error, this.at(i)[0]) : undefined
-      if (others) {
-        for (const other of others) {
-          changes.push(other)
+      const substitutes = again && !failedServices.has(name) ? substitutesOf(change, error, this.#command(i)[0]) : undefined
+      if (substitutes) {
+        for (const substitute of substitutes) {
+          changes.push(substitute)
           indices.push(index)
         }
-      } else if (change.server && lost.has(name)) outcomes[index] = SKIPPED
+      } else if (change.server && failedServices.has(name)) outcomes[index] = SKIPPED
       else {
         outcomes[index] = { done: false, error }
-        if (!change.server && change.action !== 'remove') lost.add(name)
+        if (!change.server && change.action !== 'remove') failedServices.add(name)
       }
     }
-    return new Attempts(changes, this.#drains, indices)
+    return new Batch(changes, this.#overrides, indices)
   }
 }
 
-/** {@link converge}, rejecting with the first error. */
-export async function make(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
-  throwFirst((await converge(ipvs, changes, new Set(), options)).map(made => 'error' in made ? made.error : undefined))
-}
-
-/** Commands about real servers. There may be thousands, so each is written over the last. */
-class ServerCommands {
-  readonly #attributes = { service: {} as ServiceAttributes, dest: emptyDestination() }
-  readonly #newDest = ['newDest', this.#attributes] as const
-  readonly #setDest = ['setDest', this.#attributes] as const
-  /** Those of one service follow one another: its key is made once. */
-  #service: ServiceKey | undefined
-
-  key(service: ServiceKey): ServiceAttributes {
-    if (service !== this.#service) this.#attributes.service = keyAttributes(this.#service = service)
-    return this.#attributes.service
-  }
-
-  get(command: 'newDest' | 'setDest', service: ServiceKey, server: RealServerSettings): IpvsCommand {
-    this.key(service)
-    destinationAttributes(server, this.#attributes.dest)
-    return command === 'newDest' ? this.#newDest : this.#setDest
-  }
-}
-
-/** What makes a change, given what is being taken out now. It holds until the next is made by the same `servers`. */
-function commandOf({ action, service, server }: Change, drains: Drains, servers: ServerCommands): IpvsCommand {
-  if (!server) {
-    return action === 'remove'
-      ? ['delService', { service: keyAttributes(service) }]
-      : [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(drains.settings(service)) }]
-  }
-  const now = action === 'remove' ? undefined : drains.server(service, server)
-  if (!now) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
-  return servers.get(action === 'add' ? 'newDest' : 'setDest', service, now)
-}
-
-/** What to do where somebody else was quicker; undefined where the error stands. */
-function instead(change: Change, error: unknown, command: IpvsCommand[0]): Change[] | undefined {
+/** The changes to make where another process was quicker; undefined where the error stands. */
+function substitutesOf(change: Change, error: unknown, command: IpvsCommand[0]): Change[] | undefined {
   if (!(error instanceof NetlinkError)) return undefined
   const { service, server } = change
   const add = (): Change => ({ action: 'add', service, ...server && { server } })
@@ -121,10 +122,47 @@ function instead(change: Change, error: unknown, command: IpvsCommand[0]): Chang
     case 'newService EEXIST': case 'newDest EEXIST': return [{ ...add(), action: 'change' }]
     case 'setDest ENOENT': return [add()]
     // The service has gone, and its real servers with it.
-    case 'setService ESRCH': case 'newDest ESRCH': case 'setDest ESRCH':
-      return [{ action: 'add', service }, ...service.realServers.map((server): Change => ({ action: 'add', service, server }))]
+    case 'setService ESRCH': case 'newDest ESRCH': case 'setDest ESRCH': return additions(service)
     case 'delService ESRCH': case 'delDest ESRCH': case 'delDest ENOENT': return []
-    // Nobody knows what became of it; asked again it is there already, or is made.
+    // The outcome is unknown: the same command again finds the object, or makes it.
     default: return error.code === 'ENOBUFS' ? [change] : undefined
   }
+}
+
+// ── commands ──
+
+/** Commands for real servers. There may be thousands, so each is written over the last one. */
+class ServerCommands {
+  readonly #attributes = { service: {} as ServiceAttributes, dest: emptyDestination() }
+  readonly #newDest = ['newDest', this.#attributes] as const
+  readonly #setDest = ['setDest', this.#attributes] as const
+  /** The real servers of one service follow one another: the service's key is made once. */
+  #service: ServiceKey | undefined
+
+  key(service: ServiceKey): ServiceAttributes {
+    if (service !== this.#service) this.#attributes.service = keyAttributes(this.#service = service)
+    return this.#attributes.service
+  }
+
+  get(action: 'add' | 'change', service: ServiceKey, server: RealServerSettings): IpvsCommand {
+    this.key(service)
+    destinationAttributes(server, this.#attributes.dest)
+    return action === 'add' ? this.#newDest : this.#setDest
+  }
+}
+
+/**
+ * The command for an edit, combined with the overrides. Valid until the same `servers` make the next command.
+ *
+ * @param ifAbsent - The settings to send for a real server that an override keeps absent; none removes it, as a plan does.
+ */
+function commandOf(edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings): IpvsCommand {
+  const { action, service, server } = edit
+  if (action === 'remove') {
+    return server ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }] : ['delService', { service: keyAttributes(service) }]
+  }
+  if (!server) return [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(overrides.settings(service)) }]
+  const effective = overrides.server(service, server) ?? ifAbsent
+  if (!effective) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
+  return servers.get(action, service, effective)
 }

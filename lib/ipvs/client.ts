@@ -1,24 +1,24 @@
-/** IPVS in this network namespace: its commands, and errors that say what was asked of what. */
+/** A conversation with IPVS in this network namespace. */
 
 import {
-  Connection, FamilyClient, ipvs, NETLINK_GENERIC,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type CommandSource, type ConnectionOptions, type Outcome, type Reply,
+  Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply, type Sequence,
 } from '../../generic-netlink/index.js'
-import { Drains } from './overrides.js'
+import { EditLock } from './edit-lock.js'
 import { explained } from './explain.js'
-import { Turns } from './edit-lock.js'
+import { Overrides } from './overrides.js'
 
 type IpvsTable = typeof ipvs.commands
 
-/** A command to IPVS, ready to be sent. */
+/** A command to IPVS. */
 export type IpvsCommand = Command<IpvsTable>
 
-/** A conversation with IPVS, and what all who hold it must agree on: who edits when, and which real servers are being taken out. */
+/** A conversation with IPVS, with the lock and the overrides that its edits share. */
 export class IpvsClient {
   readonly #connection: Connection
   readonly #family: FamilyClient<IpvsTable>
-  readonly drains = new Drains()
-  readonly turns = new Turns()
+  readonly overrides = new Overrides()
+  readonly lock = new EditLock()
   #closed = false
 
   private constructor(connection: Connection, family: FamilyClient<IpvsTable>) {
@@ -26,7 +26,7 @@ export class IpvsClient {
     this.#family = family
   }
 
-  /** Opens it. The kernel loads its module ip_vs if it must. Rejects with `ENOENT` where there is none. */
+  /** Opens a conversation. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<IpvsClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
     try {
@@ -37,7 +37,7 @@ export class IpvsClient {
     }
   }
 
-  /** One command and its answer. */
+  /** Sends one command and resolves with its answer. */
   async call<K extends keyof IpvsTable>(command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions): Promise<Reply<IpvsTable[K]>> {
     try {
       return await this.#family.call(command, attributes, options)
@@ -46,7 +46,7 @@ export class IpvsClient {
     }
   }
 
-  /** Lists, keeping of each answer only what `map` makes of it. */
+  /** Lists a table; `map` makes a row of each answer, which it must not keep. */
   async dump<T>(
     command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
   ): Promise<T[]> {
@@ -57,40 +57,34 @@ export class IpvsClient {
     }
   }
 
-  /** Sends commands together. The error of each, undefined where it was done; never rejects. */
-  async attempt(commands: readonly IpvsCommand[] | CommandSource<IpvsTable>, options?: CallOptions): Promise<unknown[]> {
-    return errorsOf(commands, await this.#family.batch(commands, options))
-  }
-
-  /** Sends commands together and rejects with the first error; the others are still carried out. */
-  async run(commands: readonly IpvsCommand[], options?: CallOptions): Promise<void> {
-    throwFirst(await this.attempt(commands, options))
+  /** Sends commands together. Resolves with the error of each; undefined where it was carried out. Never rejects. */
+  async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
+    return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }
 
   get closed(): boolean { return this.#closed }
 
-  /** Closes the sockets. What is pending rejects with `ECANCELED`. */
+  /** Closes the sockets. Pending calls reject with `ECANCELED`. */
   close(): void {
     this.#closed = true
     this.#connection.close()
   }
 }
 
-/** Opens IPVS, for the steps of a plan. */
+/** Opens the conversation of a plan's steps. */
 export const openIpvs = (options?: CallOptions): Promise<IpvsClient> => IpvsClient.open(options)
 
-function errorsOf(commands: CommandSource<IpvsTable>, outcomes: readonly Outcome<unknown>[]): unknown[] {
+function errorsOf(commands: Sequence<IpvsCommand>, outcomes: readonly PromiseSettledResult<unknown>[]): unknown[] {
   const errors = new Array<unknown>(outcomes.length).fill(undefined)
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i]!
     if (outcome.status === 'fulfilled') continue
-    const [command, attributes] = commands.at(i)!
-    errors[i] = explained(outcome.reason, command, attributes)
+    errors[i] = withItem(commands, i, ([command, attributes]) => explained(outcome.reason, command, attributes))
   }
   return errors
 }
 
-/** Throws the first error; it tells of the others. */
+/** Throws the first error; its message counts the others, and its cause lists them. */
 export function throwFirst(errors: readonly unknown[]): void {
   const [first, ...more] = errors.filter(error => error !== undefined)
   if (first === undefined) return

@@ -1,29 +1,29 @@
-/** Who may change what when. */
+/** A lock for edits of the IPVS table. */
 
 /**
- * Edits go on side by side; what reads, changes and writes back goes alone, so that nothing that happens between its
- * reading and its writing is lost.
+ * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone under an exclusive
+ * lock, so that no edit between its reading and its writing is lost.
  */
-export class Turns {
+export class EditLock {
   readonly #edits = new Set<Promise<unknown>>()
-  /** The last that goes alone; never rejects. */
-  #alone: Promise<unknown> | undefined
+  /** The last exclusive task; never rejects. */
+  #exclusive: Promise<unknown> | undefined
 
-  /** Runs an edit, at once where nobody is alone. */
-  async beside<T>(edit: () => Promise<T>): Promise<T> {
-    while (this.#alone) await this.#alone
+  /** Runs an edit, at once where no exclusive task runs. */
+  async shared<T>(edit: () => Promise<T>): Promise<T> {
+    while (this.#exclusive) await this.#exclusive
     const running = edit()
     const settled = running.then(() => {}, () => {})
     this.#edits.add(settled)
     try { return await running } finally { this.#edits.delete(settled) }
   }
 
-  /** Runs what must be alone, when all that began before it has ended. */
-  async alone<T>(work: () => Promise<T>): Promise<T> {
-    const before: Promise<unknown>[] = [...this.#edits, ...this.#alone ? [this.#alone] : []]
-    const running = Promise.all(before).then(work)
-    const settled = running.then(() => {}, () => {}).then(() => { if (this.#alone === settled) this.#alone = undefined })
-    this.#alone = settled
+  /** Runs a task alone, after all that began before it. */
+  async exclusive<T>(task: () => Promise<T>): Promise<T> {
+    const before: Promise<unknown>[] = [...this.#edits, ...this.#exclusive ? [this.#exclusive] : []]
+    const running = Promise.all(before).then(task)
+    const settled = running.then(() => {}, () => {}).then(() => { if (this.#exclusive === settled) this.#exclusive = undefined })
+    this.#exclusive = settled
     return await running
   }
 }

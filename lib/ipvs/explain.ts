@@ -3,8 +3,8 @@
 import type { CommandAttributes, ipvs } from '../../generic-netlink/index.js'
 import { endpoint } from '../base/address.js'
 import { explained as explainedBy, type Asked, type Reasons } from '../base/explain.js'
-import { serviceName } from './model.js'
-import { readService } from './attributes.js'
+import { serviceName } from './names.js'
+import { readService } from './service.js'
 
 type CommandName = keyof typeof ipvs.commands | 'getFamily'
 

@@ -1,91 +1,88 @@
-/** Real servers that are being taken out: the one owner of what is sent for them, whatever else is wanted. */
+/** Overrides of declared weights: a real server that takes no new connections, whatever plans and verbs declare. */
 
-import {
-  realServerName, schedulerBits, schedulerFlagName, serviceName, type RealServerKey, type RealServerSettings, type Service, type ServiceKey,
-  type ServiceSettings,
-} from './model.js'
+import type { RealServerKey, RealServerSettings, Service, ServiceKey, ServiceSettings } from './model.js'
+import { realServerName, serviceName } from './names.js'
+import { withFallback } from './schedulers.js'
+
+/** The sources of overrides. A real server takes connections only where no source takes it out. */
+export type OverrideSource = 'drain'
 
 /**
- * How a real server is kept from new connections: at weight 0, or by not being there.
+ * The state of a real server that takes no new connections: weight 0, or absent from the service.
  *
- * Not being there is for UDP: a flow whose client keeps its source port stays on a real server of weight 0 for as long as it goes on.
+ * Absence is for UDP: a flow whose client keeps its source port stays on a real server of weight 0 until the flow ends.
  */
-export type DrainedBy = 'weight' | 'absence'
+export type OutBy = 'weight' | 'absence'
 
-const FALLBACK = ['sh', 'mh']
-
-/** Whether the scheduler goes on asking a real server of weight 0, and so refuses its clients. */
-export function asksWeightZero({ scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>): boolean {
-  return scheduler === 'dh' || (FALLBACK.includes(scheduler) && !schedulerFlags.some(flag => schedulerBits[flag] === 'sched1'))
+/** A real server with an override. */
+export interface Override {
+  /** The settings that the real server gets back. */
+  readonly declared: RealServerSettings
+  readonly by: OutBy
 }
 
-/**
- * What a service has to be for none of its clients to be refused while a real server has weight 0: sh and mh go on to
- * the next real server with their fallback flag; dh cannot, and lblc, which also goes by where packets are sent, stands in for it.
- */
-export function passingOver<S extends ServiceSettings>(service: S): S {
-  const { scheduler, schedulerFlags } = service
-  if (!asksWeightZero(service)) return service
-  if (scheduler === 'dh') return { ...service, scheduler: 'lblc' }
-  return { ...service, schedulerFlags: [schedulerFlagName(scheduler, 'sched1'), ...schedulerFlags] }
+interface Entry {
+  declared: RealServerSettings
+  readonly sources: Map<OverrideSource, OutBy>
 }
 
-/** What persistent clients need for leaving a real server of weight 0. */
-export const EXPIRE_TEMPLATES = {
-  key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would go on to a real server of weight 0',
-} as const
+/** The overrides of a conversation with IPVS, for its lifetime. Every command is combined with them when it is sent. */
+export class Overrides {
+  readonly #services = new Map<string, Map<string, Entry>>()
 
-/** Which real servers are being taken out, for as long as the process lives: what is wanted of them is combined with it when it is sent. */
-export class Drains {
-  readonly #services = new Map<string, Map<string, Drained>>()
-
-  /** Begins; `server` is what it is to be afterwards. */
-  add(service: ServiceKey, server: RealServerSettings, by: DrainedBy): void {
-    const name = serviceName(service)
-    const servers = this.#services.get(name) ?? new Map<string, Drained>()
-    this.#services.set(name, servers.set(realServerName(server), { by, server }))
+  /** Takes a real server out, or changes the settings that it gets back. */
+  set(source: OverrideSource, service: ServiceKey, declared: RealServerSettings, by: OutBy): void {
+    const name = serviceName(service), server = realServerName(declared)
+    const servers = this.#services.get(name) ?? new Map<string, Entry>()
+    this.#services.set(name, servers)
+    const sources = servers.get(server)?.sources ?? new Map<OverrideSource, OutBy>()
+    servers.set(server, { declared, sources: sources.set(source, by) })
   }
 
-  /** Ends. */
-  delete(service: ServiceKey, server: RealServerKey): void {
-    const servers = this.#services.get(serviceName(service))
-    servers?.delete(realServerName(server))
+  /** Ends the override of a source; of all sources where none is named. */
+  delete(service: ServiceKey, server: RealServerKey, source?: OverrideSource): void {
+    const servers = this.#services.get(serviceName(service)), name = realServerName(server)
+    const sources = servers?.get(name)?.sources
+    if (source !== undefined) sources?.delete(source)
+    if (source === undefined || sources?.size === 0) servers?.delete(name)
     if (servers?.size === 0) this.#services.delete(serviceName(service))
   }
 
-  /** Ends all of a service that is removed, or of all services. */
+  /** Ends all overrides of a service, or all overrides. */
   clear(service?: ServiceKey): void {
     if (service) this.#services.delete(serviceName(service))
     else this.#services.clear()
   }
 
-  /** How it is kept from new connections, and what it is to be afterwards; undefined where it is not being taken out. */
-  get(service: ServiceKey, server: RealServerKey): Drained | undefined {
-    return this.#of(service)?.get(realServerName(server))
+  /** The override of a real server; undefined where it has none. */
+  get(service: ServiceKey, server: RealServerKey): Override | undefined {
+    const entry = this.#of(service)?.get(realServerName(server))
+    return entry && { declared: entry.declared, by: outBy(entry) }
   }
 
-  /** What a real server is to be now; undefined where it is not to be there. */
+  /** The settings that a real server has now; undefined where it is absent. */
   server<S extends RealServerSettings>(service: ServiceKey, server: S): S | undefined {
-    const drained = this.get(service, server)
-    return drained === undefined ? server : drained.by === 'weight' ? { ...server, weight: 0 } : undefined
+    const override = this.get(service, server)
+    return override === undefined ? server : override.by === 'weight' ? { ...server, weight: 0 } : undefined
   }
 
-  /** What a service is to be now, its real servers left as they are. */
+  /** The settings that a service has now. */
   settings<S extends ServiceKey & ServiceSettings>(service: S): S {
     const servers = this.#of(service)
-    return servers && [...servers.values()].some(({ by }) => by === 'weight') ? passingOver(service) : service
+    return servers && [...servers.values()].some(entry => outBy(entry) === 'weight') ? withFallback(service) : service
   }
 
-  /** What a service with its real servers is to be now. */
+  /** A service with its real servers as they are now. */
   service(service: Service): Service {
     if (!this.#of(service)) return service
     return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
   }
 
-  /** A name costs more than all else here, and mostly nothing is being taken out. */
-  #of(service: ServiceKey): Map<string, Drained> | undefined {
+  /** Making the name costs more than the rest, and mostly there are no overrides. */
+  #of(service: ServiceKey): Map<string, Entry> | undefined {
     return this.#services.size === 0 ? undefined : this.#services.get(serviceName(service))
   }
 }
 
-interface Drained { readonly by: DrainedBy; readonly server: RealServerSettings }
+/** Absence is the stronger of the two. */
+const outBy = ({ sources }: Entry): OutBy => [...sources.values()].includes('absence') ? 'absence' : 'weight'

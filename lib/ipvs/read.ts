@@ -1,17 +1,18 @@
-/** The IPVS table, read: services with their real servers. */
+/** The IPVS table: services with their real servers. */
 
 import { NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes } from '../../generic-netlink/index.js'
-import { Servers } from './diff.js'
 import type { IpvsClient } from './client.js'
-import {
-  byName, realServerName, serviceName, twins, type RealServerSettings, type RealServerState, type Service, type ServiceKey, type ServiceState,
-} from './model.js'
-import { keyAttributes, readRealServer, readRealServerSettings, readService } from './attributes.js'
+import { keyAttributes } from './key.js'
+import { ServerMatcher } from './match.js'
+import type { RealServerSettings, RealServerState, Service, ServiceKey, ServiceState } from './model.js'
+import { byName, duplicateOf, realServerName, serviceName } from './names.js'
+import { readRealServer, readRealServerSettings } from './real-server.js'
+import { readService, type ServiceAlone } from './service.js'
 
-/** Real servers are asked for this many services at a time: enough to keep the kernel busy, few enough to hold. */
+/** The number of services whose real servers are read at a time: enough to keep the kernel busy, few enough for memory. */
 const WINDOW = 64
 
-/** All services with their real servers and counters, one after the other, without holding them all. */
+/** Yields all services with their real servers and counters, without holding the whole table in memory. */
 export async function* readTable(ipvs: IpvsClient, options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
   const services = [...(await listServices(ipvs, options)).values()]
   for (let i = 0; i < services.length; i += WINDOW) {
@@ -23,23 +24,23 @@ async function readState(ipvs: IpvsClient, service: ServiceAlone, options?: Call
   return { ...service, realServers: await listRealServers(ipvs, service, ofState, options) }
 }
 
-/** One of the kernel's services with its real servers and counters; undefined where it is not there. */
-export async function readFromTable(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceState | undefined> {
+/** Reads a service with its real servers and counters; undefined where the kernel has none. */
+export async function readServiceState(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceState | undefined> {
   const service = await findService(ipvs, key, options)
   return service && await readState(ipvs, service, options)
 }
 
-/** Below this many services each is asked for by its name. */
+/** Up to this many services are read one by one in place of a listing. */
 const FEW_SERVICES = 16
 
-/** A service as it is wanted, and as the kernel has it; at least one of them. */
+/** A wanted service and the actual one; at least one of them. */
 export type Pair = { readonly wanted: Service; readonly actual: Service | undefined } | { readonly wanted: undefined; readonly actual: Service }
 
 /**
- * Yields what the kernel has of wanted services, in their order, some at a time; then, where `everything` is asked for, all others.
+ * Yields pairs of wanted and actual services, in the order of the wanted ones; then, with `everything`, all other services.
  *
- * While others add and remove, a dump may leave out what was never touched. So what is missed in one is looked for again
- * until two dumps in a row agree.
+ * While other programs add and remove, a dump may leave out entries that nobody touched. So a dump that misses a wanted entry is
+ * repeated until two dumps in a row agree.
  */
 export async function* readWanted(
   ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
@@ -48,7 +49,7 @@ export async function* readWanted(
   const named = [...wanted]
   for (let i = 0; i < named.length; i += WINDOW) {
     const some = named.slice(i, i + WINDOW)
-    const actual = await Promise.all(readings(ipvs, some, present, options))
+    const actual = await Promise.all(readPresent(ipvs, some, present, options))
     yield some.map(([, wanted], n) => ({ wanted, actual: actual[n] }))
   }
   const others = everything ? [...present.values()] : []
@@ -57,7 +58,7 @@ export async function* readWanted(
   }
 }
 
-/** The kernel's services by their names: those that are wanted, or all. */
+/** Reads the wanted services, or all, by their names. */
 async function readServices(
   ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
 ): Promise<ServicesByName> {
@@ -66,7 +67,7 @@ async function readServices(
     return byName(found.filter(service => service !== undefined), serviceName)
   }
   const list = (): Promise<ServicesByName> => listServices(ipvs, options)
-  return await settled(await list(), list, present => hasAll(present, wanted), present => present.keys())
+  return await readUntilStable(await list(), list, present => hasAll(present, wanted), present => present.keys())
 }
 
 function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): boolean {
@@ -74,10 +75,10 @@ function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): 
   return true
 }
 
-// In functions of their own, here and below: V8 compiles what lasts, and forgets it with closures.
+// Functions of their own, here and below: V8 compiles functions that stay, and forgets closures.
 
-/** Of each wanted service what is present, which is taken. */
-function readings(
+/** Reads each wanted service that is present, and takes it from `present`. */
+function readPresent(
   ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName, options?: CallOptions,
 ): Promise<Service | undefined>[] {
   const all: Promise<Service | undefined>[] = []
@@ -93,20 +94,20 @@ async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: rea
   const first = await listRealServers(ipvs, service, ofSettings, options)
   if (areIn(first, sought)) return { ...service, realServers: first }
   const again = (): Promise<RealServerSettings[]> => listRealServers(ipvs, service, ofSettings, options)
-  return { ...service, realServers: await settled(first, again, rows => areIn(rows, sought), rows => rows.map(realServerName)) }
+  return { ...service, realServers: await readUntilStable(first, again, rows => areIn(rows, sought), rows => rows.map(realServerName)) }
 }
 
 function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerSettings[]): boolean {
-  const servers = new Servers(rows)
+  const servers = new ServerMatcher(rows)
   for (const server of sought) if (!servers.take(server)) return false
   return true
 }
 
-/** So many dumps at most: a table that is never twice the same is taken as it was last. */
+/** The most dumps of a table that never stays the same; the last dump counts then. */
 const MOST_DUMPS = 5
 
-/** Reads again until what is looked for is there, or until two readings in a row have the same keys. */
-async function settled<T>(first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>): Promise<T> {
+/** Reads until all wanted rows are there, or until two readings in a row have the same keys. */
+async function readUntilStable<T>(first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>): Promise<T> {
   let rows = first
   for (let dumps = 1; dumps < MOST_DUMPS && !complete(rows); dumps++) {
     const before = new Set(keysOf(rows))
@@ -117,7 +118,6 @@ async function settled<T>(first: T, read: () => Promise<T>, complete: (rows: T) 
   return rows
 }
 
-type ServiceAlone = ReturnType<typeof readService>
 type ServicesByName = Map<string, ServiceAlone>
 
 async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceAlone | undefined> {
@@ -132,7 +132,7 @@ async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOpti
 
 const ofService = ({ service = {} }: CommandAttributes): ServiceAlone => readService(service)
 
-/** While others add and remove, a dump may repeat an entry; the last one is the freshest. */
+/** While other programs add and remove, a dump may repeat an entry; the last one is the newest. */
 const listServices = async (ipvs: IpvsClient, options?: CallOptions): Promise<ServicesByName> =>
   byName(await ipvs.dump('getService', {}, ofService, options), serviceName)
 
@@ -140,10 +140,10 @@ const NOTHING: DestinationAttributes = {}
 const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
 const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
-/** Those of one service, with as much of each as `read` keeps. Of those that a dump repeats the last counts here, too. */
+/** Reads the real servers of a service; `read` makes a row of each answer. Of repeated entries the last counts here, too. */
 async function listRealServers<T extends RealServerSettings>(
   ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {
   const servers = await ipvs.dump('getDest', { service: keyAttributes(service) }, read, options)
-  return twins(servers) ? [...byName(servers, realServerName).values()] : servers
+  return duplicateOf(servers) ? [...byName(servers, realServerName).values()] : servers
 }

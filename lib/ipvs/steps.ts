@@ -1,21 +1,21 @@
-/** Differences of IPVS as the steps of a plan. */
+/** Changes of the IPVS table as steps of a plan. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
-import { converge } from './apply.js'
-import { inverse, type Change, type Changes } from './diff.js'
-import type { Session } from '../plan/session.js'
-import { serviceName } from './model.js'
 import type { Outcome, Step, StepBatch } from '../plan/plan.js'
+import type { Session } from '../plan/session.js'
+import { applyChanges } from './apply.js'
+import { inverse, type Change, type Changes } from './changes.js'
 import { openIpvs } from './client.js'
+import { serviceName } from './names.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
 
-/** Changes as steps that are made together. There may be many thousands: a step is made when somebody looks at it. */
+/** Changes as steps that are applied together. There may be many thousands: a step object is made when it is read. */
 export class IpvsChanges implements StepBatch {
   readonly length: number
   readonly #changes: readonly Change[] | Changes
   readonly #why: string | undefined
-  /** Services that could not be made: their real servers are not tried. */
-  readonly #lost = new Set<string>()
+  /** The names of services that could not be made: their real servers are not tried. */
+  readonly #failedServices = new Set<string>()
 
   constructor(changes: readonly Change[] | Changes, why?: string) {
     this.length = changes.length
@@ -28,16 +28,17 @@ export class IpvsChanges implements StepBatch {
   async run(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await session.use(openIpvs, options)
     const changes = this.#pick(indices)
-    if (this.#lost.size > 0) for (const { server, service } of changes) if (!server) this.#lost.delete(serviceName(service)) // it is tried again
-    return await ipvs.turns.beside(() => converge(ipvs, changes, this.#lost, options))
+    // A service that failed before is tried again.
+    if (this.#failedServices.size > 0) for (const { server, service } of changes) if (!server) this.#failedServices.delete(serviceName(service))
+    return await ipvs.lock.shared(() => applyChanges(ipvs, changes, this.#failedServices, options))
   }
 
   async undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await session.use(openIpvs, options)
     const wanted = this.#pick(indices).map(inverse)
-    const made = await ipvs.turns.beside(() => converge(ipvs, wanted.flat(), this.#lost, options))
+    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, wanted.flat(), this.#failedServices, options))
     let next = 0
-    return wanted.map(({ length }): Outcome => made.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
+    return wanted.map(({ length }): Outcome => outcomes.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }
 
   #pick(indices: readonly number[]): Change[] {
@@ -47,7 +48,7 @@ export class IpvsChanges implements StepBatch {
   }
 }
 
-/** One of them. */
+/** A step of a batch. */
 class IpvsStep implements Step {
   readonly change: Change
   readonly why: string | undefined
@@ -65,22 +66,22 @@ class IpvsStep implements Step {
   get object(): 'service' | 'real server' { return this.change.server ? 'real server' : 'service' }
   get line(): string { return lineOf(this.change) }
 
-  run(session: Session, options?: CallOptions): Promise<void> { return this.#alone('run', session, options) }
-  undo(session: Session, options?: CallOptions): Promise<void> { return this.#alone('undo', session, options) }
+  run(session: Session, options?: CallOptions): Promise<void> { return this.#perform('run', session, options) }
+  undo(session: Session, options?: CallOptions): Promise<void> { return this.#perform('undo', session, options) }
 
-  async #alone(deed: 'run' | 'undo', session: Session, options?: CallOptions): Promise<void> {
-    const [outcome] = await this.batch[deed]([this.index], session, options)
+  async #perform(direction: 'run' | 'undo', session: Session, options?: CallOptions): Promise<void> {
+    const [outcome] = await this.batch[direction]([this.index], session, options)
     if (outcome && 'error' in outcome) throw outcome.error
   }
 }
 
-/** A step for each change; its line is what ipvsadm would be told. */
+/** A step for each change; its line is ipvsadm's command. */
 export function ipvsSteps(changes: readonly Change[], why?: string): Step[] {
   const batch = new IpvsChanges(changes, why)
   return changes.map((_, i) => batch.at(i))
 }
 
-/** ipvsadm's commands by ours: of services, and of real servers. */
+/** ipvsadm's commands, for services and for real servers. */
 const LETTERS = { add: ['-A', '-a'], change: ['-E', '-e'], remove: ['-D', '-d'] } as const
 
 function lineOf({ action, service, server }: Change): string {

@@ -1,18 +1,21 @@
-/** Connection synchronisation: one director tells another of its connections, so that the other can take over. */
+/** Connection synchronisation: one director sends its connections to another, which can then take over. */
 
 import type { DaemonAttributes } from '../../generic-netlink/index.js'
 import { familyOf, isMulticast } from '../base/address.js'
 import { address, integer, interfaceName, oneOf } from '../base/check.js'
+import { fieldSet, type Field } from '../base/field.js'
+import type { Step } from '../plan/plan.js'
+import { openIpvs } from './client.js'
 
 /** A synchronisation daemon to start. */
 export interface SyncDaemonSpec {
-  /** A `master` tells, a `backup` listens. One of each may run. */
+  /** A `master` sends, a `backup` receives. One of each may run. */
   readonly state: 'master' | 'backup'
-  /** The interface that carries the multicast. */
-  readonly interface: string
-  /** Who listens to whom, 0 to 255: a backup hears masters of its own id; 0 hears all. @defaultValue 0 */
+  /** The link that carries the multicast. */
+  readonly link: string
+  /** A backup receives from masters of the same id, 0 to 255; a backup with 0 receives from all. @defaultValue 0 */
   readonly syncId?: number
-  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue what the interface's MTU allows */
+  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest that the link's MTU allows */
   readonly maxLength?: number
   /** The multicast group, IPv4 or IPv6. @defaultValue `'224.0.0.81'` */
   readonly group?: string
@@ -25,39 +28,87 @@ export interface SyncDaemonSpec {
 /** A synchronisation daemon that runs. */
 export interface SyncDaemonState extends Required<SyncDaemonSpec> {}
 
-/** @throws TypeError, RangeError naming the field */
-export function daemonAttributes({ state, interface: name, syncId = 0, maxLength, group, port, ttl }: SyncDaemonSpec): DaemonAttributes {
-  const multicast = group === undefined ? undefined : address('group', group)
-  if (multicast !== undefined && !isMulticast(multicast)) throw new RangeError(`group: ${multicast} is not a multicast address`)
-  return {
-    state: oneOf('state', state, ['master', 'backup']),
-    mcastIfn: interfaceName('interface', name),
-    syncId: integer('syncId', syncId, 0, 255),
-    ...maxLength !== undefined && { syncMaxlen: integer('maxLength', maxLength, 1, 65507) },
-    ...multicast !== undefined && (familyOf(multicast) === 'inet' ? { mcastGroup: multicast } : { mcastGroup6: multicast }),
-    ...port !== undefined && { mcastPort: integer('port', port, 1, 65535) },
-    ...ttl !== undefined && { mcastTtl: integer('ttl', ttl, 1, 255) },
-  }
+const states = ['master', 'backup'] as const
+
+/** The state of a daemon. @throws RangeError naming the path */
+export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['state'] => oneOf(path, value, states)
+
+type Numbers = 'syncId' | 'syncMaxlen' | 'mcastPort' | 'mcastTtl'
+
+const number = (attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]): Field<DaemonAttributes> => ({
+  ...otherwise.length > 0 && { otherwise: otherwise[0] },
+  check: (path, value) => integer(path, value, min, max),
+  write(to, value) { to[attribute] = value as number },
+  read: from => from[attribute] ?? 0,
+  words: value => `${option} ${value as number}`,
+})
+
+/** Fields without a default are the kernel's choice where a spec leaves them out. */
+const daemons = fieldSet<SyncDaemonSpec, DaemonAttributes>()('sync daemon', {
+  state: {
+    check: checkSyncState,
+    write(to, value) { to.state = value as SyncDaemonSpec['state'] },
+    read: ({ state }) => state === 'backup' ? 'backup' : 'master',
+    words: String,
+  },
+  link: {
+    check: interfaceName,
+    write(to, value) { to.mcastIfn = value as string },
+    read: ({ mcastIfn = '' }) => mcastIfn,
+    words: value => `--mcast-interface ${value as string}`,
+  },
+  syncId: number('syncId', '--syncid', 0, 255, 0),
+  maxLength: number('syncMaxlen', '--sync-maxlen', 1, 65507),
+  group: {
+    check: (path, value) => {
+      const group = address(path, value)
+      if (!isMulticast(group)) throw new RangeError(`${path}: ${group} is not a multicast address`)
+      return group
+    },
+    write(to, value) { to[familyOf(value as string) === 'inet' ? 'mcastGroup' : 'mcastGroup6'] = value as string },
+    read: ({ mcastGroup, mcastGroup6 }) => mcastGroup ?? mcastGroup6 ?? '',
+    words: value => `--mcast-group ${value as string}`,
+  },
+  port: number('mcastPort', '--mcast-port', 1, 65535),
+  ttl: number('mcastTtl', '--mcast-ttl', 1, 255),
+}, {
+  verify: ({ state, link }) => {
+    checkSyncState('state', state)
+    interfaceName('link', link)
+  },
+})
+
+/** A daemon in its normal form. @throws TypeError, RangeError naming the field below `path` */
+export const normalizeSyncDaemon = (spec: SyncDaemonSpec, path = ''): SyncDaemonSpec => daemons.normalize(spec, path)
+
+/** The attributes of `newDaemon` for a daemon in its normal form. */
+export const daemonAttributes = (daemon: SyncDaemonSpec): DaemonAttributes => daemons.write({}, daemon, undefined)
+
+/** A daemon of `getDaemon`. */
+export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState => daemons.read(attributes, undefined) as SyncDaemonState
+
+/** The arguments of `ipvsadm --start-daemon`: `master --mcast-interface eth0 --syncid 7`. */
+export const syncDaemonArguments = (daemon: SyncDaemonSpec): string => daemons.words(daemon)
+
+/** The steps from the actual to the wanted daemons; `prune` stops the others. A daemon that differs is started anew. */
+export function syncDaemonSteps(wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean): Step[] {
+  const running = new Map(actual.map(daemon => [daemon.state, daemon]))
+  const steps = wanted.flatMap(daemon => {
+    const before = running.get(daemon.state)
+    running.delete(daemon.state)
+    if (before && daemons.differences(daemon, before).length === 0) return []
+    return [...before ? [stopping(before)] : [], starting(daemon)]
+  })
+  return [...steps, ...prune ? [...running.values()].map(stopping) : []]
 }
 
-/** A daemon as `getDaemon` answers it. */
-export function readDaemon(daemon: DaemonAttributes): SyncDaemonState {
-  const { state, mcastIfn = '', syncId = 0, syncMaxlen = 0, mcastGroup, mcastGroup6, mcastPort = 0, mcastTtl = 0 } = daemon
-  return {
-    state: state === 'backup' ? 'backup' : 'master',
-    interface: mcastIfn,
-    syncId,
-    maxLength: syncMaxlen,
-    group: mcastGroup ?? mcastGroup6 ?? '',
-    port: mcastPort,
-    ttl: mcastTtl,
-  }
+const start = (daemon: SyncDaemonSpec): Step['run'] => async (session, options) => {
+  await (await session.use(openIpvs, options)).call('newDaemon', { daemon: daemonAttributes(daemon) }, options)
 }
-
-/** A daemon as `ipvsadm --start-daemon` is told: `master --mcast-interface eth0 --syncid 7`. */
-export function syncDaemonArguments({ state, interface: name, syncId, maxLength, group, port, ttl }: SyncDaemonSpec): string {
-  const options = {
-    '--mcast-interface': name, '--syncid': syncId, '--sync-maxlen': maxLength, '--mcast-group': group, '--mcast-port': port, '--mcast-ttl': ttl,
-  }
-  return [state, ...Object.entries(options).flatMap(([option, value]) => value === undefined ? [] : [`${option} ${value}`])].join(' ')
+const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (session, options) => {
+  await (await session.use(openIpvs, options)).call('delDaemon', { daemon: { state } }, options)
 }
+const starting = (daemon: SyncDaemonSpec): Step =>
+  ({ action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`, run: start(daemon), undo: stop(daemon) })
+const stopping = (daemon: SyncDaemonState): Step =>
+  ({ action: 'remove', object: 'sync daemon', line: `ipvsadm --stop-daemon ${daemon.state}`, run: stop(daemon), undo: start(daemon) })

@@ -1,31 +1,59 @@
-/** How long connections are kept. */
+/** The times for which the kernel keeps idle connections. */
 
-import type { CommandAttributes } from '../../generic-netlink/index.js'
-import { integer, checkObject } from '../base/check.js'
-import { LONGEST_TIMEOUT } from './normalize.js'
+import type { CallOptions, CommandAttributes } from '../../generic-netlink/index.js'
+import { integer } from '../base/check.js'
+import { fieldSet, type Field } from '../base/field.js'
+import type { Step } from '../plan/plan.js'
+import type { Session } from '../plan/session.js'
+import { openIpvs } from './client.js'
+import { LONGEST_TIMEOUT } from './service.js'
 
-/** How long the kernel keeps a connection that nothing is heard of, in seconds. */
+/** The times for which the kernel keeps an idle connection, in seconds. */
 export interface Timeouts {
-  /** Of an established TCP connection. */
+  /** An established TCP connection. */
   tcp: number
-  /** Of a TCP connection after a FIN. */
+  /** A TCP connection after a FIN. */
   tcpFin: number
-  /** After a UDP datagram. */
+  /** UDP, after a datagram. */
   udp: number
 }
 
-const FIELDS = new Set(['tcp', 'tcpFin', 'udp'])
+type Attribute = 'timeoutTcp' | 'timeoutTcpFin' | 'timeoutUdp'
 
-/** What `setConfig` takes: 0 keeps what is. @throws TypeError, RangeError naming the field */
-export function timeoutAttributes(timeouts: Partial<Timeouts>, path = 'timeouts'): CommandAttributes {
-  const given = checkObject(path, timeouts, FIELDS)
-  const seconds = (name: keyof Timeouts): number => {
-    const { [name]: value = 0 } = given
-    return value === 0 ? 0 : integer(name, value, 1, LONGEST_TIMEOUT)
+/** The kernel keeps its value where a command has 0. */
+const seconds = (attribute: Attribute): Field<CommandAttributes> => ({
+  otherwise: 0,
+  check: (path, value) => value === 0 ? 0 : integer(path, value, 1, LONGEST_TIMEOUT),
+  write(to, value) { to[attribute] = value as number },
+  read: from => from[attribute] ?? 0,
+  words: String,
+  explicit: true,
+  same: (wanted, actual) => wanted === 0 || wanted === actual,
+})
+
+const timeoutFields = fieldSet<Timeouts, CommandAttributes>()('timeouts', {
+  tcp: seconds('timeoutTcp'), tcpFin: seconds('timeoutTcpFin'), udp: seconds('timeoutUdp'),
+})
+
+/** Timeouts in their normal form. @throws TypeError, RangeError naming the field below `path` */
+export const normalizeTimeouts = (timeouts: Partial<Timeouts>, path = ''): Timeouts => timeoutFields.normalize(timeouts, path)
+
+/** The attributes of `setConfig` for timeouts in their normal form. */
+export const timeoutAttributes = (timeouts: Timeouts): CommandAttributes => timeoutFields.write({}, timeouts, undefined)
+
+/** The timeouts of `getConfig`. */
+export const readTimeouts = (attributes: CommandAttributes): Timeouts => timeoutFields.read(attributes, undefined) as Timeouts
+
+/** The step from the actual to the wanted timeouts, if they differ. */
+export function timeoutSteps(wanted: Timeouts, actual: Timeouts): Step[] {
+  if (timeoutFields.differences(wanted, actual).length === 0) return []
+  const after: Timeouts = { tcp: wanted.tcp || actual.tcp, tcpFin: wanted.tcpFin || actual.tcpFin, udp: wanted.udp || actual.udp }
+  const set = async (timeouts: Timeouts, session: Session, options?: CallOptions): Promise<void> => {
+    await (await session.use(openIpvs, options)).call('setConfig', timeoutAttributes(timeouts), options)
   }
-  return { timeoutTcp: seconds('tcp'), timeoutTcpFin: seconds('tcpFin'), timeoutUdp: seconds('udp') }
+  return [{
+    action: 'change', object: 'timeouts', line: `ipvsadm --set ${timeoutFields.words(after)}`,
+    run: (session, options) => set(after, session, options),
+    undo: (session, options) => set(actual, session, options),
+  }]
 }
-
-/** What `getConfig` answers. */
-export const readTimeouts = ({ timeoutTcp = 0, timeoutTcpFin = 0, timeoutUdp = 0 }: CommandAttributes): Timeouts =>
-  ({ tcp: timeoutTcp, tcpFin: timeoutTcpFin, udp: timeoutUdp })

@@ -1,12 +1,18 @@
-/** The director's side of the network: where a VIP lives, how it reaches its real servers, and what its forwarding needs of the kernel. */
+/** The director's network: the VIP's address, the routes to the real servers, and the sysctls of its forwarding. */
 
 import { familyOf } from '../base/address.js'
-import { asksWeightZero, EXPIRE_TEMPLATES } from '../ipvs/overrides.js'
-import { serviceFamily, type Service, type VirtualServiceSpec } from '../ipvs/model.js'
-import type { NetworkSpec } from './network.js'
+import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
+import { serviceFamily } from '../ipvs/names.js'
+import { choosesWeightZero } from '../ipvs/schedulers.js'
 import type { SysctlSetting } from '../sysctl/steps.js'
+import type { NetworkSpec } from './network.js'
 
-/** A sysctl that some services need, and why. */
+/** The sysctl with which persistent clients leave a real server of weight 0. */
+export const EXPIRE_TEMPLATES = {
+  key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would stay on a real server of weight 0',
+} as const
+
+/** A sysctl that some services need. */
 interface Need extends SysctlSetting {
   readonly needed: (service: Service) => boolean
 }
@@ -26,20 +32,20 @@ const NEEDS: readonly Need[] = [
   },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
-    why: 'this scheduler refuses clients of a real server of weight 0, so one is taken out by removing it, and its connections would hang',
-    needed: asksWeightZero,
+    why: 'this scheduler refuses clients of a real server of weight 0, so the real server is removed, and its connections would hang',
+    needed: choosesWeightZero,
   },
 ]
 
-/** What a spec's `network` asks for; nothing, where it has none. Pure. */
+/** The network of a spec's `network`; nothing, where the spec has none. Pure. */
 export function directorNetwork({ network, vip }: VirtualServiceSpec, services: readonly Service[]): NetworkSpec {
   if (!network) return {}
-  const { interface: link, prefix, label, routes = [] } = network
+  const { link, prefix, label, routes = [] } = network
   return {
     ...link !== undefined && vip !== undefined && {
       addresses: [{
         address: prefix === undefined ? vip : `${vip}/${prefix}`, link, ...label !== undefined && { label },
-        // Else IPv6 takes it, for its long prefix, as the source of tunnels' outer packets, and real servers drop what comes from their own VIP.
+        // A preferred IPv6 VIP becomes the source of the outer packets, because of its long prefix, and real servers drop packets from their own VIP.
         ...familyOf(vip) === 'inet6' && { lifetimes: { valid: 'forever' as const, preferred: 0 } },
       }],
     },

@@ -1,4 +1,4 @@
-/** All that a host needs of its network, in one plan: what stands on something else comes after it. */
+/** A host's network in one plan: objects come after the objects that they depend on. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
 import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
@@ -13,7 +13,7 @@ import type { RouteSpec, RouteState } from '../rtnetlink/route/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
 import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
-/** What a host needs of its network. */
+/** The network that a host should have. */
 export interface NetworkSpec {
   /** UDP ports that unwrap GUE. */
   readonly fouPorts?: readonly FouPortSpec[]
@@ -25,7 +25,7 @@ export interface NetworkSpec {
   readonly sysctls?: readonly SysctlSetting[]
 }
 
-/** What a host has of it, read once. */
+/** The network that a host has, read once. */
 export interface NetworkState {
   readonly fouPorts: readonly FouPortState[]
   readonly links: readonly LinkState[]
@@ -35,29 +35,29 @@ export interface NetworkState {
   readonly sysctls: ReadonlyMap<string, string>
 }
 
-/** What all of them have: something opened, which lists what is there. */
+/** An open table of the kernel. */
 type Opened<T> = AsyncDisposable & { list(): Promise<T[]> }
 
-/** What is there, where anything of its sort is wanted; nobody has to have what nobody asks for. */
-async function present<A>(wanted: readonly unknown[] = [], open: () => Promise<Opened<A>>): Promise<A[]> {
+/** Lists a table where any entry of its kind is wanted: a kernel need not have the others. */
+async function listWanted<A>(wanted: readonly unknown[] = [], open: () => Promise<Opened<A>>): Promise<A[]> {
   if (wanted.length === 0) return []
   await using opened = await open()
   return await opened.list()
 }
 
-/** What the host has of the sorts of things that a spec names. */
+/** Reads the tables of the objects that a spec names. */
 export async function readNetwork({ fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions): Promise<NetworkState> {
   return {
-    fouPorts: await present(fouPorts, () => FouPorts.open()),
-    links: await present(links, () => Links.open()),
-    addresses: await present(addresses, () => Addresses.open()),
-    routes: await present(routes, () => Routes.open()),
-    neighbours: await present(neighbours, () => Neighbours.open()),
+    fouPorts: await listWanted(fouPorts, () => FouPorts.open()),
+    links: await listWanted(links, () => Links.open()),
+    addresses: await listWanted(addresses, () => Addresses.open()),
+    routes: await listWanted(routes, () => Routes.open()),
+    neighbours: await listWanted(neighbours, () => Neighbours.open()),
     sysctls: await sysctl.read(sysctls.map(({ key }) => key), options),
   }
 }
 
-/** The steps from what is to what is wanted: ports and links, addresses, sysctls, routes, neighbours. Pure. */
+/** The steps from the actual to the wanted network: ports and links, addresses, sysctls, routes, neighbours. Pure. */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
@@ -67,7 +67,7 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
     ...fouSteps(fouPorts, actual.fouPorts),
     ...ofLinks,
     ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
-    // Of a link to come there is none yet: its steps look when they are made.
+    // A link that is to be added has no sysctls yet: their steps read them when they run.
     ...sysctlSteps(sysctls, gone.length === 0 ? actual.sysctls : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))),
     ...routeSteps(routes, actual.routes.filter(({ link }) => link === undefined || !gone.includes(link))),
     ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
@@ -75,8 +75,8 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
 }
 
 /**
- * What must change for this host's network to have all of it: ports and links, addresses, sysctls, routes, neighbours.
- * Empty where it has. What is not named stays as it is.
+ * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours. The plan is empty where the network is as
+ * wanted. Objects that the spec does not name stay.
  *
  * @example
  * ```ts

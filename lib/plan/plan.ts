@@ -1,10 +1,9 @@
 /** Plans: what must change, shown before it is done, and undone as it was done. */
 
-import createDebug from 'debug'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/index.js'
 import { Session } from './session.js'
 
-const debug = createDebug('ipvs-nl:plan')
+const debug = logger('ipvs-nl:plan')
 
 /** What a step is about. */
 export type StepObject =
@@ -105,9 +104,9 @@ interface Group {
  *
  * @example
  * ```ts
- * import { RealServer } from 'ipvs-nl'
+ * import { planRealServer } from 'ipvs-nl'
  *
- * const plan = await RealServer.plan({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
+ * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
  * console.log(`${plan}`)
  * await plan.apply()
  * await plan.revert() // as it was before

@@ -7,7 +7,7 @@ import { familyOf } from '../base/address.js'
 import type { RealServerId, ServiceId, ServiceKey } from '../ipvs/model.js'
 import { streamProcNet } from './files.js'
 import { contains, parsePrefix } from '../base/prefix.js'
-import { serviceKeys } from '../ipvs/normalize.js'
+import { serviceKeys } from '../ipvs/key.js'
 
 /** Which connections are wanted: those that match all that is said here. */
 export interface ConnectionFilter {

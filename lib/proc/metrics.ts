@@ -1,7 +1,8 @@
 /** What the kernel reports, as text for Prometheus and whatever else reads OpenMetrics. */
 
 import { oneOf, checkObject } from '../base/check.js'
-import { serviceFamily, type ActualForwarding, type RealServerState, type ServiceKey, type ServiceState, type Stats } from '../ipvs/model.js'
+import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, ServiceState, Stats } from '../ipvs/model.js'
+import { serviceFamily } from '../ipvs/names.js'
 import type { CpuStatistics } from './statistics.js'
 
 /** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's own text format, 0.0.4, which has no infos, and other names in its `# TYPE` lines. */
@@ -11,7 +12,7 @@ export type MetricsFormat = 'openmetrics' | 'prometheus'
 export interface Metrics {
   /** As `director.list()` or `VirtualService.list()` gives them. */
   readonly services: readonly ServiceState[]
-  /** As `totals()` gives them. @defaultValue left out */
+  /** As `ipvsTotals()` gives them. @defaultValue left out */
   readonly totals?: Stats
   /** As `perCpuStatistics()` gives them. @defaultValue left out */
   readonly cpus?: readonly CpuStatistics[]
@@ -41,10 +42,10 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
  *
  * @example
  * ```ts
- * import { Director, formatMetrics, totals } from 'ipvs-nl'
+ * import { Director, formatMetrics, ipvsTotals } from 'ipvs-nl'
  *
  * await using director = await Director.open()
- * console.log(formatMetrics({ services: await director.list(), totals: await totals() }))
+ * console.log(formatMetrics({ services: await director.list(), totals: await ipvsTotals() }))
  * ```
  */
 export function formatMetrics({ services, totals, cpus = [] }: Metrics, options: MetricsOptions = {}): string {
@@ -127,8 +128,8 @@ function serviceInfo({ scheduler, schedulerFlags, onePacket, persistence }: Serv
 function forwardingLabels(forward: ActualForwarding): Labels {
   if (forward === 'tunnel') return { forward, tunnel: 'ipip' }
   if (typeof forward !== 'object') return { forward }
-  const { port, checksum } = forward as { port?: number; checksum?: string | number }
-  return { forward: 'tunnel', tunnel: forward.tunnel, tunnel_port: port, tunnel_checksum: checksum }
+  const { kind, port, checksum } = forward as OtherTunnel
+  return { forward: 'tunnel', tunnel: kind, tunnel_port: port, tunnel_checksum: checksum }
 }
 
 // ── the text ──

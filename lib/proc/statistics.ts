@@ -44,7 +44,7 @@ export interface IpvsStatus {
  *
  * The kernel sums them up every two seconds. Rejects with `ENOENT` where it has no IPVS.
  */
-export async function totals(options?: CallOptions): Promise<Stats> {
+export async function ipvsTotals(options?: CallOptions): Promise<Stats> {
   return parseTotals(await readProcNet('ip_vs_stats', options))
 }
 

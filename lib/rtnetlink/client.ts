@@ -2,8 +2,7 @@
 
 import {
   Connection, NETLINK_ROUTE,
-  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Outcome, type Request,
-  type Table,
+  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
 } from '../../generic-netlink/index.js'
 import { explainRefusal } from './explain.js'
 import { address, ifaddrmsg } from './wire/address.js'
@@ -131,7 +130,7 @@ export class RouteClient implements AsyncDisposable {
   }
 
   /** Sends commands in one datagram, in order. Resolves with the outcome of each, unexplained. */
-  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<Outcome<unknown>[]> {
+  run(commands: readonly RouteCommand[], options?: CallOptions): Promise<PromiseSettledResult<unknown>[]> {
     return this.#connection.batch(commands.map(command => requestOf(command as RouteCommand<'link'>)), options)
   }
 

@@ -2,13 +2,13 @@
 
 import { constants } from 'node:fs'
 import { lstat, open, readdir } from 'node:fs/promises'
-import createDebug from 'debug'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/index.js'
 import { reasonFor, SysctlError } from './errors.js'
 import type { Target } from './keys.js'
 import { checkCount, sameText } from './values.js'
 
-const debug = createDebug('ipvs-nl:sysctl')
+/** The log of sysctls. */
+export const log = logger('ipvs-nl:sysctl')
 
 /**
  * The files below /proc/sys: the seam for tests.
@@ -52,7 +52,7 @@ export async function read(files: SysctlFiles, target: Target, options?: CallOpt
   options?.signal?.throwIfAborted()
   try {
     const text = (await files.read(target.path)).replace(/\n$/, '')
-    debug('%s = %s', target.name, text)
+    log('%s = %s', target.name, text)
     return text
   } catch (error) { throw await explained(files, target, error) }
 }
@@ -69,7 +69,7 @@ export async function readIfReadable(
 
 async function write(files: SysctlFiles, target: Target, text: string, options?: CallOptions): Promise<void> {
   options?.signal?.throwIfAborted()
-  debug('%s := %s', target.name, text)
+  log('%s := %s', target.name, text)
   // With its newline, as sysctl(8) writes: an empty text alone would change nothing.
   try {
     await files.write(target.path, `${text}\n`)
@@ -93,6 +93,3 @@ export async function exchange(files: SysctlFiles, target: Target, text: string,
   throw new SysctlError('ERR_SYSCTL_MISMATCH', target.name,
     `${target.name} ${both}: the kernel changed the value, or another process set it (ERR_SYSCTL_MISMATCH)`)
 }
-
-/** Reports an event to the log of sysctls. */
-export const log: (format: string, ...values: unknown[]) => void = debug

@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { Input } from '../../generic-netlink/codec.js'
+import { Input } from '../../generic-netlink/buffers.js'
 import {
   command, controller, daemon, DecodeError, destination, info, multicastGroup, operation, service, stats, stats64,
 } from '../../generic-netlink/index.js'

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Problem } from '../../lib/diagnose/finding.js'
 import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
-import type { RealServerPreparation } from '../../lib/network/real-server.js'
+import type { RealServerSetup } from '../../lib/network/real-server.js'
 import type { Told } from '../support/agent.js'
 import { TestHosts } from '../support/hosts.js'
 import { run } from '../support/run.js'
@@ -41,7 +41,7 @@ interface Case {
 interface Group {
   readonly name: string
   readonly service: VirtualServiceSpec & { readonly vip: string }
-  readonly preparation: RealServerPreparation
+  readonly preparation: RealServerSetup
   readonly server?: 'inner'
   readonly bytes?: number
   readonly cases: readonly Case[]
@@ -52,7 +52,7 @@ const set = (...settings: string[]): string[] => ['sysctl', '-qw', ...settings.m
 const web = { port: 80, protocols: ['tcp'] } as const
 const VIP = '10.1.0.100'
 const misdirected = { address: '10.1.0.20', forward: 'route', weight: 1, thresholds: { upper: 0, lower: 0 } } as const
-const routed = { interface: 'eth0', routes: [{ to: '10.3.0.0/24', dev: 'eth1' }] }
+const routed = { link: 'eth0', routes: [{ to: '10.3.0.0/24', dev: 'eth1' }] }
 
 const groups: readonly Group[] = [
   {
@@ -82,13 +82,13 @@ const groups: readonly Group[] = [
   },
   {
     name: 'gre with checksums',
-    service: { ...web, vip: VIP, forward: { tunnel: 'gre', checksum: 'csum' }, realServers: ['10.3.0.20'], network: routed },
+    service: { ...web, vip: VIP, forward: { kind: 'gre', checksum: 'csum' }, realServers: ['10.3.0.20'], network: routed },
     preparation: { vip: VIP, tunnel: { kind: 'gre', checksum: 'csum', local: '10.3.0.20' } },
     cases: [{ problem: 'gre-checksum', at: 'server', broken: [sh('ip link set tun0 type gre nocsum')] }],
   },
   {
     name: 'gue',
-    service: { ...web, vip: VIP, forward: { tunnel: 'gue', port: 6080 }, realServers: ['10.3.0.20'], network: routed },
+    service: { ...web, vip: VIP, forward: { kind: 'gue', port: 6080 }, realServers: ['10.3.0.20'], network: routed },
     preparation: { vip: VIP, tunnel: { kind: 'gue', port: 6080, local: '10.3.0.20' } },
     cases: [
       { problem: 'fou-port-missing', at: 'server', broken: [sh('ip fou del port 6080')] },
@@ -100,7 +100,7 @@ const groups: readonly Group[] = [
   },
   {
     name: 'IPv4 through IPv6',
-    service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['fd02::20'], network: { interface: 'eth0' } },
+    service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['fd02::20'], network: { link: 'eth0' } },
     preparation: { vip: VIP, tunnel: { kind: 'ipip', local: 'fd02::20' } },
     cases: [{ problem: 'tunnel-mode', at: 'server', broken: [sh('ip -6 tunnel change tun0 mode ip6ip6 local fd02::20 remote ::')] }],
   },
@@ -115,8 +115,8 @@ const groups: readonly Group[] = [
   },
   {
     name: 'route',
-    service: { ...web, vip: VIP, forward: 'route', realServers: ['10.1.0.20'], network: { interface: 'eth0' } },
-    preparation: { vip: VIP, route: { interface: 'eth0', carrier: 'vips' } },
+    service: { ...web, vip: VIP, forward: 'route', realServers: ['10.1.0.20'], network: { link: 'eth0' } },
+    preparation: { vip: VIP, route: { link: 'eth0', carrier: 'vips' } },
     cases: [
       { problem: 'vip-missing', at: 'server', broken: [sh(`ip addr del ${VIP}/32 dev vips`)] },
       { problem: 'vip-missing', how: 'its link is gone', at: 'server', broken: [sh('ip link del vips')] },
@@ -132,13 +132,13 @@ const groups: readonly Group[] = [
   },
   {
     name: 'route of IPv6',
-    service: { ...web, vip: 'fd01::100', forward: 'route', realServers: ['fd01::20'], network: { interface: 'eth0' } },
-    preparation: { vip: 'fd01::100', route: { interface: 'eth0', carrier: 'vips' } },
+    service: { ...web, vip: 'fd01::100', forward: 'route', realServers: ['fd01::20'], network: { link: 'eth0' } },
+    preparation: { vip: 'fd01::100', route: { link: 'eth0', carrier: 'vips' } },
     cases: [{ problem: 'vip-missing', how: 'its link went down', at: 'server', broken: [sh('ip link set vips down')] }],
   },
   {
     name: 'masq',
-    service: { ...web, vip: VIP, forward: 'masq', realServers: [{ address: '10.2.0.30', port: 8080 }], network: { interface: 'eth0' } },
+    service: { ...web, vip: VIP, forward: 'masq', realServers: [{ address: '10.2.0.30', port: 8080 }], network: { link: 'eth0' } },
     preparation: { masq: { director: '10.2.0.1' } },
     server: 'inner',
     cases: [
@@ -149,14 +149,14 @@ const groups: readonly Group[] = [
   },
   {
     name: 'masq of IPv6',
-    service: { ...web, vip: 'fd01::100', forward: 'masq', realServers: [{ address: 'fd02::30', port: 8080 }], network: { interface: 'eth0' } },
+    service: { ...web, vip: 'fd01::100', forward: 'masq', realServers: [{ address: 'fd02::30', port: 8080 }], network: { link: 'eth0' } },
     preparation: { masq: { director: 'fd02::1' } },
     server: 'inner',
     cases: [{ problem: 'forwarding-off', at: 'director', broken: [sh('sysctl -qw net.ipv6.conf.all.forwarding=0')] }],
   },
   {
     name: 'IPv6 through a narrow way',
-    service: { ...web, vip: 'fd01::100', forward: 'tunnel', realServers: ['fd02::20'], network: { interface: 'eth0' } },
+    service: { ...web, vip: 'fd01::100', forward: 'tunnel', realServers: ['fd02::20'], network: { link: 'eth0' } },
     preparation: { vip: 'fd01::100', tunnel: { kind: 'ipip', local: 'fd02::20' } },
     bytes: 20_000,
     cases: [
@@ -166,14 +166,14 @@ const groups: readonly Group[] = [
   },
   {
     name: 'IPv4 through a narrow way',
-    service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['10.2.0.20'], network: { interface: 'eth0' } },
+    service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['10.2.0.20'], network: { link: 'eth0' } },
     preparation: { vip: VIP, tunnel: { kind: 'ipip', local: '10.2.0.20' } },
     bytes: 20_000,
     cases: [{ problem: 'mtu', at: 'director', broken: [sh('ip route add 10.2.0.20 dev eth1 mtu lock 580')], served: 'Linux lets routers fragment where it is asked for less than 552, and its packets are small' }],
   },
   {
     name: 'IPv6 on one LAN',
-    service: { ...web, vip: 'fd01::100', forward: 'tunnel', realServers: ['fd01::20'], network: { interface: 'eth0' } },
+    service: { ...web, vip: 'fd01::100', forward: 'tunnel', realServers: ['fd01::20'], network: { link: 'eth0' } },
     preparation: { vip: 'fd01::100', tunnel: { kind: 'ipip', local: 'fd01::20' } },
     cases: [{ problem: 'vip-as-source', at: 'director', broken: [sh('ip addr del fd01::100/128 dev eth0'), sh('ip addr add fd01::100/128 dev eth0')] }],
   },
@@ -228,13 +228,13 @@ describe('another place', () => {
   afterEach(() => hosts.host('bare').call('revert'))
 
   it('wrong-namespace: a director', async () => {
-    const found = await hosts.host('bare').call('diagnoseService', { ...web, vip: VIP, realServers: ['10.1.0.20'], network: { interface: 'eth1' } })
+    const found = await hosts.host('bare').call('diagnoseService', { ...web, vip: VIP, realServers: ['10.1.0.20'], network: { link: 'eth1' } })
     expect(found).toEqual([expect.objectContaining({ problem: 'wrong-namespace', found: 'there is no link eth1 in this network namespace; its links are lo, eth0', plan: '' })])
   })
 
   it('wrong-namespace: a real server', async () => {
     const tunnelled = await hosts.host('bare').call('diagnose', { vip: VIP, tunnel: { kind: 'ipip', local: '10.3.0.20' } })
-    const routed = await hosts.host('bare').call('diagnose', { vip: VIP, route: { interface: 'eth1' } })
+    const routed = await hosts.host('bare').call('diagnose', { vip: VIP, route: { link: 'eth1' } })
     expect([...tunnelled, ...routed].map(({ problem, plan }) => [problem, plan])).toEqual([['wrong-namespace', ''], ['wrong-namespace', '']])
   })
 
@@ -245,16 +245,16 @@ describe('another place', () => {
     // It has no address to ask by, nor to be asked from: it knows the server beforehand.
     const [link] = JSON.parse(await server.call('run', sh('ip -j link show dev eth0'))) as [{ address: string }]
     bare.ip('route add 10.1.0.0/24 dev eth0', `neigh add 10.1.0.20 lladdr ${link.address} dev eth0`)
-    await server.call('prepare', { vip, route: { interface: 'eth0' } })
+    await server.call('prepare', { vip, route: { link: 'eth0' } })
     try {
       await expect(bare.call('serve', service)).rejects.toThrow(/EINVAL/)
       await bare.call('revert')
       expect(await client.call('exchange', { host: vip, port: 80, timeout: 1500 })).not.toBe('echoed')
-      const found = await bare.call('diagnoseService', { ...service, network: { interface: 'eth0' } })
+      const found = await bare.call('diagnoseService', { ...service, network: { link: 'eth0' } })
       expect(found.map(({ problem }) => problem)).toEqual(['no-local-address'])
       await bare.call('mend')
       expect(await client.call('exchange', { host: vip, port: 80 })).toBe('echoed')
-      expect(await bare.call('diagnoseService', { ...service, network: { interface: 'eth0' } })).toEqual([])
+      expect(await bare.call('diagnoseService', { ...service, network: { link: 'eth0' } })).toEqual([])
     } finally {
       await server.call('revert')
     }

@@ -30,13 +30,13 @@ const REPLIES = 'with masq the real servers\' replies pass through the director'
 const cases: readonly [string, VirtualServiceSpec, readonly string[]][] = [
   ['an address and routes', {
     ...web, vip: '10.1.0.100', forward: 'tunnel', realServers: ['10.3.0.20'],
-    network: { interface: 'eth0', prefix: 24, label: 'eth0:vip', routes: [{ to: '10.3.0.0/24', via: '10.2.0.20' }] },
+    network: { link: 'eth0', prefix: 24, label: 'eth0:vip', routes: [{ to: '10.3.0.0/24', via: '10.2.0.20' }] },
   }, ['+ ip addr add 10.1.0.100/24 dev eth0 label eth0:vip', '+ ip route add 10.3.0.0/24 via 10.2.0.20', ...ADDED]],
   ['the way alone', {
     ...web, vip: '10.1.0.100', forward: 'tunnel', realServers: ['10.3.0.20'], network: { routes: [{ to: '10.3.0.0/24', link: 'eth1' }] },
   }, ['+ ip route add 10.3.0.0/24 dev eth1', ...ADDED]],
   ['sysctls of forwarding, persistence and scheduler', {
-    ...web, vip: '10.1.0.100', forward: 'masq', scheduler: 'sh', persistence: { timeout: 20 }, realServers: ['10.2.0.20'], network: { interface: 'eth0' },
+    ...web, vip: '10.1.0.100', forward: 'masq', scheduler: 'sh', persistence: { timeout: 20 }, realServers: ['10.2.0.20'], network: { link: 'eth0' },
   }, [
     '+ ip addr add 10.1.0.100/32 dev eth0',
     `~ sysctl -w net.ipv4.ip_forward=1   # ${REPLIES}`,
@@ -45,7 +45,7 @@ const cases: readonly [string, VirtualServiceSpec, readonly string[]][] = [
     '+ ipvsadm -A -t 10.1.0.100:80 -s sh -p 20', '+ ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.20:80 -m -w 1',
   ]],
   ['IPv6', {
-    ...web, vip: 'fd01::100', forward: 'masq', realServers: ['fd02::20'], network: { interface: 'eth0', routes: [{ to: 'fd03::/64', via: 'fd02::20' }] },
+    ...web, vip: 'fd01::100', forward: 'masq', realServers: ['fd02::20'], network: { link: 'eth0', routes: [{ to: 'fd03::/64', via: 'fd02::20' }] },
   }, [
     '+ ip addr add fd01::100/128 dev eth0 preferred_lft 0', `~ sysctl -w net.ipv6.conf.all.forwarding=1   # ${REPLIES}`, '+ ip route add fd03::/64 via fd02::20',
     '+ ipvsadm -A -t [fd01::100]:80 -s wlc', '+ ipvsadm -a -t [fd01::100]:80 -r [fd02::20]:80 -m -w 1',

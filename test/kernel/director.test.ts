@@ -6,6 +6,7 @@ import { normalize } from '../../lib/ipvs/normalize.js'
 import { recording } from '../support/kernel.js'
 import { asNobody, ipvsadm, NODE, run } from '../support/run.js'
 import { virtualServices } from '../support/services.js'
+import { sendRaw } from '../support/raw.js'
 
 const { openSocket, sent } = recording()
 const director = await Director.open({ openSocket })
@@ -49,7 +50,7 @@ describe('verbs', () => {
       vip, port: 5060, protocol: 'udp', scheduler: 'mh', schedulerFlags: ['mh-fallback', 'mh-port'], onePacket: false,
       persistence: { timeout: 90, netmask: '255.255.255.0', engine: 'sip' }, stats: idle,
       realServers: [{
-        address: '10.9.1.3', port: 5060, forward: { tunnel: 'gue', port: 6080, checksum: 'remcsum' }, weight: 4, thresholds: { upper: 20, lower: 10 },
+        address: '10.9.1.3', port: 5060, forward: { kind: 'gue', port: 6080, checksum: 'remcsum' }, weight: 4, thresholds: { upper: 20, lower: 10 },
         activeConnections: 0, inactiveConnections: 0, persistentConnections: 0, stats: idle,
       }],
     }])
@@ -67,7 +68,7 @@ describe('verbs', () => {
   it('changes services and real servers in place', async () => {
     await director.addService(web)
     await director.changeService({ ...key, scheduler: 'sh', schedulerFlags: ['sh-port'], persistence: { timeout: 60 } })
-    await director.changeRealServer(key, { address: '10.9.1.1', weight: 7, forward: { tunnel: 'gre', checksum: 'csum' } })
+    await director.changeRealServer(key, { address: '10.9.1.1', weight: 7, forward: { kind: 'gre', checksum: 'csum' } })
     await director.removeRealServer(key, { address: '10.9.1.2', port: 8080 })
     await director.addRealServer(key, '10.9.1.4')
     expect(ipvsadm('-S -n')).toBe('-A -t 10.9.0.1:80 -s sh -p 60 -b sh-port\n'
@@ -79,7 +80,7 @@ describe('verbs', () => {
   })
 
   it('removes what nobody should have made', async () => {
-    await director.run([['newService', { service: { af: 'inet', protocol: 47, addr: '0.0.0.0', port: 9, schedName: 'rr', flags: { flags: {}, mask: {} }, timeout: 0, netmask: '255.255.255.255' } }]])
+    await sendRaw(director, [['newService', { service: { af: 'inet', protocol: 47, addr: '0.0.0.0', port: 9, schedName: 'rr', flags: { flags: {}, mask: {} }, timeout: 0, netmask: '255.255.255.255' } }]])
     const [odd] = await director.list()
     expect(odd).toMatchObject({ vip: '0.0.0.0', protocol: 47 })
     await director.removeService(odd!)
@@ -100,14 +101,14 @@ describe('verbs', () => {
     run('ip', ['addr', 'add', '10.77.0.1/24', 'dev', 'sync0'])
     run('ip', ['link', 'set', 'sync0', 'up'])
     try {
-      await director.startSyncDaemon({ state: 'master', interface: 'sync0', syncId: 9, maxLength: 1000, group: '239.1.1.1', port: 9000, ttl: 4 })
-      await director.startSyncDaemon({ state: 'backup', interface: 'sync0' })
+      await director.startSyncDaemon({ state: 'master', link: 'sync0', syncId: 9, maxLength: 1000, group: '239.1.1.1', port: 9000, ttl: 4 })
+      await director.startSyncDaemon({ state: 'backup', link: 'sync0' })
       expect(await director.syncDaemons()).toEqual([
-        { state: 'master', interface: 'sync0', syncId: 9, maxLength: 1000, group: '239.1.1.1', port: 9000, ttl: 4 },
-        expect.objectContaining({ state: 'backup', interface: 'sync0', syncId: 0, group: '224.0.0.81', port: 8848, ttl: 1 }),
+        { state: 'master', link: 'sync0', syncId: 9, maxLength: 1000, group: '239.1.1.1', port: 9000, ttl: 4 },
+        expect.objectContaining({ state: 'backup', link: 'sync0', syncId: 0, group: '224.0.0.81', port: 8848, ttl: 1 }),
       ])
       expect(ipvsadm('-L --daemon')).toContain('master sync daemon (mcast=sync0, syncid=9, maxlen=1000, group=239.1.1.1, port=9000, ttl=4)')
-      await expect(director.startSyncDaemon({ state: 'master', interface: 'sync0' })).rejects.toMatchObject({
+      await expect(director.startSyncDaemon({ state: 'master', link: 'sync0' })).rejects.toMatchObject({
         code: 'EEXIST', message: 'cannot start master sync daemon on sync0: one runs already; stop it first (EEXIST)',
       })
     } finally {
@@ -176,11 +177,11 @@ describe('VirtualService', () => {
   })
 
   it('weighs and removes a real server in all its protocols, keeping all else', async () => {
-    await using service = await VirtualService.open({ ...dns, forward: { tunnel: 'gue', port: 6080, checksum: 'csum' }, realServers: [{ address: '10.9.1.1', thresholds: { upper: 5 } }, '10.9.1.2'] }, { director })
+    await using service = await VirtualService.open({ ...dns, forward: { kind: 'gue', port: 6080, checksum: 'csum' }, realServers: [{ address: '10.9.1.1', thresholds: { upper: 5 } }, '10.9.1.2'] }, { director })
     await service.apply()
     await service.realServer('10.9.1.1').setWeight(0)
     expect((await service.realServer('10.9.1.1').state()).map(({ weight, forward, thresholds }) => ({ weight, forward, thresholds }))).toEqual(
-      Array(2).fill({ weight: 0, forward: { tunnel: 'gue', port: 6080, checksum: 'csum' }, thresholds: { upper: 5, lower: 0 } }))
+      Array(2).fill({ weight: 0, forward: { kind: 'gue', port: 6080, checksum: 'csum' }, thresholds: { upper: 5, lower: 0 } }))
     await service.realServer('10.9.1.1').remove()
     expect((await service.state()).map(s => s.realServers.map(r => r.address))).toEqual([['10.9.1.2'], ['10.9.1.2']])
     await expect(service.realServer('10.9.1.1').setWeight(1)).rejects.toMatchObject({
@@ -237,8 +238,8 @@ describe('each errno of the kernel arrives with code, object and sentence', () =
     [['setInfo', {}], 'EOPNOTSUPP', '', 'this kernel does not know the command; it is older than the feature (EOPNOTSUPP)'],
     [['getDest', { service }], 'EOPNOTSUPP', `real servers of ${object}`, '(EOPNOTSUPP)'],
   ])('%j is %s', async (command, code, object, sentence) => {
-    await director.run([['newService', { service: full }], ['newDest', { service, dest: whole }]])
-    const error: unknown = await director.run([command]).then(() => undefined, (e: unknown) => e)
+    await sendRaw(director, [['newService', { service: full }], ['newDest', { service, dest: whole }]])
+    const error: unknown = await sendRaw(director, [command]).then(() => undefined, (e: unknown) => e)
     expect(error).toBeInstanceOf(NetlinkError)
     const { code: found, errno, object: about = '', message, request } = error as NetlinkError
     expect({ found, about, request }).toEqual({ found: code, about: object, request: `IPVS ${command[0]}` })

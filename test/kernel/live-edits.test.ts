@@ -21,8 +21,8 @@ const direct = (spec: VirtualServiceSpec): Promise<string> => host('director').c
 /** Edits of everything that can be edited, one after the other: what is said of an edit stays said. */
 const edits = (forward: Forwarding): [name: string, ...of: Parameters<typeof serviceOf>][] => {
   const tunnels: [string, ...Parameters<typeof serviceOf>][] = forward === 'masq' ? [] : [
-    ['tunnel type: gre', { tunnel: 'gre' }], ['tunnel type: gue', { tunnel: 'gue', port: 6080 }],
-    ['tunnel checksum', { tunnel: 'gue', port: 6080, checksum: 'csum' }], ['tunnel type: ipip', 'tunnel'],
+    ['tunnel type: gre', { kind: 'gre' }], ['tunnel type: gue', { kind: 'gue', port: 6080 }],
+    ['tunnel checksum', { kind: 'gue', port: 6080, checksum: 'csum' }], ['tunnel type: ipip', 'tunnel'],
   ]
   return [
     ['weight', forward, {}, { weight: 5 }],
@@ -86,7 +86,7 @@ describe.each<Forwarding>(['masq', 'tunnel'])('20 connections by %j', forward =>
   })
 
   it('live on when everything is edited in one plan, and taken back in another', async () => {
-    const other = forward === 'masq' ? 'tunnel' as const : { tunnel: 'gue', port: 6080 } as const
+    const other = forward === 'masq' ? 'tunnel' as const : { kind: 'gue', port: 6080 } as const
     const all = serviceOf(other, { scheduler: 'sh', schedulerFlags: ['sh-fallback'], persistence: { timeout: 90 } }, { weight: 7, thresholds: { upper: 100, lower: 10 } })
     for (const spec of [all, serviceOf(forward)]) {
       await look('held')

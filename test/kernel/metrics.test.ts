@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { Director, formatMetrics, parseRules, perCpuStatistics, totals } from '../../lib/index.js'
+import { Director, formatMetrics, parseRules, perCpuStatistics, ipvsTotals } from '../../lib/index.js'
 import { openMetricsSamples, promtool } from '../support/promtool.js'
 import { ipvsadm, run } from '../support/run.js'
 
@@ -52,7 +52,7 @@ const samplesOf = (text: string): string[] => text.split('\n').filter(line => li
 describe('metrics of services of every kind', () => {
   it('are taken by Prometheus in both formats, with the same samples', async () => {
     expect(parseRules(RULES.join('\n'))).toHaveLength(9)
-    const metrics = { services: await director.list(), totals: await totals(), cpus: await perCpuStatistics() }
+    const metrics = { services: await director.list(), totals: await ipvsTotals(), cpus: await perCpuStatistics() }
     const [openmetrics, prometheus] = [formatMetrics(metrics), formatMetrics(metrics, { format: 'prometheus' })]
     expect(promtool(prometheus)).toEqual({ status: 0, output: '' })
     expect(openMetricsSamples(openmetrics)).toBe(samplesOf(openmetrics).length)

@@ -58,7 +58,7 @@ describe('a plan of the table', () => {
     await (await director.plan([web, dns])).apply()
     const wanted: VirtualServiceSpec[] = [
       { ...web, scheduler: 'sh', schedulerFlags: ['sh-port'], persistence: { timeout: 60 }, realServers: [{ address: '10.9.1.1', weight: 5 }, '10.9.1.3'] },
-      { fwmark: 7, family: 'inet6', realServers: [{ address: '2001:db8::1', forward: { tunnel: 'gue', port: 6080 }, thresholds: { upper: 9, lower: 3 } }] },
+      { fwmark: 7, family: 'inet6', realServers: [{ address: '2001:db8::1', forward: { kind: 'gue', port: 6080 }, thresholds: { upper: 9, lower: 3 } }] },
     ]
     const plan = await director.plan(wanted, everything)
     expect(`${plan}`.split('\n')).toEqual([
@@ -107,7 +107,7 @@ describe('a plan of the table', () => {
     run('sh', ['-c', 'ip link add sync0 type dummy && ip addr add 10.77.0.1/24 dev sync0 && ip link set sync0 up'])
     const before = await director.timeouts()
     try {
-      const wanted = { timeouts: { tcp: 777 }, syncDaemons: [{ state: 'master', interface: 'sync0', syncId: 7 }, { state: 'backup', interface: 'sync0' }] } as const
+      const wanted = { timeouts: { tcp: 777 }, syncDaemons: [{ state: 'master', link: 'sync0', syncId: 7 }, { state: 'backup', link: 'sync0' }] } as const
       const plan = await director.plan(wanted)
       expect(`${plan}`.split('\n')).toEqual([
         `~ ipvsadm --set 777 ${before.tcpFin} ${before.udp}`,
@@ -116,7 +116,7 @@ describe('a plan of the table', () => {
       await plan.apply()
       expect(ipvsadm('-L --timeout')).toContain(': 777 ')
       expect(`${await director.plan(wanted, { prune: true })}`).toBe('')
-      const other = await director.plan({ syncDaemons: [{ state: 'master', interface: 'sync0', syncId: 8 }] }, { prune: true })
+      const other = await director.plan({ syncDaemons: [{ state: 'master', link: 'sync0', syncId: 8 }] }, { prune: true })
       expect(`${other}`.split('\n')).toEqual(['- ipvsadm --stop-daemon master', '+ ipvsadm --start-daemon master --mcast-interface sync0 --syncid 8', '- ipvsadm --stop-daemon backup'])
       await other.apply()
       expect(ipvsadm('-L --daemon')).toMatch(/^master sync daemon \(mcast=sync0, syncid=8[^\n]*\n$/)
@@ -135,7 +135,7 @@ describe('a plan of the table', () => {
         links: [{ kind: 'dummy', name: 'vips' }], addresses: [{ address: '10.80.0.1/24', link: 'vips' }], routes: [{ to: '10.81.0.0/24', via: '10.80.0.9' }],
         sysctls: [{ key: 'net.ipv4.vs.expire_nodest_conn', value: 1 }],
       },
-      services: [{ ...web, vip: '10.80.0.100', network: { interface: 'vips' }, realServers: [{ address: '10.81.0.1', forward: 'masq' }] }],
+      services: [{ ...web, vip: '10.80.0.100', network: { link: 'vips' }, realServers: [{ address: '10.81.0.1', forward: 'masq' }] }],
     } as const
     const plan = await director.plan(spec)
     expect(plan.steps.map(({ object }) => object)).toEqual(['link', 'link', 'address', 'address', 'sysctl', 'sysctl', 'route', 'service', 'real server'])

@@ -1,9 +1,10 @@
-/** Real servers, prepared by RealServer.plan() alone: a client's bytes come back through every kind of forwarding, and everything is as before afterwards. */
+/** Real servers, prepared by planRealServer() alone: a client's bytes come back through every kind of forwarding, and everything is as before afterwards. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Forwarding, VirtualServiceSpec } from '../../lib/ipvs/model.js'
-import { RealServer } from '../../lib/api/real-server.js'
-import { tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from '../../lib/network/real-server.js'
+import { planRealServer } from '../../lib/api/plan-real-server.js'
+import { type RealServerSetup, type RealServerTunnel } from '../../lib/network/real-server.js'
+import { tunnelOverhead } from '../../lib/ipvs/tunnels.js'
 import { TestHosts } from '../support/hosts.js'
 import { run } from '../support/run.js'
 
@@ -33,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => hosts[Symbol.asyncDispose]())
 
 /** What a client gets of a service while its real server is prepared and its director serves, and what all that leaves behind. */
-async function serve(service: VirtualServiceSpec & { readonly vip: string }, server: 'server' | 'inner', preparation: RealServerPreparation, meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+async function serve(service: VirtualServiceSpec & { readonly vip: string }, server: 'server' | 'inner', preparation: RealServerSetup, meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<void> {
   const [client, director, real] = [hosts.host('client'), hosts.host('director'), hosts.host(server)]
   try {
     expect(await real.call('prepare', preparation)).not.toBe('')
@@ -67,7 +68,7 @@ describe('tunnel', () => {
   it.each(cases)('$name', async ({ mode: { kind, ...rest }, inner, outer }) => {
     const tunnel = { kind, ...rest, local: SERVER[outer] } as RealServerTunnel
     await serve(
-      { vip: VIP[inner], port: 80, protocols: ['tcp'], forward: { tunnel: kind, ...rest } as Forwarding, realServers: [SERVER[outer]], network: { interface: 'eth0' } },
+      { vip: VIP[inner], port: 80, protocols: ['tcp'], forward: { kind: kind, ...rest } as Forwarding, realServers: [SERVER[outer]], network: { link: 'eth0' } },
       'server',
       { vip: VIP[inner], tunnel },
       async () => {
@@ -80,7 +81,7 @@ describe('tunnel', () => {
 
   it('with the VIP on lo', async () => {
     await serve(
-      { vip: VIP.inet, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: [SERVER.inet], network: { interface: 'eth0' } },
+      { vip: VIP.inet, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: [SERVER.inet], network: { link: 'eth0' } },
       'server', { vip: VIP.inet, tunnel: { kind: 'ipip', local: SERVER.inet, carrier: 'lo' } },
     )
   })
@@ -88,7 +89,7 @@ describe('tunnel', () => {
   it('without the module fou, says so', async () => {
     run('modprobe', ['-r', 'fou6', 'fou'])
     try {
-      await expect(RealServer.plan({ vip: VIP.inet, tunnel: { kind: 'gue', port: 6080, local: SERVER.inet } })).rejects.toThrow(/modprobe fou/)
+      await expect(planRealServer({ vip: VIP.inet, tunnel: { kind: 'gue', port: 6080, local: SERVER.inet } })).rejects.toThrow(/modprobe fou/)
     } finally {
       run('modprobe', ['-a', 'fou', 'fou6'])
     }
@@ -101,8 +102,8 @@ describe('route', () => {
   it.each(cases)('$family, the VIP on $carrier', async ({ family, carrier }) => {
     const ask = async <T>(host: Name, ...words: string[]): Promise<T[]> => JSON.parse(await hosts.host(host).call('run', ['ip', '-j', ...words])) as T[]
     await serve(
-      { vip: VIP[family], port: 80, protocols: ['tcp'], forward: 'route', realServers: [SERVER[family]], network: { interface: 'eth0' } },
-      'server', { vip: VIP[family], route: { interface: 'eth0', carrier } },
+      { vip: VIP[family], port: 80, protocols: ['tcp'], forward: 'route', realServers: [SERVER[family]], network: { link: 'eth0' } },
+      'server', { vip: VIP[family], route: { link: 'eth0', carrier } },
       async () => {
         // The server talks too, and has to ask where the client is.
         hosts.host('server').forget()
@@ -119,7 +120,7 @@ it('leaves a carrier alone that is somebody else\'s', async () => {
   const server = hosts.host('server')
   server.ip('link add vips type bridge')
   try {
-    await expect(server.call('prepare', { vip: VIP.inet, route: { interface: 'eth0', carrier: 'vips' } })).rejects.toThrow('carrier: vips is there and is no dummy link')
+    await expect(server.call('prepare', { vip: VIP.inet, route: { link: 'eth0', carrier: 'vips' } })).rejects.toThrow('carrier: vips is there and is no dummy link')
   } finally {
     server.ip('link del vips')
   }
@@ -128,7 +129,7 @@ it('leaves a carrier alone that is somebody else\'s', async () => {
 describe('masq', () => {
   it.each(families)('%s, from port 80 to 8080', async family => {
     await serve(
-      { vip: VIP[family], port: 80, protocols: ['tcp'], forward: 'masq', realServers: [{ address: INNER[family], port: 8080 }], network: { interface: 'eth0' } },
+      { vip: VIP[family], port: 80, protocols: ['tcp'], forward: 'masq', realServers: [{ address: INNER[family], port: 8080 }], network: { link: 'eth0' } },
       'inner', { masq: { director: family === 'inet' ? '10.2.0.1' : 'fd02::1' } },
     )
   })

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { ipvsStatus, perCpuStatistics, totals, type CpuStatistics, type Stats } from '../../lib/index.js'
+import { ipvsStatus, perCpuStatistics, ipvsTotals, type CpuStatistics, type Stats } from '../../lib/index.js'
 import { ipvsadm, run } from '../support/run.js'
 
 /** The source port of the next datagram: one that the system gave out again would go on with its old connection. */
@@ -35,17 +35,17 @@ it('totals are what all services count, and what the file says', async () => {
   // The kernel sums up all counters every two seconds; after this, what other tests have sent is in.
   await send(1)
   await expect.poll(() => ipvsadm('-Ln --stats --exact'), { timeout: 20_000 }).toMatch(/:53 +1 +1 /)
-  const before = await totals()
+  const before = await ipvsTotals()
   await send(40)
-  await expect.poll(async () => (await totals()).connections - before.connections, { timeout: 20_000 }).toBe(40n)
-  const now = await totals()
+  await expect.poll(async () => (await ipvsTotals()).connections - before.connections, { timeout: 20_000 }).toBe(40n)
+  const now = await ipvsTotals()
   expect(counters(now).map((n, i) => n - counters(before)[i]!)).toEqual([40n, 40n, 0n, 40n * 128n, 0n])
   expect(ipvsadm('-Ln --stats --exact')).toMatch(/^UDP +10\.9\.0\.1:53 +41 +41 +0 +5248 +0$/m)
   const lines = readFileSync('/proc/net/ip_vs_stats', 'latin1').split('\n')
   expect(lines[2]!.trim().split(/ +/).map(digits => BigInt(`0x${digits}`))).toEqual(counters(now))
   await send(200)
-  await expect.poll(async () => (await totals()).rates, { timeout: 20_000 }).toMatchObject({ connections: expect.toSatisfy((n: number) => n > 0) as number, packetsOut: 0 })
-  const { rates } = await totals()
+  await expect.poll(async () => (await ipvsTotals()).rates, { timeout: 20_000 }).toMatchObject({ connections: expect.toSatisfy((n: number) => n > 0) as number, packetsOut: 0 })
+  const { rates } = await ipvsTotals()
   expect(rates.bytesIn).toBeGreaterThan(rates.packetsIn)
 })
 
@@ -56,7 +56,7 @@ it('each processor counts what it did, at once, and zeroing the totals leaves th
   const after = await perCpuStatistics()
   expect(sum(after).map((n, i) => n - sum(before)[i]!)).toEqual([7n, 7n, 0n, 7n * 128n, 0n])
   ipvsadm('-Z')
-  expect((await totals()).connections).toBe(0n)
+  expect((await ipvsTotals()).connections).toBe(0n)
   expect(await perCpuStatistics()).toEqual(after)
 })
 

@@ -9,16 +9,18 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createServer, connect, type Server } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { RealServer } from '../../lib/api/real-server.js'
-import type { RealServerPreparation } from '../../lib/network/real-server.js'
+import { diagnoseRealServer, planRealServer } from '../../lib/api/plan-real-server.js'
+import type { RealServerSetup } from '../../lib/network/real-server.js'
 import { VirtualService } from '../../lib/api/virtual-service.js'
 import { Director } from '../../lib/api/director.js'
 import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../lib/ipvs/model.js'
-import { destinationAttributes, keyAttributes } from '../../lib/ipvs/attributes.js'
+import { destinationAttributes } from '../../lib/ipvs/real-server.js'
+import { keyAttributes } from '../../lib/ipvs/key.js'
 import type { Finding } from '../../lib/diagnose/finding.js'
 import { directing } from './directing.js'
 import type { Plan } from '../../lib/plan/plan.js'
 import { traffic } from './traffic.js'
+import { sendRaw } from './raw.js'
 
 /** A finding, with its plan as text. */
 export type Told = Omit<Finding, 'plan'> & { readonly plan: string }
@@ -55,8 +57,8 @@ export const operations = {
   ...traffic,
   ...directing,
   /** Prepares the host as a real server; the plan's text. */
-  prepare: async (spec: RealServerPreparation) => await apply(await RealServer.plan(spec)),
-  plan: async (spec: RealServerPreparation) => `${await RealServer.plan(spec)}`,
+  prepare: async (spec: RealServerSetup) => await apply(await planRealServer(spec)),
+  plan: async (spec: RealServerSetup) => `${await planRealServer(spec)}`,
   /** Makes the host a director; the plan's text. */
   async serve(spec: VirtualServiceSpec) {
     await using service = await VirtualService.open(spec)
@@ -67,7 +69,7 @@ export const operations = {
     return `${await service.plan()}`
   },
   /** What is wrong with the host as a real server. */
-  diagnose: async (spec: RealServerPreparation) => told(await RealServer.diagnose(spec)),
+  diagnose: async (spec: RealServerSetup) => told(await diagnoseRealServer(spec)),
   /** What is wrong with it as a director. */
   async diagnoseService(spec: VirtualServiceSpec) {
     await using service = await VirtualService.open(spec)
@@ -78,7 +80,7 @@ export const operations = {
   /** Has IPVS forward to a port that is not the service's, which ipvsadm does not. */
   async misdirect({ service, server }: { service: ServiceKey; server: RealServerSettings }) {
     await using director = await Director.open()
-    await director.run([['newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]])
+    await sendRaw(director, [['newDest', { service: keyAttributes(service), dest: destinationAttributes(server) }]])
   },
   /** Takes back all that was applied, last first. */
   async revert() {

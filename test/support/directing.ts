@@ -3,7 +3,7 @@
 import { Director } from '../../lib/api/director.js'
 import { DrainError, type DrainOptions, type DrainProgress } from '../../lib/api/drain.js'
 import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
-import type { DirectorSpec, PlanOptions } from '../../lib/api/table-plan.js'
+import type { DirectorSpec, PlanOptions } from '../../lib/api/director-plan.js'
 import { VirtualService } from '../../lib/api/virtual-service.js'
 
 let opened: Promise<Director> | undefined

@@ -1,7 +1,7 @@
 /** A kernel in memory, at the seam of generic-netlink/socket.ts: netlink's envelope by hand, the controller, IPVS, and every way to misbehave. */
 
 import { controller } from '../../generic-netlink/controller.js'
-import { Input } from '../../generic-netlink/codec.js'
+import { Input } from '../../generic-netlink/buffers.js'
 import { NetlinkError } from '../../generic-netlink/errors.js'
 import { ipvs } from '../../generic-netlink/families/ipvs.js'
 import type { OpenSocket, SocketListener } from '../../generic-netlink/socket.js'

@@ -2,7 +2,8 @@
 
 import fc from 'fast-check'
 import { formatIPv4, formatIPv6 } from '../../generic-netlink/index.js'
-import { schedulerFlagName, type Forwarding, type Protocol, type RealServerSpec, type VirtualServiceSpec } from '../../lib/ipvs/model.js'
+import { schedulerFlagName } from '../../lib/ipvs/schedulers.js'
+import type { Forwarding, Protocol, RealServerSpec, VirtualServiceSpec } from '../../lib/ipvs/model.js'
 
 /** What to keep away from. */
 export interface ArbitraryOptions {
@@ -103,8 +104,8 @@ const balancing = fc.option(fc.oneof(fc.constantFrom(...SCHEDULERS), fc.constant
 // ── real servers ──
 
 const tunnel: fc.Arbitrary<Forwarding> = fc.oneof(
-  fc.constantFrom<Forwarding>('tunnel', { tunnel: 'ipip' }, { tunnel: 'gre' }, { tunnel: 'gre', checksum: 'csum' }),
-  fc.record({ tunnel: fc.constant('gue' as const), port, checksum: fc.constantFrom('csum' as const, 'remcsum' as const) }, { requiredKeys: ['tunnel', 'port'] }),
+  fc.constantFrom<Forwarding>('tunnel', { kind: 'ipip' }, { kind: 'gre' }, { kind: 'gre', checksum: 'csum' }),
+  fc.record({ kind: fc.constant('gue' as const), port, checksum: fc.constantFrom('csum' as const, 'remcsum' as const) }, { requiredKeys: ['kind', 'port'] }),
 )
 
 const forwarding = (local: boolean): fc.Arbitrary<Forwarding> =>

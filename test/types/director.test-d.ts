@@ -1,6 +1,6 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import type {
-  ApplyOptions, ConnectionFilter, Director, DirectorSpec, DrainOptions, DrainProgress, Plan, PlanOptions, RealServerHandle, TableChange, VirtualServiceSpec,
+  ApplyOptions, ConnectionFilter, Director, DirectorSpec, DrainOptions, DrainProgress, Plan, PlanOptions, RealServer, TableChange, VirtualServiceSpec,
 } from '../../lib/index.js'
 
 declare const director: Director
@@ -21,7 +21,7 @@ describe('plans', () => {
 
 describe('operating', () => {
   it('a drain takes no weight, and tells connections as numbers', () => {
-    expectTypeOf<ReturnType<RealServerHandle['drain']>>().resolves.toEqualTypeOf<DrainProgress>()
+    expectTypeOf<ReturnType<RealServer['drain']>>().resolves.toEqualTypeOf<DrainProgress>()
     expectTypeOf<DrainProgress['activeConnections']>().toBeNumber()
     // @ts-expect-error UDP flows move or finish
     const options: DrainOptions = { udp: 'drop' }

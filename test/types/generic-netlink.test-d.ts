@@ -2,7 +2,7 @@ import { expectTypeOf, test } from 'vitest'
 import {
   attributeSet, be16, bits, by, command, describeFamily, destination, enumeration, family, ipv4, ipvs, list, NetlinkError, service, serviceFlags, string, struct, u16, u32, u64, u8,
   type Attributes, type Codec, type Command, type CommandAttributes, type Connection, type DaemonAttributes, type DestinationAttributes, type Errno, type FamilyAttributes,
-  type FamilyClient, type Fixed, type Infer, type InfoAttributes, type Outcome, type Reply, type ServiceAttributes, type Stats64Attributes,
+  type FamilyClient, type Fixed, type Infer, type InfoAttributes, type Reply, type ServiceAttributes, type Stats64Attributes,
 } from '../../generic-netlink/index.js'
 
 type Commands = typeof ipvs.commands
@@ -91,7 +91,7 @@ test('commands are typed by their row', () => {
   expectTypeOf(client.call('getInfo', {})).resolves.toEqualTypeOf<{ version?: number; connTabSize?: number }>()
   expectTypeOf(client.call('getService', {})).resolves.toEqualTypeOf<Infer<typeof command>>()
   expectTypeOf(client.dump('getDest', { service: { af: 'inet', fwmark: 1 } })).resolves.toEqualTypeOf<Infer<typeof command>[]>()
-  expectTypeOf(client.batch([['newService', { service: {} }], ['getInfo', {}, 'it']])).resolves.items.toExtend<Outcome<unknown>>()
+  expectTypeOf(client.batch([['newService', { service: {} }], ['getInfo', {}, 'it']])).resolves.items.toExtend<PromiseSettledResult<unknown>>()
   expectTypeOf(client.batch([])).resolves.not.toBeAny()
   expectTypeOf<Command<Commands>[0]>().toEqualTypeOf<keyof Commands>()
   // @ts-expect-error no such command

@@ -49,7 +49,7 @@ describe('the package as users get it', () => {
       // @ts-expect-error a VIP or a firewall mark, not both
       export const both: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], fwmark: 1, realServers: [] }
       // @ts-expect-error GUE needs its port
-      export const gue: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], realServers: [], forward: { tunnel: 'gue' } }
+      export const gue: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], realServers: [], forward: { kind: 'gue' } }
       export const open = (): Promise<VirtualService> => VirtualService.open(dns)
     `)
     const options = ['--noEmit', '--strict', '--target', 'ES2022', '--module', 'NodeNext', '--lib', 'ES2023,ESNext.Disposable', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types')]

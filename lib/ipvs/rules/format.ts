@@ -1,29 +1,31 @@
 /**
  * Services to ipvsadm's rules.
  *
- * The lossless form is a superset of what ipvsadm reads: thresholds (`-x`, `-y`) and the netmask of a service without
- * persistence (`-M`), which ipvsadm reads but never prints; marks from 2147483648 on as they are, which it prints
- * negative; and `--local` for forwarding to the director itself, for which it has no option at all.
+ * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a service without persistence
+ * (`-M`), which ipvsadm reads but never prints; marks from 2147483648 on unchanged, which ipvsadm prints negative; and
+ * `--local` for forwarding to the director itself, for which ipvsadm has no option.
  */
 
-import { parseIPv4, parseIPv6 } from '../../../generic-netlink/index.js'
-import {
-  schedulerBits, schedulerFlagName, serviceFamily, serviceName, singleClient,
-  type ActualForwarding, type RealServerSettings, type SchedulerFlag, type Service, type ServiceKey, type ServiceSettings, type ServiceState,
-  type VirtualServiceSpec,
+import type {
+  ActualForwarding, OtherTunnel, RealServerKey, RealServerSettings, SchedulerFlag, Service, ServiceKey, ServiceSettings, ServiceState, VirtualServiceSpec,
 } from '../model.js'
+import { serviceFamily, serviceName } from '../names.js'
 import { normalize } from '../normalize.js'
+import { schedulerBits, schedulerFlagNames } from '../schedulers.js'
+import { singleClient } from '../service.js'
+import { checksumsOf, isTunnelKind, tunnels } from '../tunnels.js'
+import { addressInC, sortServices } from './order.js'
 
 /**
  * Services as text that `ipvsadm -R` and {@link parseRules} read: a line for each service and real server.
  *
- * `strict` gives what `ipvsadm -S -n` prints for a table with these services, byte by byte, with all that it leaves out
- * or gets wrong. Its order depends on the kernel's own where addresses or marks lie 2147483648 or more apart: give
- * states in the order listed, and it is exact; of specs, only the order of real servers can be known.
- * Without it every difference between two services shows, and {@link parseRules} reads back the same services.
+ * `strict` prints the output of `ipvsadm -S -n` for a table with these services, byte by byte, with its omissions and errors.
+ * Its order depends on the kernel's where addresses or marks are 2147483648 or more apart: it is exact for states in the
+ * order of a listing; for specs only the order of real servers is known.
+ * Without `strict` every difference between two services shows, and {@link parseRules} reads back the same services.
  *
  * @throws TypeError, RangeError naming the field of a spec that is not valid
- * @throws RangeError naming the service for what a foreign program set and no rule can say
+ * @throws RangeError naming the service where a foreign program's value has no option
  */
 export function formatRules(services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {}): string {
   const lines: string[] = []
@@ -39,25 +41,21 @@ export function formatRules(services: readonly (VirtualServiceSpec | ServiceStat
   return lines.join('')
 }
 
-/** Services, and the real servers of each, in the order in which ipvsadm lists them; of states in the order listed it is exact. */
-export const sortServices = <S extends Service>(services: readonly S[]): S[] =>
-  sort(services, serviceOrder, compareServices).map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
-
 /** The kernel lists real servers newest first. */
 const asListed = (service: VirtualServiceSpec | ServiceState | Service): Service[] =>
   'stats' in service ? [service] : normalize(service as VirtualServiceSpec).map(s => ({ ...s, realServers: s.realServers.toReversed() }))
 
 function refuse(service: Service, what: string | undefined, server?: RealServerSettings): void {
   if (what === undefined) return
-  throw new RangeError(`${serviceName(service)}${server ? ` to ${endpoint(server.address, server.port)}` : ''}: no rule can say ${what}`)
+  throw new RangeError(`${serviceName(service)}${server ? ` to ${endpoint(server.address, server.port)}` : ''}: ipvsadm has no option for ${what}`)
 }
 
 // ── words ──
 
-/** What names a service: `-t 10.0.0.1:80`, `-f 7 -6`. */
+/** The key of a service: `-t 10.0.0.1:80`, `-f 7 -6`. */
 export function serviceKeyArguments(key: ServiceKey): string {
   if (key.fwmark !== undefined) return `-f ${key.fwmark}${key.family === 'inet6' ? ' -6' : ''}`
-  return `${typeof key.protocol === 'number' ? `--protocol ${key.protocol}` : PROTOCOLS[key.protocol].option} ${endpoint(key.vip, key.port)}`
+  return `${typeof key.protocol === 'number' ? `--protocol ${key.protocol}` : PROTOCOLS[key.protocol]} ${endpoint(key.vip, key.port)}`
 }
 
 /** A service without its real servers, as ipvsadm's arguments: `-t 10.0.0.1:80 -s rr -p 60`. */
@@ -69,18 +67,14 @@ export function serviceArguments(service: ServiceKey & ServiceSettings): string 
     engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}${flags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
 }
 
-/** What names a real server of a service: `-t 10.0.0.1:80 -r 192.168.9.2:80`. */
-export const realServerKeyArguments = (key: ServiceKey, { address, port }: Pick<RealServerSettings, 'address' | 'port'>): string =>
+/** The key of a real server of a service: `-t 10.0.0.1:80 -r 192.168.9.2:80`. */
+export const realServerKeyArguments = (key: ServiceKey, { address, port }: RealServerKey): string =>
   `${serviceKeyArguments(key)} -r ${endpoint(address, port)}`
 
 /** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 192.168.9.2:80 -m -w 1`. */
 export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string => `${serviceKeyArguments(key)} ${serverOptions(server)}`
 
-const PROTOCOLS = {
-  tcp:  { option: '-t', number: 6 },
-  udp:  { option: '-u', number: 17 },
-  sctp: { option: '--sctp-service', number: 132 },
-}
+const PROTOCOLS = { tcp: '-t', udp: '-u', sctp: '--sctp-service' }
 const METHODS: Readonly<Record<string, string>> = { masq: '-m', route: '-g', local: '--local' }
 
 const persistenceOptions = ({ timeout, netmask }: NonNullable<ServiceSettings['persistence']>, family: 'inet' | 'inet6'): string =>
@@ -88,11 +82,11 @@ const persistenceOptions = ({ timeout, netmask }: NonNullable<ServiceSettings['p
 
 const engineOption = (engine: string | undefined): string => engine === undefined ? '' : ` --pe ${engine}`
 
-/** Each bit by the scheduler's own name for it, in the bits' order. */
+/** Each bit by the scheduler's own name, in the order of the bits. */
 function flagNames({ scheduler, schedulerFlags }: ServiceSettings): SchedulerFlag[] {
   if (schedulerFlags.length === 0) return []
   const bits = new Set(schedulerFlags.map(flag => schedulerBits[flag]))
-  return (['sched1', 'sched2', 'sched3'] as const).filter(bit => bits.has(bit)).map(bit => schedulerFlagName(scheduler, bit))
+  return schedulerFlagNames(scheduler, bit => bits.has(bit))
 }
 
 function serverOptions({ address, port, forward, weight, thresholds: { upper, lower } }: RealServerSettings): string {
@@ -102,58 +96,51 @@ function serverOptions({ address, port, forward, weight, thresholds: { upper, lo
     upper !== 0 || lower !== 0 ? ` -x ${upper} -y ${lower}` : ''}`
 }
 
-interface AnyTunnel { type: string | number; port: number; flags: number }
+/** A tunnel with all its values; the checksum as the kernel's flags. */
+interface AnyTunnel { kind: string | number; port: number; flags: number }
 
 function tunnelOf(forward: ActualForwarding): AnyTunnel | undefined {
-  if (forward === 'tunnel') return { type: 'ipip', port: 0, flags: 0 }
+  if (forward === 'tunnel') return { kind: 'ipip', port: 0, flags: 0 }
   if (typeof forward !== 'object') return undefined
-  const { tunnel, port = 0, checksum } = forward as { tunnel: string | number; port?: number; checksum?: 'csum' | 'remcsum' | number }
-  return { type: tunnel, port, flags: checksum === undefined ? 0 : checksum === 'csum' ? 1 : checksum === 'remcsum' ? 2 : checksum }
+  const { kind, port = 0, checksum = 0 } = forward as OtherTunnel
+  return { kind, port, flags: typeof checksum === 'number' ? checksum : FLAGS.indexOf(checksum) }
 }
 
-const CHECKSUMS = ['--tun-nocsum', '--tun-csum', '--tun-remcsum']
+/** ipvsadm's words for the flags that have a name. */
+const FLAGS = ['nocsum', 'csum', 'remcsum']
+const flagsWord = (flags: number): string => `--tun-${FLAGS[flags]!}`
 
-const tunnelOptions = ({ type, port, flags }: AnyTunnel): string =>
-  ` --tun-type ${type}${port !== 0 ? ` --tun-port ${port}` : ''}${
-    type === 'ipip' && flags === 0 ? '' : ` ${CHECKSUMS[flags] ?? `--tun-flags ${flags}`}`}`
+const tunnelOptions = ({ kind, port, flags }: AnyTunnel): string =>
+  ` --tun-type ${kind}${port !== 0 ? ` --tun-port ${port}` : ''}${
+    kind === 'ipip' && flags === 0 ? '' : ` ${flags in FLAGS ? flagsWord(flags) : `--tun-flags ${flags}`}`}`
 
 /** `192.168.50.100:53` or `[2001:db8::53]:53`. */
 const endpoint = (address: string, port: number): string => address.includes(':') ? `[${addressInC(address)}]:${port}` : `${address}:${port}`
 
-/** An address as the C library writes it: it takes `::102:304` for an IPv4 address in IPv6 form. */
-export function addressInC(address: string): string {
-  if (!address.startsWith('::')) return address
-  const bytes = parseIPv6(address)!
-  const zeros = bytes.findIndex(byte => byte !== 0)
-  const embedded = zeros === 12 || zeros === 13 || (zeros === 10 && bytes[10] === 255 && bytes[11] === 255)
-  return embedded ? `::${zeros === 10 ? 'ffff:' : ''}${bytes.subarray(12).join('.')}` : address
-}
-
-// ── what cannot be said ──
+// ── values without an option ──
 
 const unknownProtocol = ({ protocol }: ServiceKey): string | undefined => typeof protocol === 'number' ? `protocol ${protocol}` : undefined
 
 function unknownForwarding(forward: ActualForwarding): string | undefined {
   const tunnel = tunnelOf(forward)
   if (!tunnel) return (forward as string) in METHODS ? undefined : `forwarding ${forward as string | number}`
-  const { type, port, flags } = tunnel
-  const most = { ipip: 0, gre: 1, gue: 2 }[type]
-  return most === undefined ? `tunnel type ${type}`
-    : flags > most ? `tunnel flags ${flags} of ${type}`
-      : port !== 0 && type !== 'gue' ? `port ${port} of ${type}`
+  const { kind, port, flags } = tunnel
+  return !isTunnelKind(kind) ? `tunnel type ${kind}`
+    : flags > checksumsOf(kind).length ? `tunnel flags ${flags} of ${kind}`
+      : port !== 0 && !tunnels[kind].port ? `port ${port} of ${kind}`
         : undefined
 }
 
-// ── what `ipvsadm -S -n` prints ──
+// ── the output of `ipvsadm -S -n` ──
 
-/** It prints marks as signed. */
+/** ipvsadm prints marks as signed numbers. */
 const strictKey = (key: ServiceKey): string =>
   key.fwmark !== undefined ? serviceKeyArguments({ ...key, fwmark: key.fwmark | 0 })
     : typeof key.protocol === 'number' ? `--xxx-service ${endpoint(key.vip, key.port)}` : serviceKeyArguments(key)
 
 function strictService(service: ServiceKey & ServiceSettings): string {
   const { scheduler, schedulerFlags, persistence, engine, onePacket } = service
-  // A scheduler with names of its own has no other.
+  // ipvsadm does not print other names for a scheduler that has names of its own.
   const flags = flagNames(service).filter(flag => !(scheduler === 'sh' || scheduler === 'mh') || !flag.startsWith('flag-'))
   return `${strictKey(service)} -s ${scheduler}${persistence ? persistenceOptions(persistence, serviceFamily(service)) : ''}${
     engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}${schedulerFlags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
@@ -165,63 +152,11 @@ function strictServer({ address, port, forward, weight }: RealServerSettings): s
   return `-r ${endpoint(address, port)} ${method} -w ${weight}${tunnel ? strictTunnel(tunnel) : ''}`
 }
 
-const strictTunnel = ({ type, port, flags }: AnyTunnel): string =>
-  type === 'ipip' ? ' --tun-type ipip'
-    : type === 'gre' ? ` --tun-type gre ${CHECKSUMS[flags]!}`
-      : type === 'gue' ? ` --tun-type gue --tun-port ${port} ${CHECKSUMS[flags]!}`
-        : ''
+const strictTunnel = ({ kind, port, flags }: AnyTunnel): string => !isTunnelKind(kind) ? ''
+  : ` --tun-type ${kind}${tunnels[kind].port ? ` --tun-port ${port}` : ''}${checksumsOf(kind).length > 0 ? ` ${flagsWord(flags)}` : ''}`
 
-/** There it reads past the end of its table, and prints anything or crashes. */
+/** For these flags ipvsadm reads past the end of a table, and prints garbage or crashes. */
 function unprintable(forward: ActualForwarding): string | undefined {
   const tunnel = tunnelOf(forward)
-  return tunnel && (tunnel.type === 'gre' || tunnel.type === 'gue') && tunnel.flags > 2 ? `tunnel flags ${tunnel.flags}` : undefined
-}
-
-// ── order ──
-
-/** Numbers to compare one after another. */
-type Keys = readonly number[]
-
-const serviceOrder = (key: ServiceKey): Keys => key.fwmark !== undefined
-  ? [key.fwmark, key.family === 'inet6' ? 10 : 2]
-  : [
-      0, key.vip.includes(':') ? 10 : 2, typeof key.protocol === 'number' ? key.protocol : PROTOCOLS[key.protocol].number,
-      ...addressWords(key.vip), key.port,
-    ]
-
-const compareServices = (a: Keys, b: Keys): number => subtract(a, b, 0, a.length)
-
-const serverOrder = ({ address, port }: RealServerSettings): Keys => [...addressWords(address), port, address.includes(':') ? 4 : 1]
-
-/** Looks at as many words of both addresses as the first has: an IPv4 address can equal an IPv6 one that does not equal it. */
-const compareServers = (a: Keys, b: Keys): number => subtract(a, b, 0, a[5]!) || subtract(a, b, 4, 5)
-
-/** It subtracts in 32 bits, so that 224.0.0.1 comes before 10.0.0.1. */
-function subtract(a: Keys, b: Keys, from: number, to: number): number {
-  for (let i = from; i < to; i++) {
-    const difference = a[i]! - b[i]! | 0
-    if (difference !== 0) return difference
-  }
-  return 0
-}
-
-function addressWords(address: string): [number, number, number, number] {
-  if (!address.includes(':')) return [parseIPv4(address), 0, 0, 0]
-  const bytes = parseIPv6(address)!
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 16)
-  return [view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)]
-}
-
-/** By merging sorted halves, as the C library does: what a comparison that is no order gives depends on it. */
-function sort<T>(items: readonly T[], order: (item: T) => Keys, compare: (a: Keys, b: Keys) => number): T[] {
-  const keyed = items.map(item => ({ item, keys: order(item) }))
-  const halve = (from: typeof keyed): typeof keyed => {
-    if (from.length < 2) return from
-    const left = halve(from.slice(0, from.length >> 1)), right = halve(from.slice(from.length >> 1))
-    const merged = []
-    let l = 0, r = 0
-    while (l < left.length && r < right.length) merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
-    return merged.concat(left.slice(l), right.slice(r))
-  }
-  return halve(keyed).map(({ item }) => item)
+  return tunnel && isTunnelKind(tunnel.kind) && checksumsOf(tunnel.kind).length > 0 && tunnel.flags > 2 ? `tunnel flags ${tunnel.flags}` : undefined
 }

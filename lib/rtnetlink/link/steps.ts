@@ -1,7 +1,7 @@
 /** The steps from existing links to wanted links. */
 
 import { NetlinkError } from '../../../generic-netlink/index.js'
-import { atPath, checkEach, checkList, interfaceName } from '../../base/check.js'
+import { atPath, checkList, interfaceName } from '../../base/check.js'
 import type { Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, stepOn } from '../../plan/resource.js'
@@ -233,7 +233,8 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
  */
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
-  return checkEach('links', unwanted, name => interfaceName('', name)).flatMap((name, i) => {
+  return unwanted.flatMap((unchecked, i) => {
+    const name = interfaceName(atPath('links', i), unchecked)
     const link = model.get(name)
     if (!link) return []
     if (FALLBACKS.has(name)) {

@@ -106,7 +106,7 @@ describe('lists', () => {
     vip: '10.0.0.1', port: 80, protocol: 'tcp', scheduler: 'sh', schedulerFlags: ['sh-port', 'flag-3'], onePacket: true, persistence: { timeout: 60, netmask: '255.0.0.0', engine: 'sip' }, stats,
     realServers: [
       { address: '10.0.1.1', port: 8080, forward: 'masq', weight: 5, thresholds: { upper: 9, lower: 3 }, activeConnections: 1, inactiveConnections: 2, persistentConnections: 3, stats },
-      { address: 'fd00:1111:2222:3333:4444:5555:6666:7777', port: 80, forward: { tunnel: 'gue', port: 65535, checksum: 'remcsum' }, weight: 1, thresholds: { upper: 0, lower: 0 },
+      { address: 'fd00:1111:2222:3333:4444:5555:6666:7777', port: 80, forward: { kind: 'gue', port: 65535, checksum: 'remcsum' }, weight: 1, thresholds: { upper: 0, lower: 0 },
         activeConnections: 0, inactiveConnections: 0, persistentConnections: 0, stats },
     ],
   }

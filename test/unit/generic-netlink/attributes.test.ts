@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { attributeSet, eachAttribute, kernelName, list, type AttributeSet, type Table } from '../../../generic-netlink/attributes.js'
-import { by, bytes, flag, Input, ipv4, ipv6, string, u8, u16, u32, u64, type Codec } from '../../../generic-netlink/codec.js'
+import { by, bytes, flag, Input, ipv4, ipv6, string, u8, u16, u32, u64, type Codec } from '../../../generic-netlink/index.js'
 import { DecodeError, EncodeError } from '../../../generic-netlink/errors.js'
 import { command, controller, daemon, destination, info, service, stats, stats64 } from '../../../generic-netlink/index.js'
 import * as some from '../../support/arbitraries.js'
@@ -15,13 +15,6 @@ const tlv = (type: number, payload: string): string => {
   header.writeUInt16LE(4 + bytes.length)
   header.writeUInt16LE(type, 2)
   return Buffer.concat([header, bytes, Buffer.alloc(-bytes.length & 3)]).toString('hex')
-}
-
-/** With counters decoded. */
-const plain = (value: unknown): unknown => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  if ('toJSON' in value) return (value.toJSON as () => unknown)()
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, plain(v)]))
 }
 
 const inner = attributeSet('X_INNER_ATTR', { id: [1, u32], name: [2, string(7)] })
@@ -40,28 +33,8 @@ describe('an attribute set', () => {
       '08000100' + '0a000001' + '0c000280' + '07000200' + '61620000' + '04000400' + '05000600' + '05000000' + '09000900' + '696e6574' + '00000000')
     expect(text(outer.encode({}))).toBe('')
   })
-  it('writes an object as if none had been written before it, refused ones included', () => {
-    const fresh = (value: object): string | undefined => { try { return text(attributeSet('T', set.table).encode(value)) } catch { return undefined } }
-    const set = attributeSet('T', { family: [1, string(5)], addr: [2, by('family', { inet: ipv4, inet6: ipv6 })], small: [3, u8], name: [4, string(9)], big: [5, u64], inner: [6, inner], way: [7, by('family', { inet: inner, inet6: inner })], end: [8, u8] })
-    const value = fc.record({
-      family: fc.constantFrom('inet', 'inet6'), addr: fc.constantFrom('10.0.0.1', '10.0.0.2', 'fd00::1'), small: fc.constantFrom(1, 2, 256), name: fc.constantFrom('', 'rr', 'wrr', 'x'.repeat(9)),
-      big: fc.constantFrom(0n, 1n), inner: fc.record({ id: fc.nat(2) }, { requiredKeys: [] }), way: fc.record({ id: fc.nat(2) }, { requiredKeys: [] }), end: fc.constantFrom(1, 2),
-    }, { requiredKeys: ['family'] })
-    fc.assert(fc.property(fc.array(value, { maxLength: 20 }), values => {
-      for (const each of values) {
-        let written: string | undefined
-        try { written = text(set.encode(each)) } catch (error) { expect(error).toBeInstanceOf(EncodeError) }
-        expect(written).toBe(fresh(each))
-      }
-    }), { numRuns: 500 })
-    // What is chosen by a sibling, and is shorter than it was the last time, reaches into what follows before it is written anew.
-    for (const [way, end] of [[{ id: 1 }, 1], [{}, 1], [{ id: 1 }, 1], [{}, 2]] as const) {
-      const each = { family: 'inet', way, end }
-      expect(text(set.encode(each))).toBe(fresh(each))
-    }
-  })
   it('refuses what is none of its attributes', () => {
-    expect(() => outer.encode({ smal: 5 } as object)).toThrow(expect.objectContaining({ name: 'EncodeError', message: expect.stringMatching(/_SMAL: there is no such attribute$/) as string }))
+    expect(() => outer.encode({ smal: 5 } as object)).toThrow(expect.objectContaining({ name: 'EncodeError', message: expect.stringMatching(/_SMAL: there is no such attribute; the attributes are addr, inner, items, there, small, family$/) as string }))
   })
   it('reads in any order, siblings first, and gives every key', () => {
     const value = outer.decode(hex(tlv(9, '696e6574') + tlv(1, '0a000001') + tlv(6, '05')))
@@ -123,7 +96,7 @@ describe('an attribute set', () => {
     [tlv(2, 'ff000100'), 'X_ATTR_INNER: an attribute claims 255 bytes of 4'],
     [tlv(3, tlv(1, tlv(1, '05'))), 'X_ATTR_ITEMS > X_INNER_ATTR_ID: expected 4 bytes, got 1'],
     [tlv(3, tlv(1, '') + '0300'.padEnd(8, '0')), 'X_ATTR_ITEMS: an attribute claims 3 bytes of 4'],
-    [tlv(1, '0a000001'), 'X_ATTR_ADDR: its meaning depends on family, which is undefined'],
+    [tlv(1, '0a000001'), 'X_ATTR_ADDR: its type depends on family, which must be one of inet, inet6, not undefined'],
   ])('of %s says: %s', (bytes, message) => {
     expect(() => outer.decode(hex(bytes))).toThrow(DecodeError)
     expect(() => outer.decode(hex(bytes))).toThrow(new RegExp(`^${message}$`))
@@ -138,7 +111,7 @@ describe('an attribute set', () => {
     }))
     expect(() => command.encode({ service: { af: 'inet', flags: { flags: { nine: true } as never, mask: {} } } })).toThrow(
       'IPVS_CMD_ATTR_SERVICE > IPVS_SVC_ATTR_FLAGS: "nine" is not one of persistent, hashed, onePacket, sched1, sched2, sched3')
-    expect(() => service.encode({ addr: '10.0.0.1' })).toThrow('IPVS_SVC_ATTR_ADDR: its meaning depends on af, which is undefined')
+    expect(() => service.encode({ addr: '10.0.0.1' })).toThrow('IPVS_SVC_ATTR_ADDR: its type depends on af, which must be one of inet, inet6, not undefined')
     expect(() => service.encode({ af: 'inet', addr: '::1' })).toThrow('IPVS_SVC_ATTR_ADDR: "::1" is not an IPv4 address')
     expect(() => service.encode({ af: 'inet6', netmask: '255.255.255.0' })).toThrow('IPVS_SVC_ATTR_NETMASK: "255.255.255.0" is not an integer from 0 to 4294967295')
   })
@@ -194,21 +167,10 @@ describe('properties', () => {
       const bytes = set.encode(value)
       expect(bytes.length % 4).toBe(0)
       const decoded = set.decode(bytes)
-      expect(plain(decoded)).toEqual(value)
+      expect(decoded).toEqual(value)
       expect(Object.keys(decoded)).toEqual(Object.keys(set.table))
       expect(set.encode(decoded)).toHaveLength(bytes.length)
-      expect(plain(set.decode(set.encode(decoded)))).toEqual(value)
-    }), { numRuns: 300 })
-  })
-  it('what is lent is what would be given, and what was given stays, whatever is lent later', () => {
-    fc.assert(fc.property(fc.array(fc.tuple(some.command, fc.boolean()), { maxLength: 8 }), values => {
-      const given: [value: object, decoded: object][] = []
-      for (const [value, lent] of values) {
-        const bytes = command.encode(value)
-        if (lent) expect(plain(command.peek(new Input(bytes), 0, bytes.length))).toEqual(value)
-        else given.push([value, command.decode(bytes)])
-      }
-      for (const [value, decoded] of given) expect(plain(decoded)).toEqual(value)
+      expect(set.decode(set.encode(decoded))).toEqual(value)
     }), { numRuns: 300 })
   })
   it('any bytes decode or throw DecodeError, and so do damaged ones', () => {

@@ -59,7 +59,7 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       const { client, kernel } = await setUp({ events }, { timeLimit: 60 })
       for (const [wrong, code] of [['cut', 'ENOBUFS'], ['overrun', 'ENOBUFS'], ['silent', 'ETIMEDOUT'], ['unsendable', 'EBADF']] as const) {
         kernel.wrong[wrong] = 1
-        await expect(client.call('zero', {}, { object: 'it' })).rejects.toMatchObject({ code, request: 'IPVS zero', object: 'it', message: expect.stringContaining('its outcome is unknown') as string })
+        await expect(client.call('zero', {}, { object: 'it' })).rejects.toMatchObject({ code, request: 'IPVS zero', object: 'it', message: expect.stringContaining('the outcome is unknown') as string })
         expect(await client.call('getInfo', {})).toMatchObject({ version: 0x010201 })
       }
       kernel.wrong.silent = 1
@@ -118,15 +118,17 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       expect(outcomes.at(-1)).toMatchObject({ value: [{ status: 'fulfilled', value: { version: 0x010201 } }, { status: 'fulfilled' }] })
       expect(kernel.ipvs.services.size).toBe(300)
     })
-    it('is asked again what a source made, though it makes each command in the place of the last', async () => {
+    it('repeats the commands of a sequence that overwrites each by the next', async () => {
       const { client, kernel } = await setUp({ events })
       kernel.reload()
       const command: ['newService', { service: ServiceAttributes }] = ['newService', { service: {} }]
       const source = {
         length: 300,
-        at(i: number) {
-          command[1].service = serviceOf(i)
-          return command
+        each(send: (one: typeof command) => boolean, from: number, to: number) {
+          for (let i = from; i < to; i++) {
+            command[1].service = serviceOf(i)
+            if (!send(command)) return
+          }
         },
       }
       expect(new Set(codes(await client.batch(source)))).toEqual(new Set(['done']))

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { AttributeSet, Table } from '../../../generic-netlink/attributes.js'
-import { Input } from '../../../generic-netlink/codec.js'
+import { Input } from '../../../generic-netlink/buffers.js'
 import { command, controller, destination, info, service } from '../../../generic-netlink/index.js'
 import { eachMessage, readVerdict, type Message } from '../../../generic-netlink/message.js'
 import { attributesOf } from '../../support/fake-ipvs.js'

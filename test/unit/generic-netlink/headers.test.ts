@@ -3,11 +3,10 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { AttributeSet, Table } from '../../../generic-netlink/attributes.js'
-import { Input, Output, type Codec } from '../../../generic-netlink/codec.js'
 import { GENL_ID_CTRL } from '../../../generic-netlink/controller.js'
 import {
-  addressFamily, command, controller, daemon, daemonState, destination, forwarding, info, ipvs, kernelName, multicastGroup, NETLINK_GENERIC, NETLINK_ROUTE,
-  operation, protocol, service, serviceFlags, stats, stats64, tunnelFlags, tunnelType,
+  addressFamily, command, controller, daemon, daemonState, destination, forwarding, info, Input, ipvs, kernelName, multicastGroup,
+  NETLINK_GENERIC, NETLINK_ROUTE, operation, Output, protocol, service, serviceFlags, stats, stats64, tunnelFlags, tunnelType, type Codec,
 } from '../../../generic-netlink/index.js'
 import * as message from '../../../generic-netlink/message.js'
 import { header } from '../../support/headers.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Input, Output } from '../../../generic-netlink/codec.js'
+import { Input, Output } from '../../../generic-netlink/buffers.js'
 import { DecodeError, NetlinkError, EncodeError } from '../../../generic-netlink/errors.js'
 import { eachMessage, readVerdict, writeMessage, type Message, type Verdict } from '../../../generic-netlink/message.js'
 

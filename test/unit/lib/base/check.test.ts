@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { atPath, boolean, checkEach, checkList, checkObject, integer, within } from '../../../../lib/base/check.js'
+import { atPath, boolean, checkList, checkObject, integer, within } from '../../../../lib/base/check.js'
 
 describe('atPath', () => {
   it.each([
@@ -19,12 +19,6 @@ describe('within', () => {
   ])('begins the path of %s with the part\'s', (_, check, sentence) => expect(() => within('server', check)).toThrow(sentence))
 
   it('leaves errors that no check throws', () => expect(() => within('server', () => { throw new Error('port: gone') })).toThrow(/^port: gone$/))
-})
-
-describe('checkEach', () => {
-  it('returns what the check returns', () => expect(checkEach('ports', [1, 2], port => port + 1)).toEqual([2, 3]))
-  it('names the element', () => expect(() => checkEach('ports', [1, -1], port => integer('number', port, 0, 9))).toThrow(/^ports\[1\]\.number: -1/))
-  it('refuses what is no array', () => expect(() => checkEach('ports', '80' as never, port => port)).toThrow('ports: "80" is not a list'))
 })
 
 it('checkObject names the field that is unknown, and those that are known', () => {

@@ -4,7 +4,7 @@ import { realServerFindings, type RealServerFacts } from '../../../../lib/diagno
 import type { Finding } from '../../../../lib/diagnose/finding.js'
 import type { ServiceState, Stats, VirtualServiceSpec } from '../../../../lib/ipvs/model.js'
 import type { NetworkState } from '../../../../lib/network/network.js'
-import type { RealServerPreparation } from '../../../../lib/network/real-server.js'
+import type { RealServerSetup } from '../../../../lib/network/real-server.js'
 import { normalizeAddress, type AddressState } from '../../../../lib/rtnetlink/address/spec.js'
 import { normalizeLink } from '../../../../lib/rtnetlink/link/link.js'
 import type { LinkSpec, LinkState } from '../../../../lib/rtnetlink/link/spec.js'
@@ -30,13 +30,13 @@ const VIP = '192.0.2.1'
 
 describe('a real server', () => {
   const tunnel = { kind: 'ipip', local: '198.51.100.1' } as const
-  const tunnelled: RealServerPreparation = { vip: VIP, tunnel }
+  const tunnelled: RealServerSetup = { vip: VIP, tunnel }
   const conf = (values: Record<string, number>): Map<string, string> => new Map(Object.entries(values).map(([key, value]) => [`net.ipv4.conf.${key}`, String(value)]))
   const quiet = { 'all.arp_ignore': 1, 'all.arp_announce': 2, 'all.rp_filter': 0, 'tun0.rp_filter': 2 }
   const working: NetworkState = {
     ...nothing, links: [...nothing.links, link({ kind: 'ipip', name: 'tun0', local: '198.51.100.1' })], addresses: [...nothing.addresses, at('tun0', `${VIP}/32`)], sysctls: conf(quiet),
   }
-  const find = (network: NetworkState, spec: RealServerPreparation = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...more }))
+  const find = (network: NetworkState, spec: RealServerSetup = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...more }))
   const sysctls = (values: Record<string, number>): NetworkState => ({ ...working, sysctls: conf({ ...quiet, ...values }) })
 
   it('works', () => {
@@ -63,7 +63,7 @@ describe('a real server', () => {
   })
 
   it.each([[0, 0, false], [2, 0, true], [0, 2, true], [1, 2, true]])('an address-less tunnel with rp_filter %i of all and %i of its own', (all, own, wrong) => {
-    const spec: RealServerPreparation = { vip: VIP, tunnel: { ...tunnel, carrier: 'lo' } }
+    const spec: RealServerSetup = { vip: VIP, tunnel: { ...tunnel, carrier: 'lo' } }
     const network = { ...sysctls({ 'all.rp_filter': all, 'tun0.rp_filter': own }), addresses: [...nothing.addresses, at('lo', `${VIP}/32`)] }
     const lines = [...all === 0 ? [] : ['sysctl -w net.ipv4.conf.all.rp_filter=0'], ...own === 0 ? [] : ['sysctl -w net.ipv4.conf.tun0.rp_filter=0']]
     expect(find(network, spec)).toEqual(wrong ? [['rp-filter', ...lines].join('\n  ')] : [])
@@ -81,7 +81,7 @@ describe('a real server', () => {
   })
 
   it('ARP, with the VIP on the link that is asked', () => {
-    const spec: RealServerPreparation = { vip: VIP, route: { interface: 'eth0' } }
+    const spec: RealServerSetup = { vip: VIP, route: { link: 'eth0' } }
     const network = { ...sysctls({}), addresses: [...nothing.addresses, at('lo', `${VIP}/32`), at('eth0', `${VIP}/32`)] }
     expect(find(network, spec)).toEqual(['arp-leak\n  ip addr del 192.0.2.1/32 dev eth0'])
   })
@@ -105,7 +105,7 @@ describe('a real server', () => {
     const bridge = link({ kind: 'bridge', name: 'br0' })
     const network = { ...nothing, links: [...nothing.links, vpn, bridge], sysctls: conf({ ...quiet, 'eth0.arp_ignore': 1 }) }
     expect(find(network)).toEqual(['tunnel-mode\n  (remove what is in its way, or name another link)'])
-    expect(find(network, { vip: VIP, route: { interface: 'eth0', carrier: 'br0' } }))
+    expect(find(network, { vip: VIP, route: { link: 'eth0', carrier: 'br0' } }))
       .toEqual(['vip-missing\n  (br0 is no dummy link; say lo, or another name, for the carrier)'])
   })
 
@@ -114,7 +114,7 @@ describe('a real server', () => {
   })
 
   it.each<['fou' | 'fou6', string, string]>([['fou', '198.51.100.1', VIP], ['fou6', '2001:db8:2::1', VIP]])('without the module %s', (module, local, vip) => {
-    const spec: RealServerPreparation = { vip, tunnel: { kind: 'gue', port: 6080, local } }
+    const spec: RealServerSetup = { vip, tunnel: { kind: 'gue', port: 6080, local } }
     const tun0: LinkSpec = local.includes(':') ? { kind: 'ip6tnl', name: 'tun0', local } : { kind: 'ipip', name: 'tun0', local }
     const network = { ...working, links: [...nothing.links, link(tun0)], addresses: [...working.addresses, at('eth0', `${local}/64`.replace(/^(\d.*)64$/, '$124'))] }
     expect(find(network, spec, { missingModule: module })).toEqual([`module-missing\n  (modprobe ${module}, then apply the plan; nothing loads it by itself)`])
@@ -124,12 +124,12 @@ describe('a real server', () => {
   it('in a namespace that is another\'s, or without the tunnel\'s end', () => {
     const bare = { ...nothing, addresses: [at('lo', '127.0.0.1/8'), at('eth0', 'fe80::1/64', { scope: 'link' })] }
     expect(realServerFindings(tunnelled, { network: bare }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
-    expect(realServerFindings({ vip: VIP, route: { interface: 'eth7' } }, { network: working }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
+    expect(realServerFindings({ vip: VIP, route: { link: 'eth7' } }, { network: working }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
     expect(realServerFindings({ vip: VIP, tunnel: { kind: 'ipip', local: '198.51.100.7' } }, { network: working }).map(({ problem }) => problem)).toEqual(['no-local-address'])
   })
 
   it('whose replies go another way than through the director', () => {
-    const spec: RealServerPreparation = { masq: { director: '198.51.100.254' } }
+    const spec: RealServerSetup = { masq: { director: '198.51.100.254' } }
     expect(find(nothing, spec)).toEqual(['no-route\n  ip route add default via 198.51.100.254'])
   })
 })
@@ -144,7 +144,7 @@ describe('a director', () => {
   const way = (more: Partial<RouteState> = {}): RouteState => ({
     to: '203.0.113.1', family: 'inet', type: 'unicast', table: 'main', metric: 0, scope: 'global', protocol: 'static', dead: false, link: 'eth0', source: '198.51.100.1', ...more,
   })
-  const spec: VirtualServiceSpec = { vip: VIP, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: ['203.0.113.1'], network: { interface: 'eth0' } }
+  const spec: VirtualServiceSpec = { vip: VIP, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: ['203.0.113.1'], network: { link: 'eth0' } }
   const network: NetworkState = { ...nothing, addresses: [...nothing.addresses, at('eth0', `${VIP}/32`)], sysctls: new Map([['net.ipv4.ip_forward', '0'], ['net.ipv6.conf.all.forwarding', '0'], ['net.ipv4.vs.pmtu_disc', '1']]) }
   const working: DirectorFacts = { network, states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', link: 'lo' })], ['203.0.113.1', way()]]) }
   const find = (facts: Partial<DirectorFacts>, of: VirtualServiceSpec = spec): string[] => told(directorFindings(of, normalize(of), { ...working, ...facts }))
@@ -158,7 +158,7 @@ describe('a director', () => {
   it.each<[string, Partial<DirectorFacts>, VirtualServiceSpec, string[]]>([
     ['nothing in IPVS', { states: [] }, spec, ['service-missing\n  ipvsadm -A -t 192.0.2.1:80 -s wlc\n  ipvsadm -a -t 192.0.2.1:80 -r 203.0.113.1:80 -i -w 1 --tun-type ipip']],
     ['another scheduler', {}, { ...spec, scheduler: 'rr' }, ['service-differs\n  ipvsadm -E -t 192.0.2.1:80 -s rr']],
-    ['an unreachable server', servers({ type: 'unreachable' }), { ...spec, network: { interface: 'eth0', routes: [{ to: '203.0.113.0/24', via: '198.51.100.9' }] } }, ['no-route\n  ip route add 203.0.113.0/24 via 198.51.100.9']],
+    ['an unreachable server', servers({ type: 'unreachable' }), { ...spec, network: { link: 'eth0', routes: [{ to: '203.0.113.0/24', via: '198.51.100.9' }] } }, ['no-route\n  ip route add 203.0.113.0/24 via 198.51.100.9']],
     ['no way', servers('cannot get route'), spec, [expect.stringMatching(/^no-route\n {2}\(add a route/) as string]],
     ['a server that is the director', servers({ type: 'local' }), spec, []],
     ['a narrow way', servers({ mtu: 590 }), spec, ['mtu\n  sysctl -w net.ipv4.vs.pmtu_disc=0']],
@@ -169,7 +169,7 @@ describe('a director', () => {
       'service-differs\n  ipvsadm -e -t 192.0.2.1:80 -r 203.0.113.1:80 -m -w 1', 'forwarding-off\n  sysctl -w net.ipv4.ip_forward=1',
     ]],
     ['no VIP', { network: { ...network, addresses: nothing.addresses }, ways: new Map([...working.ways, [VIP, way()]]) }, spec, ['vip-missing\n  ip addr add 192.0.2.1/32 dev eth0']],
-    ['no VIP, and it is another\'s care', { ways: new Map([...working.ways, [VIP, way()]]), network: nothing }, { ...spec, network: {} }, [expect.stringMatching(/^vip-missing\n {2}\(say network/) as string]],
+    ['no VIP, which another program cares for', { ways: new Map([...working.ways, [VIP, way()]]), network: nothing }, { ...spec, network: {} }, [expect.stringMatching(/^vip-missing\n {2}\(set network\.link/) as string]],
     ['the VIP on a link that is down', { network: { ...network, links: [plainLink('lo'), { ...plainLink('eth0'), up: false }] }, ways: new Map([...working.ways, [VIP, way()]]) }, spec, ['vip-missing\n  ip link set eth0 up']],
     ['no such link', { network: { ...network, links: [plainLink('lo')] } }, spec, [expect.stringMatching(/^wrong-namespace\n {2}\(run in/) as string]],
     ['no local address', { states: [], network: { ...network, addresses: [], links: [{ ...plainLink('lo'), up: false }, plainLink('eth0')] } }, spec, [
@@ -180,7 +180,7 @@ describe('a director', () => {
   })
 
   it('an IPv6 packet must fit whole', () => {
-    const six: VirtualServiceSpec = { ...spec, vip: '2001:db8::1', forward: { tunnel: 'gre', checksum: 'csum' } }
+    const six: VirtualServiceSpec = { ...spec, vip: '2001:db8::1', forward: { kind: 'gre', checksum: 'csum' } }
     const ways = new Map([['2001:db8::1', way({ type: 'local' })], ['203.0.113.1', way()]])
     const of = (mtu: number): Partial<DirectorFacts> => ({ states: stateOf(six), ways, network: { ...network, links: [plainLink('lo'), plainLink('eth0', mtu)] } })
     expect(find(of(1308), six)).toEqual([])

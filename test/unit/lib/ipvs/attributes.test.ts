@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { command } from '../../../../generic-netlink/index.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
-import { destinationAttributes, keyAttributes, readRealServer, readService, serviceAttributes } from '../../../../lib/ipvs/attributes.js'
+import { destinationAttributes, readRealServer } from '../../../../lib/ipvs/real-server.js'
+import { keyAttributes } from '../../../../lib/ipvs/key.js'
+import { readService, serviceAttributes } from '../../../../lib/ipvs/service.js'
 import { virtualService } from '../../../support/services.js'
 
 describe('meaning to wire and back', () => {
@@ -37,9 +39,9 @@ describe('what foreign programs leave in the kernel', () => {
     [{ fwdMethod: 'bypass' }, 'bypass'],
     [{ fwdMethod: 7 }, 7],
     [{ fwdMethod: 'masq', tunType: 'gue', tunPort: 1 }, 'masq'],
-    [{ fwdMethod: 'tunnel', tunType: 3 }, { tunnel: 3 }],
-    [{ fwdMethod: 'tunnel', tunType: 'ipip', tunFlags: { csum: true } }, { tunnel: 'ipip', checksum: 'csum' }],
-    [{ fwdMethod: 'tunnel', tunType: 'gue', tunPort: 6080, tunFlags: { csum: true, remcsum: true, 15: true } }, { tunnel: 'gue', port: 6080, checksum: 0x8003 }],
+    [{ fwdMethod: 'tunnel', tunType: 3 }, { kind: 3 }],
+    [{ fwdMethod: 'tunnel', tunType: 'ipip', tunFlags: { csum: true } }, { kind: 'ipip', checksum: 'csum' }],
+    [{ fwdMethod: 'tunnel', tunType: 'gue', tunPort: 6080, tunFlags: { csum: true, remcsum: true, 15: true } }, { kind: 'gue', port: 6080, checksum: 0x8003 }],
   ])('%j reads as %j, and is written back as it was', (wire, forward) => {
     const server = readRealServer(command.decode(command.encode({ dest: { ...dest, ...wire } })).dest!)
     expect(server.forward).toEqual(forward)

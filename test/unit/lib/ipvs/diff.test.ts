@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Changes, differences, inverse, type Change, type Pruning } from '../../../../lib/ipvs/diff.js'
-import { serviceName, type RealServerState, type Service, type ServiceState, type VirtualServiceSpec } from '../../../../lib/ipvs/model.js'
+import { Changes, inverse, type Change } from '../../../../lib/ipvs/changes.js'
+import { differences, type Pruning } from '../../../../lib/ipvs/diff.js'
+import { serviceName } from '../../../../lib/ipvs/names.js'
+import type { RealServerState, Service, ServiceState, VirtualServiceSpec } from '../../../../lib/ipvs/model.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
-import { readRealServer, readService } from '../../../../lib/ipvs/attributes.js'
+import { readRealServer } from '../../../../lib/ipvs/real-server.js'
+import { readService } from '../../../../lib/ipvs/service.js'
 import { virtualServices } from '../../../support/services.js'
 
 const IDLE = readService({}).stats
@@ -116,8 +119,8 @@ describe('differences', () => {
     [{ onePacket: true },                               ['change udp']],
     [{ persistence: { timeout: 10 } },                  ['change tcp', 'change udp']],
     [{ netmask: '255.0.0.0' },                          ['change tcp', 'change udp']],
-    [{ forward: { tunnel: 'gre' } },                    ['change tcp 198.51.100.1', 'change tcp 198.51.100.2', 'change udp 198.51.100.1', 'change udp 198.51.100.2']],
-    [{ forward: { tunnel: 'gue', port: 6080 } },        ['change tcp 198.51.100.1', 'change tcp 198.51.100.2', 'change udp 198.51.100.1', 'change udp 198.51.100.2']],
+    [{ forward: { kind: 'gre' } },                    ['change tcp 198.51.100.1', 'change tcp 198.51.100.2', 'change udp 198.51.100.1', 'change udp 198.51.100.2']],
+    [{ forward: { kind: 'gue', port: 6080 } },        ['change tcp 198.51.100.1', 'change tcp 198.51.100.2', 'change udp 198.51.100.1', 'change udp 198.51.100.2']],
     [{ realServers: ['198.51.100.1', '198.51.100.3'] }, ['add tcp 198.51.100.3', 'add udp 198.51.100.3'], ['remove tcp 198.51.100.2', 'remove udp 198.51.100.2']],
     [{ realServers: [{ address: '198.51.100.1', weight: 0 }, { address: '198.51.100.2', weight: 9 }] },
       ['change tcp 198.51.100.2', 'change tcp 198.51.100.1', 'change udp 198.51.100.2', 'change udp 198.51.100.1']],

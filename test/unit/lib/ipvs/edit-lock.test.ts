@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Turns } from '../../../../lib/ipvs/edit-lock.js'
+import { EditLock } from '../../../../lib/ipvs/edit-lock.js'
 
-describe('turns', () => {
-  it('let edits go side by side, and what must be alone never beside anything, in any order of asking and ending', async () => {
+describe('the edit lock', () => {
+  it('lets edits run side by side, and an exclusive task alone, in any order of beginnings and ends', async () => {
     await fc.assert(fc.asyncProperty(fc.scheduler(), fc.array(fc.record({ alone: fc.boolean(), fails: fc.boolean() }), { maxLength: 12 }), async (scheduler, works) => {
-      const turns = new Turns()
+      const lock = new EditLock()
       let edits = 0, alone = 0, ended = 0
       const all = works.map(({ alone: isAlone, fails }, i) => {
         const work = async (): Promise<number> => {
@@ -21,7 +21,7 @@ describe('turns', () => {
             ended++
           }
         }
-        return (isAlone ? turns.alone(work) : turns.beside(work)).then(result => expect(result).toBe(i), (error: unknown) => {
+        return (isAlone ? lock.exclusive(work) : lock.shared(work)).then(result => expect(result).toBe(i), (error: unknown) => {
           if (!fails) throw error
         })
       })
@@ -30,10 +30,10 @@ describe('turns', () => {
     }))
   })
 
-  it('begin an edit at once where nobody is alone', () => {
-    const turns = new Turns()
+  it('begins an edit at once where no exclusive task runs', () => {
+    const lock = new EditLock()
     let begun = 0
-    for (let i = 0; i < 3; i++) void turns.beside(() => { begun++; return Promise.resolve() })
+    for (let i = 0; i < 3; i++) void lock.shared(() => { begun++; return Promise.resolve() })
     expect(begun).toBe(3)
   })
 })

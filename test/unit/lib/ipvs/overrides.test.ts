@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Drains, asksWeightZero, passingOver } from '../../../../lib/ipvs/overrides.js'
+import { Overrides } from '../../../../lib/ipvs/overrides.js'
+import { choosesWeightZero, withFallback } from '../../../../lib/ipvs/schedulers.js'
 import type { Service } from '../../../../lib/ipvs/model.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
 import { virtualServices } from '../../../support/services.js'
@@ -16,46 +17,46 @@ describe('what a scheduler needs to pass over weight 0', () => {
     ['dh', [], true, ['lblc', []]], ['dh', ['flag-1'], true, ['lblc', ['flag-1']]],
   ])('%s %j', (scheduler, schedulerFlags, asks, becomes = [scheduler, schedulerFlags]) => {
     const service = { ...sh!, scheduler, schedulerFlags }
-    expect(asksWeightZero(service)).toBe(asks)
-    const passing = passingOver(service)
+    expect(choosesWeightZero(service)).toBe(asks)
+    const passing = withFallback(service)
     expect([passing.scheduler, passing.schedulerFlags]).toEqual(becomes)
-    expect(asksWeightZero(passing)).toBe(false)
-    expect(passingOver(passing)).toBe(passing)
+    expect(choosesWeightZero(passing)).toBe(false)
+    expect(withFallback(passing)).toBe(passing)
   })
 })
 
-describe('drains', () => {
+describe('overrides', () => {
   it('leave everything as it is, as the very object, where nothing is being taken out', () => {
     fc.assert(fc.property(virtualServices({ minLength: 1 }), specs => {
       const services = specs.flatMap(normalize)
-      const drains = new Drains()
+      const overrides = new Overrides()
       for (const service of services) {
-        expect(drains.service(service)).toBe(service)
+        expect(overrides.service(service)).toBe(service)
         for (const server of service.realServers) {
-          drains.add(service, server, 'weight')
-          expect(drains.server(service, server)!.weight).toBe(0)
-          drains.delete(service, server)
+          overrides.set('drain', service, server, 'weight')
+          expect(overrides.server(service, server)!.weight).toBe(0)
+          overrides.delete(service, server)
         }
-        expect(drains.service(service)).toBe(service)
+        expect(overrides.service(service)).toBe(service)
       }
     }))
   })
 
   it('keep what was wanted of a real server, and take it out by weight or by absence', () => {
-    const drains = new Drains()
-    drains.add(sh!, one, 'weight')
-    expect(drains.get(sh!, one)).toEqual({ by: 'weight', server: one })
-    expect(drains.service(sh!)).toEqual({ ...sh!, schedulerFlags: ['sh-fallback'], realServers: [{ ...one, weight: 0 }, sh!.realServers[1]] })
-    drains.add(sh!, one, 'absence')
-    expect(drains.service(sh!)).toEqual({ ...sh!, realServers: [sh!.realServers[1]] })
-    expect(drains.server(sh!, one)).toBeUndefined()
-    expect(drains.server({ ...sh!, port: 81 } as Service, one)).toBe(one)
-    drains.clear({ ...sh!, port: 81 } as Service)
-    expect(drains.get(sh!, one)).toBeDefined()
-    drains.clear(sh)
-    expect(drains.get(sh!, one)).toBeUndefined()
-    drains.add(sh!, one, 'weight')
-    drains.clear()
-    expect(drains.service(sh!)).toBe(sh)
+    const overrides = new Overrides()
+    overrides.set('drain', sh!, one, 'weight')
+    expect(overrides.get(sh!, one)).toEqual({ by: 'weight', declared: one })
+    expect(overrides.service(sh!)).toEqual({ ...sh!, schedulerFlags: ['sh-fallback'], realServers: [{ ...one, weight: 0 }, sh!.realServers[1]] })
+    overrides.set('drain', sh!, one, 'absence')
+    expect(overrides.service(sh!)).toEqual({ ...sh!, realServers: [sh!.realServers[1]] })
+    expect(overrides.server(sh!, one)).toBeUndefined()
+    expect(overrides.server({ ...sh!, port: 81 } as Service, one)).toBe(one)
+    overrides.clear({ ...sh!, port: 81 } as Service)
+    expect(overrides.get(sh!, one)).toBeDefined()
+    overrides.clear(sh)
+    expect(overrides.get(sh!, one)).toBeUndefined()
+    overrides.set('drain', sh!, one, 'weight')
+    overrides.clear()
+    expect(overrides.service(sh!)).toBe(sh)
   })
 })

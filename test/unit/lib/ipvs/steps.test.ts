@@ -3,7 +3,8 @@ import { differences } from '../../../../lib/ipvs/diff.js'
 import type { ServiceState, VirtualServiceSpec } from '../../../../lib/index.js'
 import { ipvsSteps } from '../../../../lib/ipvs/steps.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
-import { readRealServer, readService } from '../../../../lib/ipvs/attributes.js'
+import { readRealServer } from '../../../../lib/ipvs/real-server.js'
+import { readService } from '../../../../lib/ipvs/service.js'
 
 const spec: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], scheduler: 'rr', forward: 'tunnel', realServers: ['198.51.100.1', '198.51.100.2'] }
 const [service] = normalize({ ...spec, scheduler: 'wrr' })

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { serviceName, type RealServerState, type Service, type ServiceState } from '../../../../lib/ipvs/model.js'
+import { serviceName } from '../../../../lib/ipvs/names.js'
+import type { RealServerState, Service, ServiceState } from '../../../../lib/ipvs/model.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
 import { changesOf } from '../../../../lib/ipvs/watch.js'
-import { readRealServer, readService } from '../../../../lib/ipvs/attributes.js'
+import { readRealServer } from '../../../../lib/ipvs/real-server.js'
+import { readService } from '../../../../lib/ipvs/service.js'
 import { virtualServices } from '../../../support/services.js'
 
 const { stats } = readService({})

@@ -13,10 +13,10 @@ it('asks for nothing where the spec has no network', () => {
 
 describe('address and routes', () => {
   it.each<[VirtualServiceSpec, object]>([
-    [{ ...base, network: { interface: 'eth0' } }, { address: '192.0.2.1', link: 'eth0' }],
-    [{ ...base, network: { interface: 'eth0', prefix: 24, label: 'eth0:vip' } }, { address: '192.0.2.1/24', link: 'eth0', label: 'eth0:vip' }],
+    [{ ...base, network: { link: 'eth0' } }, { address: '192.0.2.1', link: 'eth0' }],
+    [{ ...base, network: { link: 'eth0', prefix: 24, label: 'eth0:vip' } }, { address: '192.0.2.1/24', link: 'eth0', label: 'eth0:vip' }],
     // Never the source of a packet to a real server, which has it too.
-    [{ ...six, network: { interface: 'eth0' } }, { address: '2001:db8::1', link: 'eth0', lifetimes: { valid: 'forever', preferred: 0 } }],
+    [{ ...six, network: { link: 'eth0' } }, { address: '2001:db8::1', link: 'eth0', lifetimes: { valid: 'forever', preferred: 0 } }],
   ])('%j', (spec, address) => {
     expect(of(spec).addresses).toEqual([address])
   })

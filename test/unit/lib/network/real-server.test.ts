@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { realServerNetwork, tunnelOverhead, type RealServerPreparation, type RealServerTunnel } from '../../../../lib/network/real-server.js'
+import { realServerNetwork, type RealServerSetup, type RealServerTunnel } from '../../../../lib/network/real-server.js'
+import { tunnelOverhead } from '../../../../lib/ipvs/tunnels.js'
 
 const VIP = { inet: '192.0.2.1', inet6: '2001:db8::1' } as const
 const LOCAL = { inet: '198.51.100.1', inet6: '2001:db8:2::1' } as const
@@ -39,13 +40,13 @@ describe('tunnel', () => {
 })
 
 describe('route and masq', () => {
-  it.each<[RealServerPreparation, object]>([
-    [{ vip: ['192.0.2.1', '2001:DB8:0::1'], route: { interface: 'eth0' } }, {
+  it.each<[RealServerSetup, object]>([
+    [{ vip: ['192.0.2.1', '2001:DB8:0::1'], route: { link: 'eth0' } }, {
       links: [],
       addresses: [{ address: '192.0.2.1/32', link: 'lo' }, { address: '2001:db8::1/128', link: 'lo', nodad: true }],
       sysctls: [expect.objectContaining({ key: ['net', 'ipv4', 'conf', 'eth0', 'arp_ignore'], value: 1 }), expect.objectContaining({ key: ['net', 'ipv4', 'conf', 'eth0', 'arp_announce'], value: 2 })],
     }],
-    [{ vip: '2001:db8::1', route: { interface: 'eth0', carrier: 'vips' } }, {
+    [{ vip: '2001:db8::1', route: { link: 'eth0', carrier: 'vips' } }, {
       links: [{ kind: 'dummy', name: 'vips' }], addresses: [{ address: '2001:db8::1/128', link: 'vips', nodad: true }], sysctls: [],
     }],
     [{ masq: { director: '192.0.2.254' } }, { routes: [{ to: 'default', via: '192.0.2.254' }] }],
@@ -56,21 +57,21 @@ describe('route and masq', () => {
 })
 
 it.each<[unknown, string]>([
-  [null,                                                                              'preparation is an object'],
-  [{ vip: VIP.inet },                                                                 'by one of tunnel, route and masq, not by nothing'],
-  [{ vip: VIP.inet, masq: { director: '1.2.3.4' }, route: { interface: 'eth0' } },    'not by route and masq'],
-  [{ vip: 'x', route: { interface: 'eth0' } },                                        'vip: "x" is not an IPv4 or IPv6 address'],
-  [{ vip: [VIP.inet, 'x'], route: { interface: 'eth0' } },                            'vip[1]: "x"'],
-  [{ vip: [], route: { interface: 'eth0' } },                                         'vip: the list is empty'],
-  [{ vip: VIP.inet, route: { interface: '../eth0' } },                                'route.interface'],
-  [{ vip: VIP.inet, route: { interface: 'eth0', carrier: 'all' } },                   'route.carrier'],
-  [{ vip: VIP.inet, route: { interface: 'eth0', carrier: 'eth0' } },                  'route.carrier: on eth0 itself the VIP is asked for'],
+  [null,                                                                              'spec: null is not an object'],
+  [{ vip: VIP.inet },                                                                 'spec: set one of tunnel, route and masq, not none'],
+  [{ vip: VIP.inet, masq: { director: '1.2.3.4' }, route: { link: 'eth0' } },    'not route and masq'],
+  [{ vip: 'x', route: { link: 'eth0' } },                                        'vip: "x" is not an IPv4 or IPv6 address'],
+  [{ vip: [VIP.inet, 'x'], route: { link: 'eth0' } },                            'vip[1]: "x"'],
+  [{ vip: [], route: { link: 'eth0' } },                                         'vip: the list is empty'],
+  [{ vip: VIP.inet, route: { link: '../eth0' } },                                'route.link'],
+  [{ vip: VIP.inet, route: { link: 'eth0', carrier: 'all' } },                   'route.carrier'],
+  [{ vip: VIP.inet, route: { link: 'eth0', carrier: 'eth0' } },                  'route.carrier: eth0 answers ARP for its addresses; use lo or a dummy'],
   [{ vip: VIP.inet, tunnel: { kind: 'vxlan', local: LOCAL.inet } },                   'tunnel.kind'],
   [{ vip: VIP.inet, tunnel: { kind: 'gue', local: LOCAL.inet } },                     'tunnel.port'],
-  [{ vip: VIP.inet, tunnel: { kind: 'gre', local: LOCAL.inet, checksum: 'remcsum' } }, 'tunnel.checksum: gre has csum, not remcsum'],
-  [{ vip: VIP.inet, tunnel: { kind: 'ipip', local: LOCAL.inet, checksum: 'csum' } },  'tunnel.checksum: ipip has none, not csum'],
+  [{ vip: VIP.inet, tunnel: { kind: 'gre', local: LOCAL.inet, checksum: 'remcsum' } }, 'tunnel.checksum: "remcsum" is not a checksum of gre: csum'],
+  [{ vip: VIP.inet, tunnel: { kind: 'ipip', local: LOCAL.inet, checksum: 'csum' } },  'tunnel.checksum: a tunnel of kind ipip has no checksum'],
   [{ vip: VIP.inet, tunnel: { kind: 'ipip', local: 'tun0' } },                        'tunnel.local'],
   [{ vip: [VIP.inet, VIP.inet6], tunnel: { kind: 'ipip', local: LOCAL.inet } },       'VIPs of one family'],
 ])('refuses %j', (spec, message) => {
-  expect(() => realServerNetwork(spec as RealServerPreparation)).toThrow(message)
+  expect(() => realServerNetwork(spec as RealServerSetup)).toThrow(message)
 })

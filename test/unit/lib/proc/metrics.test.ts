@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatMetrics, type MetricsFormat } from '../../../../lib/proc/metrics.js'
-import { serviceFamily, serviceName, type ServiceState, type Stats } from '../../../../lib/ipvs/model.js'
+import { serviceFamily, serviceName } from '../../../../lib/ipvs/names.js'
+import type { ServiceState, Stats } from '../../../../lib/ipvs/model.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
 import { virtualServices } from '../../../support/services.js'
 
@@ -113,9 +114,9 @@ describe.each(['openmetrics', 'prometheus'] as const)('%s', format => {
         for (const [name, value] of counted(service.stats, 'ipvs_service')) expectSample(name, key, value)
         for (const server of service.realServers) {
           const both = { ...key, server: server.address, server_port: server.port }
-          const way = server.forward as { tunnel: string; port?: number; checksum?: string } | string
+          const way = server.forward as { kind: string; port?: number; checksum?: string } | string
           expectSample('ipvs_real_server_info', {
-            ...both, ...way === 'tunnel' ? { forward: way, tunnel: 'ipip' } : typeof way === 'string' ? { forward: way } : { forward: 'tunnel', tunnel: way.tunnel, tunnel_port: way.port, tunnel_checksum: way.checksum },
+            ...both, ...way === 'tunnel' ? { forward: way, tunnel: 'ipip' } : typeof way === 'string' ? { forward: way } : { forward: 'tunnel', tunnel: way.kind, tunnel_port: way.port, tunnel_checksum: way.checksum },
           }, 1)
           for (const [name, value] of [
             ['weight', server.weight], ['active_connections', server.activeConnections], ['inactive_connections', server.inactiveConnections],

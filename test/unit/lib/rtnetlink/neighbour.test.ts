@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Input, Output } from '../../../../generic-netlink/codec.js'
+import { Input, Output } from '../../../../generic-netlink/buffers.js'
 import { forwardingCommand, normalizeForwarding, readForwarding, type ForwardingSpec, type ForwardingState } from '../../../../lib/rtnetlink/neighbour/forwarding.js'
 import { neighbourCommand, normalizeNeighbour, readNeighbour, type IpNeighbourSpec, type IpNeighbourState } from '../../../../lib/rtnetlink/neighbour/spec.js'
 import { neighbourRemovals, neighbourSteps, type NeighbourSpec, type NeighbourState } from '../../../../lib/rtnetlink/neighbour/neighbours.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Input, Output } from '../../../../generic-netlink/codec.js'
+import { Input, Output } from '../../../../generic-netlink/buffers.js'
 import { namesOf } from '../../../../lib/rtnetlink/link-names.js'
 import { route, rtmsg } from '../../../../lib/rtnetlink/wire/route.js'
 import { normalizeRoute, readRoute, routeCommand } from '../../../../lib/rtnetlink/route/fields.js'

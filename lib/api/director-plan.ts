@@ -1,0 +1,179 @@
+/** Plans of a director: its services, timeouts, sync daemons and network. */
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { CallOptions } from '../../generic-netlink/index.js'
+import { atPath, checkList, checkObject, within } from '../base/check.js'
+import { contains, parsePrefix } from '../base/prefix.js'
+import { openIpvs, type IpvsClient } from '../ipvs/client.js'
+import { Comparison } from '../ipvs/diff.js'
+import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
+import { serviceName } from '../ipvs/names.js'
+import { normalize } from '../ipvs/normalize.js'
+import { readWanted, type Pair } from '../ipvs/read.js'
+import { IpvsChanges } from '../ipvs/steps.js'
+import { normalizeSyncDaemon, readDaemon, syncDaemonSteps, type SyncDaemonSpec } from '../ipvs/sync-daemon.js'
+import { normalizeTimeouts, readTimeouts, timeoutSteps, type Timeouts } from '../ipvs/timeouts.js'
+import { directorNetwork } from '../network/director.js'
+import { networkSteps, readNetwork, type NetworkSpec } from '../network/network.js'
+import { Plan, type Step } from '../plan/plan.js'
+import { Session } from '../plan/session.js'
+
+/** The tables that a director should have. Tables that are left out stay. */
+export interface DirectorSpec {
+  readonly services?: readonly VirtualServiceSpec[]
+  /** The times for which idle connections are kept, in seconds. */
+  readonly timeouts?: Partial<Timeouts>
+  /** A master, a backup, or both; a daemon that differs is started anew. */
+  readonly syncDaemons?: readonly SyncDaemonSpec[]
+  /** The director's network, besides the networks of its services. */
+  readonly network?: NetworkSpec
+}
+
+/**
+ * The services that a caller owns: those with a VIP in these networks, as `192.0.2.0/24` or `192.0.2.1`, or those that a function
+ * chooses. A firewall mark is in no network.
+ */
+export type Owner = string | readonly string[] | ((service: Service) => boolean)
+
+/** Options of planning. */
+export interface PlanOptions extends CallOptions {
+  /**
+   * Removes objects that are not declared: real servers of declared services, services of the `owner`, and sync daemons, where
+   * the spec declares any. @defaultValue false
+   */
+  readonly prune?: boolean
+  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none: services that are not declared stay */
+  readonly owner?: Owner
+  /** Allows the plan to remove more than half of the owned real servers. @defaultValue false: such a plan can be read, but not applied */
+  readonly force?: boolean
+}
+
+/** Plans a director. @throws TypeError, RangeError naming the field */
+export async function planDirector(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
+  const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
+  checkObject('director', spec, SPEC_FIELDS)
+  const services: Service[][] = []
+  const specs = spec.services ?? []
+  checkList('services', specs)
+  while (services.length < specs.length) {
+    if (services.length > 0) await nextTurn()
+    normalizeSome(specs, services)
+  }
+  const byName = distinctServices(services)
+  const owned = options.owner === undefined ? undefined : ownership(options.owner)
+  const settings = await settingsSteps(ipvs, settingsOf(spec), options)
+  const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
+  const network = merge([...spec.network ? [spec.network] : [], ...networks])
+  return await planServices(ipvs, byName, { ...options, owned, network, settings })
+}
+
+/** The number of services and real servers that are checked, or compared, between two turns of the event loop: some milliseconds. */
+const STRETCH = 8192
+
+/** Normalizes the next stretch. A function of its own, here and elsewhere: V8 compiles functions that stay, and forgets closures. */
+function normalizeSome(specs: readonly VirtualServiceSpec[], into: Service[][]): void {
+  for (let i = into.length, left = STRETCH; i < specs.length && left > 0; i++) {
+    const services = within(atPath('services', i), () => normalize(specs[i]!))
+    for (const { realServers } of services) left -= 1 + realServers.length
+    into.push(services)
+  }
+}
+
+const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
+
+/** {@link planDirector} for services in their normal form, by their names. */
+export async function planServices(
+  ipvs: IpvsClient, services: ReadonlyMap<string, Service>,
+  { prune = false, owned, force = false, network = {}, settings = [], ...options }:
+  Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
+): Promise<Plan> {
+  const comparison = new Comparison({ prune, ...owned && { owned } })
+  let left = STRETCH
+  for await (const pairs of readWanted(ipvs, services, prune && owned !== undefined, options)) {
+    left -= compareAll(comparison, pairs, ipvs)
+    if (left > 0) continue
+    await nextTurn()
+    left = STRETCH
+  }
+  const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(comparison.finish())]
+  return new Plan(parts, { session: () => new Session().lend(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison) })
+}
+
+/** Compares some services. Returns the number of services and real servers. */
+function compareAll(comparison: Comparison, pairs: readonly Pair[], { overrides }: IpvsClient): number {
+  let compared = 0
+  for (const { wanted, actual } of pairs) {
+    if (wanted) comparison.compare(overrides.service(wanted), actual)
+    else comparison.unwanted(actual)
+    compared += 1 + (wanted ?? actual).realServers.length
+  }
+  return compared
+}
+
+/** The services of all specs, by name. @throws RangeError where two specs declare one service */
+function distinctServices(services: readonly (readonly Service[])[]): Map<string, Service> {
+  const all = new Map<string, Service>()
+  for (let i = 0; i < services.length; i++) {
+    for (const service of services[i]!) {
+      const name = serviceName(service), duplicate = all.get(name)
+      if (duplicate) throw new RangeError(`services[${i}]: ${name} duplicates services[${services.findIndex(each => each.includes(duplicate))}]`)
+      all.set(name, service)
+    }
+  }
+  return all
+}
+
+// ── ownership and the brake ──
+
+/** Whether a service is owned. @throws TypeError, RangeError naming the field */
+function ownership(owner: Owner): (service: Service) => boolean {
+  if (typeof owner === 'function') return owner
+  const texts = typeof owner === 'string' ? [owner] : owner
+  checkList('owner', texts)
+  const networks = texts.map((text, i) => contains(parsePrefix(typeof owner === 'string' ? 'owner' : atPath('owner', i), text)))
+  return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
+}
+
+/** The reason that a plan removes too much; undefined where it does not. */
+function brakeOf({ removed, owned }: Comparison): string | undefined {
+  if (removed * 2 <= owned) return undefined
+  return `the plan would remove ${removed} of the ${owned} real servers that it owns, ${removed === owned ? 'all of them' : 'more than half'}; `
+    + 'plan with force: true to allow that'
+}
+
+// ── timeouts, sync daemons, network ──
+
+/** Timeouts and sync daemons in their normal form. */
+interface Settings {
+  readonly timeouts: Timeouts | undefined
+  readonly syncDaemons: readonly SyncDaemonSpec[] | undefined
+}
+
+function settingsOf({ timeouts, syncDaemons }: DirectorSpec): Settings {
+  return {
+    timeouts: timeouts && normalizeTimeouts(timeouts, 'timeouts'),
+    syncDaemons: syncDaemons?.map((spec, i) => {
+      const daemon = normalizeSyncDaemon(spec, atPath('syncDaemons', i))
+      if (syncDaemons.findIndex(other => other.state === daemon.state) < i) throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
+      return daemon
+    }),
+  }
+}
+
+async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: Settings, { prune = false, ...options }: PlanOptions): Promise<Step[]> {
+  return [
+    ...timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : [],
+    ...syncDaemons ? syncDaemonSteps(syncDaemons, await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options), prune) : [],
+  ]
+}
+
+/** Several networks as one; an object of two networks is named once. */
+function merge(parts: readonly NetworkSpec[]): NetworkSpec {
+  const all = <K extends keyof NetworkSpec>(key: K): NetworkSpec[K] => {
+    const seen = new Map(parts.flatMap(part => (part[key] ?? []) as readonly object[]).map(each => [JSON.stringify(each), each]))
+    return seen.size === 0 ? undefined : [...seen.values()] as NetworkSpec[K]
+  }
+  return Object.fromEntries(PARTS.map(key => [key, all(key)]).filter(([, value]) => value !== undefined)) as NetworkSpec
+}
+
+const PARTS = ['fouPorts', 'links', 'addresses', 'routes', 'neighbours', 'sysctls'] as const

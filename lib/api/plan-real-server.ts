@@ -1,0 +1,50 @@
+/** The real server's host: the plan of its network, and its faults. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+import type { Finding } from '../diagnose/finding.js'
+import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
+import { networkSteps, readNetwork } from '../network/network.js'
+import { occupied, realServerNetwork, type RealServerSetup } from '../network/real-server.js'
+import { Plan } from '../plan/plan.js'
+
+/**
+ * Plans this host as a real server: the tunnel that unwraps, the VIP, and the sysctls that keep the VIP out of ARP and let
+ * the packets in; with `masq` the route back. The plan is empty where all is so; `plan.revert()` restores the state before.
+ *
+ * GUE needs the kernel's module fou (for IPv6 also fou6), which the kernel does not load by itself: rejects with `ENOENT`
+ * where the module is not loaded.
+ *
+ * @example
+ * ```ts
+ * import { planRealServer } from 'ipvs-nl'
+ *
+ * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
+ * console.log(`${plan}`)
+ * await plan.apply()
+ * ```
+ */
+export async function planRealServer(spec: RealServerSetup, options?: CallOptions): Promise<Plan> {
+  const wanted = realServerNetwork(spec)
+  const actual = await readNetwork(wanted, options)
+  const carrier = occupied(wanted, actual.links)
+  if (carrier !== undefined) throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+  return new Plan(networkSteps(wanted, actual))
+}
+
+/**
+ * Finds the faults of this host as a real server; each finding has its consequence for clients and a plan that repairs it.
+ * Changes nothing. A fault that only follows from another one is not reported.
+ *
+ * @example
+ * ```ts
+ * import { diagnoseRealServer } from 'ipvs-nl'
+ *
+ * for (const { found, consequence, plan } of await diagnoseRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', local: '192.168.52.100' } })) {
+ *   console.log(`${found}: ${consequence}`)
+ *   await plan.apply()
+ * }
+ * ```
+ */
+export async function diagnoseRealServer(spec: RealServerSetup, options?: CallOptions): Promise<Finding[]> {
+  return realServerFindings(spec, await readRealServer(spec, options))
+}
