@@ -17,7 +17,8 @@ import { ipvsSteps } from '../ipvs/steps.js'
 import { EXPIRE_TEMPLATES } from '../network/director.js'
 import type { Step } from '../plan/plan.js'
 import { Session } from '../plan/session.js'
-import { sysctl, sysctlSteps, type SysctlSetting } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** Options of a drain. */
 export interface DrainOptions extends CallOptions {
