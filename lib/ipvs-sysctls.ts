@@ -84,9 +84,13 @@ export const ipvsSysctls = {
   cache_bypass: row('flag', 0, '2.6',
     'where no real server is available, packets go on to their original destination (transparent web caches)'),
   /** Load of the connection table. */
-  conn_lfactor: row(range(-8, 8), -4, '7.1',
-    'connections per bucket at which the table of connections grows: -4 is one in 16 buckets; smaller is faster and larger',
+  conn_lfactor: row(range(-8, 8), -2, '7.1',
+    'connections per bucket at which the table of connections grows: -2 is one in 4 buckets; smaller is faster and larger; the first network namespace has -4',
     { unit: 'power of two' }),
+  /** Most connections. */
+  conn_max: row(range(0, 1073741824), 1073741824, '7.2',
+    'connections that there may be; a packet that would make another is dropped; a new network namespace has what the first has',
+    { unit: 'connections' }),
   /** What is done with a client's port that is used again. */
   conn_reuse_mode: row(range(0, 3), 1, '4.1',
     'a client\'s port that comes again: 0 keeps its real server; 1 schedules anew where that is safe; 2 does also in FIN_WAIT (direct routing)',
@@ -157,8 +161,8 @@ export const ipvsSysctls = {
   snat_reroute: row('flag', 1, '2.6.37',
     'answers of real servers (masq) are routed as if this host had sent them; 0 saves that where no policy routing is used'),
   /** Load of the service table. */
-  svc_lfactor: row(range(-8, 8), -3, '7.1',
-    'services per bucket at which the table of services grows; smaller is faster and larger',
+  svc_lfactor: row(range(-8, 8), -2, '7.1',
+    'services per bucket at which the table of services grows; smaller is faster and larger; the first network namespace has -3',
     { unit: 'power of two' }),
   /** What of persistent services is synchronised. */
   sync_persist_mode: row(range(0, 1), 0, '3.11',

@@ -1,10 +1,14 @@
 /** What was seen, read from what dig and tcpdump print, and whether it is what it should be. Nothing here does anything. */
 
+import type { Requests } from '../support/nlmon.js'
+
 /** A question to the VIP and what came back. */
 export interface Answer {
   readonly protocol: 'udp' | 'tcp'
   /** The address by which the server named itself. */
   readonly server?: string | undefined
+  /** How long it took, in milliseconds. */
+  readonly time?: number
   /** What dig says where it got no answer. */
   readonly problem?: string
 }
@@ -40,12 +44,45 @@ export interface Evidence {
   readonly captures: readonly Capture[]
 }
 
+/** A second apply of the same. */
+export interface Again {
+  /** The changes that its plans ask for. */
+  readonly plan: readonly string[]
+  /** What was sent to the kernel at the first time, and again. */
+  readonly first: Requests
+  readonly again: Requests
+}
+
+/** A question of the stream. */
+export interface StreamAnswer {
+  /** When it was asked: milliseconds of the machine's clock. */
+  readonly asked: number
+  readonly server?: string
+  /** Why there is no answer. */
+  readonly problem?: string
+}
+
+/** A server that was taken out while questions came in. */
+export interface Drain {
+  readonly server: string
+  /** When the drain began and ended, by the clock of the questions. */
+  readonly begun: number
+  readonly ended: number
+  readonly stream: readonly StreamAnswer[]
+}
+
+/** So many questions have to be asked after a drain before it is judged. */
+export const ENOUGH = 50
+
 // ── reading ──
 
-/** Reads what `dig +short CH TXT version.bind` printed. */
+/** The address by which a server names itself, in what it answers. */
+export const serverOf = (text: string): string | undefined => /\bserver (\d+\.\d+\.\d+\.\d+)/.exec(text)?.[1]
+
+/** Reads what `dig -u +noall +answer +stats CH TXT version.bind` printed. Without -u its clock ticks a hundred times a second. */
 export function readAnswer(protocol: Answer['protocol'], output: string): Answer {
-  const server = /^"server ([\d.]+)"$/m.exec(output)?.[1]
-  if (server !== undefined) return { protocol, server }
+  const server = serverOf(output), time = /^;; Query time: (\d+) usec$/m.exec(output)?.[1]
+  if (server !== undefined && time !== undefined) return { protocol, server, time: Number(time) / 1000 }
   return { protocol, problem: output.split('\n', 1)[0]!.replace(/^;;\s*/, '') || 'an empty answer' }
 }
 
@@ -92,6 +129,19 @@ export function openings(packets: readonly Packet[]): Packet[] {
   return [...first.values()]
 }
 
+/** The questions of a stream: those before a drain, those during it, and those after it. */
+export function phases({ stream, begun, ended }: Drain): Record<'before' | 'during' | 'after', StreamAnswer[]> {
+  return {
+    before: stream.filter(({ asked }) => asked < begun),
+    during: stream.filter(({ asked }) => asked >= begun && asked <= ended),
+    after:  stream.filter(({ asked }) => asked > ended),
+  }
+}
+
+/** How many of these a server gave. */
+export const share = (answers: readonly { readonly server?: string | undefined }[], server: string): number =>
+  answers.filter(answer => answer.server === server).length
+
 // ── judging ──
 
 /** Everything that is not as it should be, a sentence each; empty when all is well. */
@@ -99,6 +149,7 @@ export function failures({ servers, answers, captures }: Evidence): string[] {
   const packets = captures.flatMap(capture => capture.packets)
   const silent = servers.filter(server => !answers.some(answer => answer.server === server))
   const missed = servers.filter(server => !packets.some(packet => packet.link === 'eth1' && packet.tunnel?.to === server))
+  const uneven = answers.every(({ server }) => server !== undefined) && new Set(servers.map(server => share(answers, server))).size > 1
   const strangers = new Set(answers.flatMap(({ server }) => server === undefined || servers.includes(server) ? [] : server))
   return [
     ...(['udp', 'tcp'] as const).flatMap(protocol => {
@@ -108,6 +159,9 @@ export function failures({ servers, answers, captures }: Evidence): string[] {
       return lost.length > 0 ? `${lost.length} of ${asked.length} answers by ${protocol} are missing: ${lost[0]!.problem}` : []
     }),
     ...silent.map(server => `${server} gave none of the ${answers.length} answers`),
+    ...uneven && silent.length === 0
+      ? [`the servers' shares of the ${answers.length} answers differ: ${servers.map(server => `${server} gave ${share(answers, server)}`).join(', ')}`]
+      : [],
     ...[...strangers].map(server => `${server} answered, which is none of the servers`),
     ...missed.map(server => `no packet of IP in IP left the director's eth1 for ${server}`),
     ...captures.flatMap(({ link, packets }) => {
@@ -115,5 +169,31 @@ export function failures({ servers, answers, captures }: Evidence): string[] {
       return responses.length > 0 ? `${responses.length} packets of responses passed through the director on ${link}, the first: ${responses[0]!.text}` : []
     }),
     ...captures.flatMap(({ problems }) => problems),
+  ]
+}
+
+/** What is wrong with a second apply. */
+export function againFailures({ plan, first, again }: Again): string[] {
+  return [
+    ...plan.length > 0 ? [`a second apply had something to do: ${plan[0]}`] : [],
+    ...again.changing > 0 ? [`a second apply sent ${again.changing} messages to the kernel that change something`] : [],
+    // A tap that sees nothing proves nothing.
+    ...first.changing === 0 ? ['nlmon saw no change by the first apply'] : [],
+    ...again.reading === 0 ? ['nlmon saw no reading by the second apply'] : [],
+    ...first.problems,
+    ...again.problems,
+  ]
+}
+
+/** What is wrong with a drain. */
+export function drainFailures(drain: Drain): string[] {
+  const { server, stream } = drain, { before, after } = phases(drain)
+  const lost = stream.filter(({ problem }) => problem !== undefined)
+  const late = share(after, server)
+  return [
+    ...lost.length > 0 ? [`${lost.length} of ${stream.length} questions around the drain of ${server} were lost: ${lost[0]!.problem}`] : [],
+    ...share(before, server) === 0 ? [`${server} answered none of the ${before.length} questions before its drain`] : [],
+    ...after.length < ENOUGH ? [`only ${after.length} questions were asked after the drain of ${server}`] : [],
+    ...late > 0 ? [`${server} answered ${late} of the ${after.length} questions that were asked after its drain`] : [],
   ]
 }

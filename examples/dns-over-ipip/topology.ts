@@ -1,6 +1,7 @@
 /** The stage: five hosts on three LANs. Of the director and the servers only the cables; all else is ipvs-nl's. */
 
 import type { HostSpec } from '../support/hosts.js'
+import { TAP } from '../support/nlmon.js'
 
 /** What all this is for: the one address of the DNS service. */
 export const vip = '192.168.50.100'
@@ -17,6 +18,7 @@ export const hosts: readonly HostSpec[] = [
   {
     name:  'director',
     links: { eth0: ['lan50'], eth1: ['lan51'] },
+    ip:    TAP, // a witness of what ipvs-nl sends
   },
   {
     name:   'router',

@@ -2,7 +2,7 @@
  * An example, from the first line that it prints to its exit status: sets its hosts up, has them configured, makes a
  * mistake where it is told to, observes, and removes all again, also on Ctrl-C.
  *
- *     node NAME.js [MISTAKE]
+ *     node NAME.js [OPTION…] [MISTAKE]
  *
  * Exits with 0 where all is as it should be, with 1 where it is not, saying why.
  */
@@ -11,11 +11,18 @@ import { constants, release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Hosts, type HostSpec } from './hosts.js'
 import { print, step } from './print.js'
+import { limit } from './terminal.js'
 
 /** What an example consists of. */
 export interface Example<T> {
   /** Where it is: `import.meta.url`. */
   readonly file: string
+  /** What its other files take from the command line, such as `--verbose`. */
+  readonly options?: readonly string[]
+  /** No line is longer, on no terminal. */
+  readonly width?: number
+  /** What it says above the picture, before the kernel's version. @defaultValue `'TOPOLOGY'` */
+  readonly title?: string
   /** Hosts and networks, drawn. */
   readonly picture: string
   readonly hosts: readonly HostSpec[]
@@ -35,16 +42,18 @@ export interface Example<T> {
 
 /** Runs an example, or the part of it that this process is asked for. */
 export async function run<T>(example: Example<T>): Promise<void> {
-  const [first, ...rest] = process.argv.slice(2)
+  const [first, ...rest] = process.argv.slice(2).filter(argument => !example.options?.includes(argument))
   if (first === '--as') {
     await example.roles![rest[0]!]!(...rest.slice(1))
     return
   }
   if (first !== undefined && !(first in example.mistakes)) {
-    console.error(`There is no mistake ${first}; there are ${Object.keys(example.mistakes).join(', ')}.`)
+    console.error(`There is no mistake ${first}; there are ${[...Object.keys(example.mistakes), ...example.options ?? []].join(', ')}.`)
     process.exitCode = 2
     return
   }
+
+  if (example.width !== undefined) limit(example.width)
 
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -71,7 +80,7 @@ export async function run<T>(example: Example<T>): Promise<void> {
 }
 
 async function perform<T>(example: Example<T>, mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
-  print(`TOPOLOGY, on Linux ${release()}`, example.picture)
+  print(`${example.title ?? 'TOPOLOGY'}, on Linux ${release()}`, example.picture)
   await using hosts = await step(`the hosts ${example.hosts.map(({ name }) => name).join(', ')}`, () => Hosts.up(example.hosts, signal))
   const configured = await example.configure(hosts)
   if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => example.mistakes[mistake]!(hosts))

@@ -1,18 +1,25 @@
 /** What a person sees. */
 
 import type { Finding, Plan } from 'ipvs-nl'
+import { bold, during, green, red, say, terminal, wrap, yellow } from './terminal.js'
 
 /** A title, and what is below it. */
 export function print(title: string, text = ''): void {
-  if (title) console.log(`\n${title}`)
-  if (text) console.log(text.replace(/^\n/, '').trimEnd().replace(/^(?=.)/gm, '  '))
+  if (title) say(`\n${(title.startsWith('FAILED') ? red : bold)(title)}`)
+  if (!text) return
+  for (const line of text.replace(/^\n/, '').trimEnd().split('\n')) {
+    say(line ? wrap(`  ${line}`).join('\n').replace(/^( *)([+~-]) /, (_, indent: string, sign: string) => `${indent}${SIGNS[sign]!(sign)} `) : '')
+  }
 }
+
+/** The colours of what a plan adds, changes and removes. */
+const SIGNS: Readonly<Record<string, (sign: string) => string>> = { '+': green, '~': yellow, '-': red }
 
 /** Does something that takes a while, and says how long it took. */
 export async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now()
-  const result = await work()
-  console.log(`* ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+  const result = await during(what, work)
+  say(`${terminal ? green('✓') : '*'} ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
   return result
 }
 

@@ -7,7 +7,7 @@ import { NetlinkError } from '../../lib/index.js'
 import { keyOfAddress, networkOfAddress, normalizeAddress, type AddressSpec, type AddressState, type Lifetimes } from '../../lib/rtnetlink/address-spec.js'
 import { Addresses } from '../../lib/rtnetlink/addresses.js'
 import { ipv6Of } from '../support/arbitraries.js'
-import { run } from '../support/run.js'
+import { loadIPv6, run } from '../support/run.js'
 
 const ip = (words: string): string => run('ip', words.split(' ').filter(Boolean))
 interface Row {
@@ -50,7 +50,7 @@ const show = (): string => ip('-d addr show').replace(/\d+sec/g, 'some seconds')
 let addresses: Addresses
 let before: string
 beforeAll(async () => {
-  run('modprobe', ['ipv6'])
+  loadIPv6()
   addresses = await Addresses.open()
 })
 afterAll(() => addresses.close())

@@ -11,7 +11,7 @@ let before: object
 const links = { eth0: ['front', '10.1.0.1/24', 'fd01::1/64'], eth1: ['back', '10.2.0.1/24', 'fd02::1/64'] } as const
 
 beforeAll(async () => {
-  run('modprobe', ['-a', 'ip_vs', 'ip_vs_sh', 'ip_vs_wlc'])
+  run('modprobe', ['-a', 'ip_vs', 'ip_vs_sh', 'ip_vs_wlc', 'fou'])
   hosts = await TestHosts.up([{ name: 'director', links }])
   before = await hosts.host('director').call('state')
 })

@@ -161,7 +161,9 @@ describe('a drain', () => {
   })
 
   it('by firewall mark', async () => {
-    await director().call('run', ['iptables-legacy', '-t', 'mangle', '-A', 'PREROUTING', '-d', VIP, '-p', 'tcp', '--dport', String(PORT), '-j', 'MARK', '--set-mark', '7'])
+    const tc = (words: string): Promise<string> => director().call('run', ['tc', ...words.split(' ')])
+    await tc('qdisc add dev eth0 clsact')
+    await tc(`filter add dev eth0 ingress protocol ip flower ip_proto tcp dst_ip ${VIP} dst_port ${PORT} action skbedit mark 7`)
     try {
       const service = { fwmark: 7, scheduler: 'sh', forward: 'masq', realServers: addresses.map(address => ({ address, port: PORT })) } as VirtualServiceSpec
       await direct(service)
@@ -172,7 +174,7 @@ describe('a drain', () => {
       await client().call('letGo', { group: 'held', server: held[0]! })
       expect((await draining).told.at(-1)!.activeConnections).toBe(0)
     } finally {
-      await director().call('run', ['iptables-legacy', '-t', 'mangle', '-F'])
+      await tc('qdisc del dev eth0 clsact')
     }
   })
 

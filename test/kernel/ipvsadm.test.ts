@@ -62,7 +62,7 @@ async function same(lines: readonly string[]): Promise<Record<number, number>> {
     const words = wordsOf(line)
     const theirOwn = await resultOf(client, start, () => theirs(words))
     expect({ line, ...await resultOf(client, start, () => ours(words)) }).toEqual({ line, ...theirOwn })
-    statuses[theirOwn.status!] = (statuses[theirOwn.status!] ?? 0) + 1
+    statuses[theirOwn.status] = (statuses[theirOwn.status] ?? 0) + 1
   }
   return statuses
 }

@@ -40,11 +40,12 @@ test('namespaces are hosts: they reach each other over a veth pair', () => {
     ip netns delete lab-a`)).toMatch(/198\.51\.100\.2\/24[^]*\n111\n$/) // ECONNREFUSED: the other host answered
 })
 
-test('iptables matches and targets load by themselves', () => {
+test('what marks packets for a service by firewall mark loads by itself', () => {
   expect(sh(`
-    iptables-legacy -t mangle -A PREROUTING -j MARK --set-mark 1
-    iptables-legacy -t mangle -S PREROUTING
-    iptables-legacy -t mangle -F PREROUTING`)).toContain('-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff')
+    tc qdisc add dev lo clsact
+    tc filter add dev lo ingress protocol ip flower ip_proto tcp dst_ip 192.0.2.1 dst_port 80 action skbedit mark 7
+    tc filter show dev lo ingress
+    tc qdisc del dev lo clsact`)).toMatch(/dst_port 80[^]*skbedit +mark 7/)
 })
 
 test('what is written to /tmp stays in the lab, and every device a program needs is there', () => {

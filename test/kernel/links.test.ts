@@ -29,6 +29,7 @@ const of = async (promise: Promise<unknown>): Promise<NetlinkError> => {
 beforeAll(() => {
   expect(process.env.IPVS_NL_LAB, 'run this by test/lab/run: it changes links').toBeDefined()
   run('modprobe', ['-a', 'ipip', 'sit', 'ip6_tunnel', 'ip_gre', 'ip6_gre', 'vxlan', 'dummy', 'bridge', 'veth', 'fou', 'fou6'])
+  for (const state of ['up', 'down']) ip(`link set tunl0 ${state}`) // from then on it has IPv6, on Linux 7.2
   ip('link add under0 type dummy')
   ip('link set under0 up')
   ip('link add vbr0 address 02:00:00:00:00:42 type bridge') // without an address of its own a bridge takes that of a port

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Director, formatMetrics, parseRules, perCpuStatistics, totals } from '../../lib/index.js'
 import { openMetricsSamples, promtool } from '../support/promtool.js'
-import { ipvsadm, run } from '../support/run.js'
+import { ipvsadm, loadIPv6, run } from '../support/run.js'
 
 /** Services of every kind: each protocol, family and way of forwarding, marks of the same number in both families. */
 const RULES = `
@@ -31,7 +31,7 @@ const RULES = `
 
 const director = await Director.open()
 beforeAll(async () => {
-  run('modprobe', ['ipv6'])
+  loadIPv6()
   await director.flush()
   run('ip', ['-batch', '-'], ['link add prom0 type dummy', 'link set prom0 up', 'address add 10.9.0.1/16 dev prom0', 'address add fd09::1/64 dev prom0 nodad'].join('\n'))
   for (const rule of RULES) ipvsadm(rule)

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { keyOfForwarding, normalizeForwarding, type ForwardingSpec, type ForwardingState } from '../../lib/rtnetlink/forwarding-spec.js'
 import { keyOfNeighbour, normalizeNeighbour, type IpNeighbourSpec, type IpNeighbourState } from '../../lib/rtnetlink/neighbour-spec.js'
 import { Neighbours } from '../../lib/rtnetlink/neighbours.js'
-import { run } from '../support/run.js'
+import { loadIPv6, run } from '../support/run.js'
 
 const ip = (words: string): string => run('ip', words.split(' ').filter(Boolean))
 const bridge = (words: string): string => run('bridge', words.split(' ').filter(Boolean))
@@ -62,7 +62,7 @@ const show = (): string => [ip('neigh show nud all'), ip('neigh show proxy'), br
 let neighbours: Neighbours
 let before: string
 beforeAll(async () => {
-  run('modprobe', ['ipv6'])
+  loadIPv6()
   neighbours = await Neighbours.open()
 })
 afterAll(() => neighbours.close())

@@ -6,7 +6,7 @@ import { networkOf } from '../../lib/rtnetlink/prefix.js'
 import { keyOfRoute, normalizeRoute, type RouteSpec, type RouteState } from '../../lib/rtnetlink/route-spec.js'
 import { Routes } from '../../lib/rtnetlink/routes.js'
 import { ipv6Of } from '../support/arbitraries.js'
-import { run } from '../support/run.js'
+import { loadIPv6, run } from '../support/run.js'
 
 const ip = (words: string): string => run('ip', words.split(' ').filter(Boolean))
 const batch = (lines: readonly string[]): void => { run('ip', ['-b', '-'], lines.map(line => line.replace(/^ip /, '') + '\n').join('')) }
@@ -50,7 +50,7 @@ const show = (): string => ip('-d route show table all') + ip('-d -6 route show 
 let routes: Routes
 let before: string
 beforeAll(async () => {
-  run('modprobe', ['ipv6'])
+  loadIPv6()
   routes = await Routes.open()
 })
 afterAll(() => routes.close())

@@ -2,8 +2,9 @@
 # apt-get, with its progress shown and its locks waited for. Sourced by test/lab/install and test/lab/fetch,
 # which set $log, a file for what apt says, and $work, a directory for this run.
 
-# Runs apt-get, or another command before it (sudo), and keeps what it says in $log. Another apt may hold a
-# lock: apt waits by itself for dpkg's, and never for the one of its lists, which a machine holds as it boots.
+# Runs apt-get (with sudo before it, where given) and keeps what it says in $log. While another apt
+# holds a lock, tries again: apt-get itself never waits for the lock of its lists, which the daily
+# update holds for a while after a machine's start.
 apt() { # [COMMAND…] apt-get ARGUMENT…
   local status=0 said='' began=$SECONDS
   while
@@ -14,7 +15,7 @@ apt() { # [COMMAND…] apt-get ARGUMENT…
     locked
   do
     [[ $((SECONDS - began)) -lt ${LAB_APT_TIMEOUT:-300} ]] ||
-      fail "$lock is held by $holder for ${LAB_APT_TIMEOUT:-300} seconds; end it, or wait for it, and run this again"
+      fail "$holder holds $lock for more than ${LAB_APT_TIMEOUT:-300} seconds; wait for its end and run this again"
     [[ $lock == "$said" ]] || echo "waiting for $holder, which holds $lock" >&2
     said=$lock
     sleep 1
@@ -24,7 +25,8 @@ apt() { # [COMMAND…] apt-get ARGUMENT…
 
 # Another program holds a lock, by what apt said last.
 locked() {
-  [[ $(<"$log.now") =~ Could\ not\ get\ lock\ ([^\ ]+[^\ .])(\..*held\ by\ (process\ [0-9]+\ \([^\)]*\)))? ]] || return
+  local words='Could not get lock ([^ ]+[^ .])(\..*held by (process [0-9]+ \([^)]*\)))?'
+  [[ $(<"$log.now") =~ $words ]] || return
   lock=${BASH_REMATCH[1]} holder=${BASH_REMATCH[3]:-another program}
 }
 
@@ -50,12 +52,14 @@ follow() {
 # Says why apt knows none of the packages, where it does not; nothing otherwise.
 unknown_packages() {
   local unknown
-  unknown=$(sed -nE "s/^E: Unable to locate package (.*)/\1/p; s/^E: Package '([^']*)' has no installation candidate/\1/p" "$log" | sort -u | paste -sd ' ')
+  unknown=$(sed -nE "s/^E: Unable to locate package (.*)/\1/p
+    s/^E: Package '([^']*)' has no installation candidate/\1/p" "$log" | sort -u | paste -sd ' ')
   [[ -n $unknown ]] || return 0
   echo "this machine's archive has no package ${unknown// /, }$(universe)"
 }
 
 # Ubuntu has some of the packages in a component that may be switched off.
+# shellcheck disable=SC2016 # apt-get expands it
 universe() {
   ! ubuntu || apt-get indextargets --format '$(COMPONENT)' 2>/dev/null | grep -qx universe ||
     echo "; Ubuntu has it in 'universe', which is switched off: sudo add-apt-repository universe"
@@ -78,7 +82,8 @@ from_own_archive() { # PACKAGE…
     ! own_download "$package" || return 0
   done
   configure "$work/own"
-  [[ -e $work/own/conf.fresh ]] || { apt apt-get -c "$work/own/conf" update && touch "$work/own/conf.fresh"; } ||
+  [[ -e $work/own/fresh ]] ||
+    { apt apt-get -c "$work/own/conf" update && touch "$work/own/fresh"; } ||
     give_up "the lists of this machine's own archive cannot be fetched; is there a network?"
   for package; do
     ! own_download "$package" -c "$work/own/conf" || return 0
@@ -89,10 +94,11 @@ from_own_archive() { # PACKAGE…
 own_download() { # PACKAGE [OPTION…]
   rm -rf "$work/own/debs"
   mkdir "$work/own/debs"
-  (cd "$work/own/debs" && apt apt-get "${@:2}" download "$1") && dpkg -x "$work/own/debs/"*.deb "$work/own" >>"$log" 2>&1
+  (cd "$work/own/debs" && apt apt-get "${@:2}" download "$1") &&
+    dpkg -x "$work/own/debs/"*.deb "$work/own" >>"$log" 2>&1
 }
 
-# Writes the configuration of an apt with lists and a cache of its own; what it says of proxies stays the machine's.
+# Writes the configuration of an apt with lists and a cache of its own. Proxies stay the machine's.
 configure() { # DIRECTORY [SOURCES PARTS]
   cat >"$1/conf" <<END
 #clear APT::Update;
@@ -109,9 +115,13 @@ Dir::State::status "/dev/null";
 Dir::Cache::Archives "$1/archives";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
-${2:+Dir::Etc::sourcelist "$2";
-Dir::Etc::sourceparts "$3";}
 END
+  [[ $# -eq 1 ]] || printf 'Dir::Etc::%s "%s";\n' sourcelist "$2" sourceparts "$3" >>"$1/conf"
+}
+
+# The first path that exists, of those that patterns name.
+first() { # PATTERN…
+  compgen -G "$1" | head -n 1 || { [[ $# -gt 1 ]] && first "${@:2}"; }
 }
 
 give_up() { # SENTENCE

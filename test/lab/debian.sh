@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# Debian's archive, by a private source of apt's that touches nothing of the machine. Sourced by test/lab/fetch,
-# which sets $work (a temporary directory), $log, $architecture, $suites and $version.
+# Debian's archive, by a private source of apt's that touches nothing of the machine. Sourced after
+# apt.sh by scripts that set $work (a temporary directory), $log, $architecture, $suites, $version.
 
 # Sets the first suite whose PACKAGE is of $version, and says so; apt then knows that suite alone.
 find_suite() { # PACKAGE
@@ -40,17 +40,19 @@ dependencies() { # PACKAGE
 # packages of this machine's own archive, which are unpacked and not installed.
 find_mirror() {
   local uri uris
-  keyring=$(first '/usr/share/keyrings/debian-archive-keyring.[gp][pg]*') || {
+  keyring=$(first "${LAB_KEYRINGS:-/usr/share/keyrings}/debian-archive-keyring.[gp][pg]*") || {
     from_own_archive debian-archive-keyring
     keyring=$(first "$work/own/usr/share/keyrings/debian-archive-keyring.[gp][pg]*")
   }
   # Only Debian's own archive has a suite "stable" with this signature.
-  mapfile -t uris < <(apt-get update --print-uris 2>/dev/null | sed -nE "s|^'(.*)/dists/.*/InRelease' .*|\1|p" | awk '!seen[$0]++')
+  mapfile -t uris < <(apt-get update --print-uris 2>/dev/null |
+    sed -nE "s|^'(.*)/dists/.*/InRelease' .*|\1|p" | awk '!seen[$0]++')
   for uri in "${uris[@]}"; do
     ! try "$uri" || return 0
   done
   from_own_archive debootstrap
-  mapfile -t uris < <(grep -rhoE 'https?://[^ "]+/debian/?' "$work/own/usr/share/debootstrap" "$work/own/usr/sbin/debootstrap" | awk '!seen[$0]++')
+  mapfile -t uris < <(cd "$work/own/usr" &&
+    grep -rhoE 'https?://[^ "]+/debian/?' share/debootstrap sbin/debootstrap | awk '!seen[$0]++')
   for uri in "${uris[@]}"; do
     ! try "$uri" || return 0
   done

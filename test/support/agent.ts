@@ -6,6 +6,7 @@
 
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, connect, type Server } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -47,9 +48,20 @@ async function apply(plan: Plan): Promise<string> {
 
 const run = async (command: readonly string[]): Promise<string> => (await execute(command[0]!, command.slice(1), { maxBuffer: 64 << 20 })).stdout
 
-const COMMANDS = ['ip -d -j link', 'ip -j addr', 'ip route show table all', 'ip -6 route show table all', 'ip fou show', 'ip -6 fou show', 'sysctl -a -r ^net']
 /** What the kernel changes by itself. */
 const RESTLESS = /nf_conntrack_count|nf_conntrack_buckets|base_reachable_time/
+
+/** The sysctls beneath a directory, by path. Reading them takes half the time of `sysctl -a`. */
+const sysctlsOf = (directory: string): [path: string, value: string][] => readdirSync(directory, { withFileTypes: true }).flatMap(entry => {
+  const path = `${directory}/${entry.name}`
+  if (entry.isDirectory()) return sysctlsOf(path)
+  if (RESTLESS.test(path)) return []
+  try {
+    return [[path, readFileSync(path, 'latin1')]]
+  } catch {
+    return [] // some can only be written
+  }
+})
 
 export const operations = {
   run,
@@ -90,12 +102,12 @@ export const operations = {
     await using director = await Director.open()
     await director.flush()
   },
-  /** What `ip` and `sysctl -a` say of the host's network. */
+  /** What `ip` says of the host's network, of both families, and its sysctls. */
   async state() {
-    const text = await run(['sh', '-c', COMMANDS.map(command => `${command} 2>/dev/null; echo; echo ===`).join('; ')])
-    return Object.fromEntries(text.split('\n===\n').slice(0, -1).map((part, i) => [COMMANDS[i]!, part.startsWith('[')
-      ? JSON.parse(part) as unknown
-      : part.split('\n').filter(line => line !== '' && !RESTLESS.test(line)).toSorted()]))
+    const asked = execute('ip', ['-d', '-j', '-batch', '-'])
+    asked.child.stdin!.end('link show\naddr show\nroute show table all\nfou show\n')
+    const [links, addresses, routes, fou] = (await asked).stdout.trim().split('\n').map(line => JSON.parse(line) as unknown)
+    return { links, addresses, routes, fou, sysctls: Object.fromEntries(sysctlsOf('/proc/sys/net')) }
   },
   /** Answers with whatever it is told, on a port of all addresses. */
   async echo(port: number) {

@@ -1,9 +1,10 @@
 /** Hosts on LANs, as network namespaces of this machine, with a process in each that does what a test asks of it. */
 
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Operations } from './agent.js'
+import { run } from './run.js'
 
 const agent = fileURLToPath(new URL('../../dist/test/support/agent.js', import.meta.url))
 
@@ -21,8 +22,7 @@ export interface HostSpec {
 type Argument<K extends keyof Operations> = Parameters<Operations[K]>
 type Result<K extends keyof Operations> = ReturnType<Operations[K]>
 
-const ip = (commands: readonly string[], ...options: string[]): string =>
-  execFileSync('ip', [...options, '-batch', '-'], { encoding: 'utf8', input: commands.join('\n'), stdio: ['pipe', 'pipe', 'pipe'] })
+const ip = (commands: readonly string[], ...options: string[]): string => run('ip', [...options, '-batch', '-'], commands.join('\n'))
 
 /** A host that is there. */
 export class TestHost {
@@ -105,14 +105,14 @@ export class TestHosts implements AsyncDisposable {
   }
 
   #add(name: string): void {
-    execFileSync('ip', ['netns', 'add', name])
+    run('ip', ['netns', 'add', name])
     this.#made.push(name)
   }
 
   #plug({ name, links, ip: more = [], untouched = false }: HostSpec): void {
     this.#add(name)
     // Addresses are of use at once.
-    execFileSync('ip', ['netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0'])
+    run('ip', ['netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0'])
     ip(Object.entries(links).flatMap(([link, [lan]]) => [
       `link add ${name}-${link} master ${lan} type veth peer name ${link} netns ${name}`, `link set ${name}-${link} up`,
     ]), '-n', 'switch')
@@ -127,6 +127,6 @@ export class TestHosts implements AsyncDisposable {
   /** Ends their processes and removes them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#hosts.values()].map(host => host.end()))
-    for (const name of this.#made.splice(0).reverse()) execFileSync('ip', ['netns', 'delete', name])
+    for (const name of this.#made.splice(0).reverse()) run('ip', ['netns', 'delete', name])
   }
 }

@@ -1,21 +1,11 @@
 /** The real ipvsadm, and the one in examples/, side by side. */
 
-import { spawnSync } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
 import { ipvsadm } from '../../examples/ipvsadm/commands.js'
 import { systemNames } from '../../examples/ipvsadm/names.js'
 import type { DestinationAttributes, FamilyClient, ipvs, ServiceAttributes } from '../../generic-netlink/index.js'
 import { EVERY_BIT } from './kernel.js'
-
-/** How a program ended, and what it printed. */
-export interface Ran { readonly status: number | null; readonly stdout: string; readonly stderr: string }
-
-/** Runs a program to its end. */
-export function spawn(program: string, words: readonly string[], input = ''): Ran {
-  const { status, stdout, stderr, error } = spawnSync(program, words, { input, encoding: 'utf8', maxBuffer: 1 << 28 })
-  if (error) throw error
-  return { status, stdout, stderr }
-}
+import { spawn, type Ran } from './programs.js'
 
 /** Whether it is Debian's 1.31-5, of trixie, which words an error otherwise, and never ends where a line of `-R` has over 4,096 bytes. */
 export const PATCHED = spawn('ipvsadm', ['-L', '-6']).stderr.startsWith('-6 must follow -f')
@@ -41,14 +31,21 @@ export async function ours(words: readonly string[], input = ''): Promise<Ran> {
   return { status, ...printed }
 }
 
+/**
+ * The services of rules, each with its real servers, in an order of their own. ipvsadm sorts what it prints, but its comparison of addresses
+ * that are far apart is no order: there it depends on the kernel's, which is another for each table since Linux 7.1.
+ */
+export const servicesOf = (rules: string): string[] => rules.split(/^(?=-A )/m).sort()
+
 /** A table, with timeouts and sync daemons, as the kernel tells of it; counters left out. */
 export type State = Readonly<Record<'services' | 'timeouts' | 'daemons', readonly object[]>> & { readonly servers: readonly (readonly object[])[] }
 
 type Client = FamilyClient<typeof ipvs.commands>
 
-/** What is set. */
+/** What is set; services in an order of their own, as the kernel's is another each time since Linux 7.1. */
 export async function stateOf(client: Client): Promise<State> {
-  const services = (await client.dump('getService', {})).map(({ service }) => withoutCounters(service!))
+  const nameOf = (service: ServiceAttributes): string => JSON.stringify(Object.values(keyOf(service)))
+  const services = (await client.dump('getService', {})).map(({ service }) => withoutCounters(service!)).sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
   return {
     services,
     servers:  await Promise.all(services.map(async service => (await client.dump('getDest', { service: keyOf(service) })).map(({ dest }) => withoutCounters(dest!)))),
@@ -60,14 +57,14 @@ export async function stateOf(client: Client): Promise<State> {
 const keyOf = ({ af, protocol, addr, port, fwmark }: ServiceAttributes): ServiceAttributes => fwmark === undefined ? { af, protocol, addr, port } : { af, fwmark }
 const withoutCounters = <T extends object>(attributes: T): T => ({ ...attributes, stats: undefined, stats64: undefined })
 
-/** Puts in place what was there, in the order in which it was; daemons are ended. */
+/** Puts in place what was there, real servers in the order in which they were; daemons are ended. */
 async function restore(client: Client, { services, servers, timeouts }: State): Promise<void> {
   // One that does not run is no matter.
   await client.batch([['delDaemon', { daemon: { state: 'master' } }], ['delDaemon', { daemon: { state: 'backup' } }]])
   const outcomes = await client.batch([
     ['flush', {}],
     ['setConfig', timeouts[0]!],
-    ...services.toReversed().map((service: ServiceAttributes) => ['newService', { service: { ...service, flags: { ...service.flags!, mask: EVERY_BIT } } }] as const),
+    ...services.map((service: ServiceAttributes) => ['newService', { service: { ...service, flags: { ...service.flags!, mask: EVERY_BIT } } }] as const),
     ...servers.flatMap((of, i) => of.toReversed().map((dest: DestinationAttributes) => ['newDest', { service: keyOf(services[i]!), dest }] as const)),
   ])
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason

@@ -74,14 +74,14 @@ describe('a command in the lab', { timeout: 180_000 }, () => {
 })
 
 test.each([
-  [{ LAB_KERNEL: '/nonexistent' }, 'LAB_KERNEL=/nonexistent is not an executable file'],
+  [{ LAB_KERNEL: '/nonexistent' }, 'LAB_KERNEL=/nonexistent is neither a version such as 6.12 nor an executable file'],
   [{ LAB_KERNEL: '/bin/true' }, '/bin/true is not a User Mode Linux kernel that runs here; its --version says: true (GNU coreutils)'],
   [{ LAB_MODULES: '/nonexistent' }, '/nonexistent/modules.dep is missing'],
   [{ LAB_MEMORY: 'abc' }, 'LAB_MEMORY=abc is not a size'],
   [{ LAB_MEMORY: '9000G' }, 'no directory for the guest\'s 9216000 MB of memory'],
   [{ LAB_TIMEOUT: '1m' }, 'LAB_TIMEOUT=1m is not a number of seconds'],
   [{ LAB_CPU: '4095' }, 'LAB_CPU=4095 is denied, or none of this process\'s processors'],
-  [{ LAB: 'moon' }, 'LAB=moon is neither guest nor host'],
+  [{ LAB: 'moon' }, 'LAB=moon is neither guest nor qemu nor host'],
 ])('%o is refused in a sentence', (env, sentence) => {
   const { status, stdout, stderr } = lab(['true'], { env: { ...env } })
   expect(stderr).toContain(`test/lab/run: `)

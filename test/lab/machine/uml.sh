@@ -23,7 +23,7 @@ kernel() {
     initcall_blacklist=raid6_select_algo
 }
 
-# The installed kernel, or another by its version or path. What is not installed comes from the cache of test/lab/fetch.
+# The installed kernel, or another by its version or path; test/lab/fetch has what is not installed.
 find_kernel() {
   local fetched=()
   kernel=${LAB_KERNEL:-linux.uml}

@@ -1,15 +1,21 @@
 /** The example's judgement: what it reads from dig and tcpdump, and that it finds each thing that can be wrong. */
 
 import { describe, expect, it } from 'vitest'
-import { failures, isResponse, openings, readAnswer, readCapture, readPacket, type Answer, type Capture, type Evidence } from '../../../examples/dns-over-ipip/checks.js'
+import {
+  againFailures, drainFailures, failures, isResponse, openings, phases, readAnswer, readCapture, readPacket,
+  type Again, type Answer, type Capture, type Drain, type Evidence,
+} from '../../../examples/dns-over-ipip/checks.js'
+import { rows } from '../../../examples/dns-over-ipip/screen.js'
 
 const TUNNELLED = 'IP 192.168.51.253 > 192.168.52.101: IP 192.168.50.10.50927 > 192.168.50.100.53: UDP, length 53'
 const RESPONSE = 'IP 192.168.50.100.53 > 192.168.50.10.49985: UDP, length 75'
 const SUMMARY = 'tcpdump: verbose output suppressed\nlistening on eth1\n1 packet captured\n2 packets received by filter\n0 packets dropped by kernel\n'
 
 describe('what dig printed', () => {
-  it('names the server', () => {
-    expect(readAnswer('udp', '"server 192.168.52.100"\n')).toEqual({ protocol: 'udp', server: '192.168.52.100' })
+  const ANSWER = 'version.bind.\t\t0\tCH\tTXT\t"server 192.168.52.100"\n;; Query time: 4321 usec\n;; SERVER: 192.168.50.100#53(192.168.50.100) (UDP)\n'
+
+  it('names the server, and says how long it took', () => {
+    expect(readAnswer('udp', ANSWER)).toEqual({ protocol: 'udp', server: '192.168.52.100', time: 4.321 })
   })
   it.each([
     [';; communications error to 192.168.50.100#53: timed out\n;; no servers could be reached\n', 'communications error to 192.168.50.100#53: timed out'],
@@ -20,7 +26,7 @@ describe('what dig printed', () => {
     expect(readAnswer('tcp', output)).toEqual({ protocol: 'tcp', problem })
   })
   it('an answer at the second attempt is an answer', () => {
-    expect(readAnswer('udp', ';; communications error to 192.168.50.100#53: timed out\n"server 192.168.52.101"\n').server).toBe('192.168.52.101')
+    expect(readAnswer('udp', `;; communications error to 192.168.50.100#53: timed out\n${ANSWER}`).server).toBe('192.168.52.100')
   })
 })
 
@@ -90,6 +96,11 @@ describe('the verdict', () => {
       ['192.168.52.101 gave none of the 4 answers'],
     ],
     [
+      'the servers have unequal shares',
+      { answers: [...answers, { protocol: 'udp', server: servers[0]! }] },
+      ['the servers\' shares of the 5 answers differ: 192.168.52.100 gave 3, 192.168.52.101 gave 2'],
+    ],
+    [
       'nothing was asked',
       { answers: [] },
       ['nothing was asked by udp', 'nothing was asked by tcp', '192.168.52.100 gave none of the 0 answers', '192.168.52.101 gave none of the 0 answers'],
@@ -121,5 +132,87 @@ describe('the verdict', () => {
     ],
   ])('%s', (_, change, reasons) => {
     expect(failures({ ...good, ...change })).toEqual(reasons)
+  })
+})
+
+describe('a second apply', () => {
+  const requests = (changing: number, reading: number, problems: readonly string[] = []) => ({ changing, reading, problems })
+  const good: Again = { plan: [], first: requests(16, 20), again: requests(0, 20) }
+
+  it.each<[string, Partial<Again>, string[]]>([
+    ['all is well', {}, []],
+    ['its plan is not empty', { plan: ['~ ip link set tun0 up'] }, ['a second apply had something to do: ~ ip link set tun0 up']],
+    ['it changed something', { again: requests(2, 20) }, ['a second apply sent 2 messages to the kernel that change something']],
+    ['the tap missed the first', { first: requests(0, 0) }, ['nlmon saw no change by the first apply']],
+    ['the tap missed the second', { again: requests(0, 0) }, ['nlmon saw no reading by the second apply']],
+    ['the tap lost packets', { again: requests(0, 20, ['tcpdump on nlmon0 lost 3 packets']) }, ['tcpdump on nlmon0 lost 3 packets']],
+  ])('%s', (_, change, reasons) => {
+    expect(againFailures({ ...good, ...change })).toEqual(reasons)
+  })
+})
+
+describe('a drain', () => {
+  const [other, server] = ['192.168.52.100', '192.168.52.101'] as const
+  /** A question each 20 ms from 0 on; the servers take turns until the drain begins at 1000. */
+  const stream = Array.from({ length: 120 }, (_, i) => ({ asked: i * 20, server: i * 20 < 1000 && i % 2 === 1 ? server : other }))
+  const good: Drain = { server, begun: 1000, ended: 1100, stream }
+
+  it('has questions before it, during it and after it', () => {
+    const { before, during, after } = phases(good)
+    expect([before.length, during.length, after.length]).toEqual([50, 6, 64])
+  })
+
+  it.each<[string, Partial<Drain>, string[]]>([
+    ['all is well', {}, []],
+    [
+      'a question was lost',
+      { stream: [...stream, { asked: 1050, problem: 'no answer within 2500 ms' }] },
+      [`1 of 121 questions around the drain of ${server} were lost: no answer within 2500 ms`],
+    ],
+    [
+      'the server took none before',
+      { stream: stream.map(({ asked }) => ({ asked, server: other })) },
+      [`${server} answered none of the 50 questions before its drain`],
+    ],
+    [
+      'the server went on',
+      { stream: [...stream, { asked: 1101, server }] },
+      [`${server} answered 1 of the 65 questions that were asked after its drain`],
+    ],
+    ['it was hardly watched', { ended: 2000 }, [`only 19 questions were asked after the drain of ${server}`]],
+  ])('%s', (_, change, reasons) => {
+    expect(drainFailures({ ...good, ...change })).toEqual(reasons)
+  })
+
+  it('and all else is in the last box', () => {
+    const servers = [other, server], responses = [readPacket('eth0', RESPONSE)!]
+    const answers: Answer[] = servers.flatMap(server => [{ protocol: 'udp', server }, { protocol: 'tcp', server }])
+    const capture: Capture = { link: 'eth0', packets: [], problems: [] }
+    const again: Again = { plan: [], first: { changing: 16, reading: 9, problems: [] }, again: { changing: 0, reading: 9, problems: [] } }
+    expect(rows({ answers, captures: [capture], again, drain: good }, { again: true, drain: true })).toEqual([
+      { good: true, text: '4 of 4 questions answered, by UDP and by TCP' },
+      { good: true, text: 'shared out 2 and 2', bars: [{ name: 'server1', value: 2 }, { name: 'server2', value: 2 }] },
+      { good: true, text: '0 replies through the director: servers answer the client directly' },
+      { good: true, text: '0 messages sent by a second apply to change anything (the first: 16)' },
+      {
+        good: true,
+        text: '0 of 120 questions lost, at 50 a second, by a drain of server2; it gave',
+        bars: [
+          { name: 'before', value: 25, note: 'of 50' },
+          { name: 'meanwhile', value: 0, note: 'of 6 in 0.1 s' },
+          { name: 'after', value: 0, note: 'of 64' },
+        ],
+      },
+    ])
+
+    const bad = rows({ answers: [{ protocol: 'udp', problem: 'timed out' }], captures: [{ ...capture, packets: responses }], again: undefined, drain: undefined }, { again: true, drain: true })
+    expect(bad.map(({ good, text }) => [good, text])).toEqual([
+      [false, '0 of 1 questions answered, by UDP and by TCP'],
+      [false, 'shared out 0 and 0'],
+      [false, '1 replies through the director: servers answer the client directly'],
+      [undefined, 'a second apply: not tried'],
+      [undefined, 'a drain of server2: not tried'],
+    ])
+    expect(rows({ answers, captures: [], again, drain: good }, { again: false, drain: false }).map(({ good }) => good)).toEqual([true, true, true, false, false])
   })
 })
