@@ -82,7 +82,7 @@ describe() {
   rows=0 columns=0 merged='' stdin=''
   keep "$PWD" "$(realpath "$lab/../..")" "$modules"
   if [[ -t 1 ]]; then
-    size=$(stty size <&1 2>/dev/null) || size='24 80'
+    { size=$(stty size <&3 2>/dev/null) || size='24 80'; } 3>&1 # stdout is the pipe within $( )
     read -r rows columns <<<"$size"
   fi
   # One stream where both go to one place keeps the lines in order.
