@@ -55,6 +55,17 @@ test('a command has its status, arguments, environment, directory, stdin, bytes 
   expectNothingLeft()
 })
 
+test.each([
+  [{ LAB_KERNEL: '/bin/true' }, 'LAB_KERNEL=/bin/true is a file: LAB_MODULES has to name the directory of its modules'],
+  [{ LAB_KERNEL: '/bin/true', LAB_MODULES: '/nonexistent' }, 'no modules for /bin/true: /nonexistent/modules.dep is missing (LAB_MODULES names another directory)'],
+  [{ LAB_KERNEL: 'moon!' }, 'moon! is neither a version such as 6.12 nor a suite such as stable'],
+])('%o is refused in a sentence', (more, sentence) => {
+  const { status, stdout, stderr } = lab(['true'], more)
+  expect({ status, stdout }).toEqual({ status: 125, stdout: '' })
+  expect(stderr.split('\n')).toEqual([expect.stringMatching(/^test\/lab\/(run|fetch): /), ''])
+  expect(stderr).toContain(sentence)
+})
+
 test('an ordinary user is root inside, and writes where that user may', () => {
   const here = mkdtempSync(join(tmpdir(), 'lab-user-'))
   spawnSync('chmod', ['777', here])
