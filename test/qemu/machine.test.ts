@@ -1,7 +1,7 @@
 /** The machine of LAB=qemu, from outside: what test/unit/lab.test.ts asks of every lab, of a real boot each. */
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -98,7 +98,7 @@ test('a command gets the signal, ends in its own way, and nothing stays', async 
   expectNothingLeft()
 })
 
-test.runIf(existsSync('/dev/kvm'))('where KVM runs nothing, it is given up after 30 seconds', () => {
+test('where KVM runs nothing, or is not there, it is given up after 30 seconds at most', () => {
   const { status, stdout, stderr } = lab(['bash', '-c', 'echo $LAB_ACCEL'], { LAB_ACCEL: 'kvm' })
   expect(status).toBe(0)
   if (stdout === 'kvm\n') expect(stderr).toBe('')
