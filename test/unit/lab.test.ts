@@ -92,6 +92,6 @@ test.each([
 })
 
 test.runIf(existsSync('/usr/bin/dpkg-query'))('install is silent where nothing is missing', () => {
-  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../lab/install'), { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../lab/install'), ['test'], { encoding: 'utf8' })
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
 })
