@@ -22,7 +22,7 @@ export async function tap(hosts: Hosts, host: string): Promise<() => Promise<Req
   const file = join(tmpdir(), `nlmon-${host}-${process.pid}.pcap`)
   // Room for 256 of the largest datagrams: with its own sizes tcpdump has room for eight.
   const room = ['-s', '65536', '-B', '16384']
-  const command = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', ...room, '-i', 'nlmon0', '-w', file]
+  const command = ['tcpdump', '-U', '--immediate-mode', ...room, '-i', 'nlmon0', '-w', file]
   const program = await hosts.start(host, command, ({ output }) => output.stderr.includes('listening on'))
   return async () => {
     const { stderr } = await program.stop('SIGINT')
