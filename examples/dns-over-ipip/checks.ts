@@ -1,6 +1,7 @@
 /** What was seen, read from what dig and tcpdump print, and whether it is what it should be. Nothing here does anything. */
 
 import type { Requests } from '../support/nlmon.js'
+import { captureProblems } from '../support/tcpdump.js'
 
 /** A question to the VIP and what came back. */
 export interface Answer {
@@ -104,14 +105,12 @@ export function readPacket(link: string, text: string): Packet | undefined {
 export function readCapture(link: string, stdout: string, stderr: string): Capture {
   const lines = stdout.split('\n').filter(line => line !== '')
   const packets = lines.map(line => readPacket(link, line))
-  const dropped = /^(\d+) packets? dropped by kernel$/m.exec(stderr)?.[1]
   return {
     link,
     packets: packets.filter(packet => packet !== undefined),
     problems: [
       ...lines.filter((_, i) => packets[i] === undefined).map(line => `tcpdump on ${link} printed a line that is no packet of DNS: ${line}`),
-      ...dropped === undefined ? [`tcpdump on ${link} did not end as it should: ${stderr.trim()}`] : [],
-      ...Number(dropped) > 0 ? [`tcpdump on ${link} lost ${dropped} packets`] : [],
+      ...captureProblems(link, stderr),
     ],
   }
 }

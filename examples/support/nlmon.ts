@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
 import type { Hosts } from './hosts.js'
+import { captureProblems } from './tcpdump.js'
 
 /** Requests to the kernel. */
 export interface Requests {
@@ -22,7 +23,7 @@ export async function tap(hosts: Hosts, host: string): Promise<() => Promise<Req
   const file = join(tmpdir(), `nlmon-${host}-${process.pid}.pcap`)
   // Room for 256 of the largest datagrams: with its own sizes tcpdump has room for eight.
   const room = ['-s', '65536', '-B', '16384']
-  const command = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', ...room, '-i', 'nlmon0', '-w', file]
+  const command = ['tcpdump', '-U', '--immediate-mode', ...room, '-i', 'nlmon0', '-w', file]
   const program = await hosts.start(host, command, ({ output }) => output.stderr.includes('listening on'))
   return async () => {
     const { stderr } = await program.stop('SIGINT')
@@ -46,11 +47,7 @@ const IPVS_READING = [4, 8, 11, 13, 15]
 
 /** Counts the requests in what tcpdump wrote; its last words say how many packets it lost. */
 export function readRequests(pcap: Buffer, stderr: string): Requests {
-  const dropped = /^(\d+) packets? dropped by kernel$/m.exec(stderr)?.[1]
-  const problems = [
-    ...dropped === undefined ? [`tcpdump on nlmon0 did not end as it should: ${stderr.trim()}`] : [],
-    ...Number(dropped) > 0 ? [`tcpdump on nlmon0 lost ${dropped} packets`] : [],
-  ]
+  const problems = captureProblems('nlmon0', stderr)
   if (truncated(pcap)) problems.push('tcpdump on nlmon0 has cut packets short')
   let changing = 0, reading = 0
   for (const { family, type, flags, command } of messages(pcap)) {

@@ -30,12 +30,15 @@ export async function sniff(hosts: Hosts, host: string, link: string, filter: st
 
 /** Reads what tcpdump printed: on stdout a packet a line, but what is in VXLAN on a line of its own; and on stderr how many it lost. */
 export function readCaptured(where: string, stdout: string, stderr: string): Captured {
-  const dropped = /^(\d+) packets? dropped by kernel$/m.exec(stderr)?.[1]
   return {
     packets:  stdout.replace(/(: VXLAN, .*)\n/g, '$1: ').split('\n').filter(line => line !== ''),
-    problems: [
-      ...dropped === undefined ? [`tcpdump on ${where} did not end as it should: ${stderr.trim()}`] : [],
-      ...Number(dropped) > 0 ? [`tcpdump on ${where} lost ${dropped} packets`] : [],
-    ],
+    problems: captureProblems(where, stderr),
   }
+}
+
+/** Reads the last words of tcpdump: why a capture cannot be relied upon. */
+export function captureProblems(where: string, stderr: string): string[] {
+  const dropped = /^(\d+) packets? dropped by kernel$/m.exec(stderr)?.[1]
+  if (dropped === undefined) return [`tcpdump on ${where} did not end as it should: ${stderr.trim()}`]
+  return Number(dropped) > 0 ? [`tcpdump on ${where} lost ${dropped} packets`] : []
 }

@@ -1,7 +1,7 @@
 /** The machine of LAB=qemu, from outside: what test/unit/lab.test.ts asks of every lab, of a real boot each. */
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -55,6 +55,17 @@ test('a command has its status, arguments, environment, directory, stdin, bytes 
   expectNothingLeft()
 })
 
+test.each([
+  [{ LAB_KERNEL: '/bin/true' }, 'LAB_KERNEL=/bin/true is a file: LAB_MODULES has to name the directory of its modules'],
+  [{ LAB_KERNEL: '/bin/true', LAB_MODULES: '/nonexistent' }, 'no modules for /bin/true: /nonexistent/modules.dep is missing (LAB_MODULES names another directory)'],
+  [{ LAB_KERNEL: 'moon!' }, 'moon! is neither a version such as 6.12 nor a suite such as stable'],
+])('%o is refused in a sentence', (more, sentence) => {
+  const { status, stdout, stderr } = lab(['true'], more)
+  expect({ status, stdout }).toEqual({ status: 125, stdout: '' })
+  expect(stderr.split('\n')).toEqual([expect.stringMatching(/^test\/lab\/(run|fetch): /), ''])
+  expect(stderr).toContain(sentence)
+})
+
 test('an ordinary user is root inside, and writes where that user may', () => {
   const here = mkdtempSync(join(tmpdir(), 'lab-user-'))
   spawnSync('chmod', ['777', here])
@@ -87,7 +98,7 @@ test('a command gets the signal, ends in its own way, and nothing stays', async 
   expectNothingLeft()
 })
 
-test.runIf(existsSync('/dev/kvm'))('where KVM runs nothing, it is given up after 30 seconds', () => {
+test('where KVM runs nothing, or is not there, it is given up after 30 seconds at most', () => {
   const { status, stdout, stderr } = lab(['bash', '-c', 'echo $LAB_ACCEL'], { LAB_ACCEL: 'kvm' })
   expect(status).toBe(0)
   if (stdout === 'kvm\n') expect(stderr).toBe('')

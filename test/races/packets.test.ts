@@ -34,7 +34,7 @@ const PLANS = 40
 const addresses = Object.keys(SERVERS)
 const serviceOf = (more: object = {}, server: Partial<RealServerSpec> = {}): VirtualServiceSpec => ({
   vip: VIP, port: PORT, protocols: ['tcp', 'udp'], scheduler: 'wlc', forward: 'tunnel', realServers: addresses.map(address => ({ address, weight: 1000, ...server })), ...more,
-}) as VirtualServiceSpec
+})
 
 const stream = { host: VIP, port: PORT, from: CLIENTS.slice(0, 6) }
 const NAMES = new Set<string>(Object.values(SERVERS))

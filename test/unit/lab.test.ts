@@ -81,6 +81,8 @@ test.each([
   [{ LAB_MEMORY: '9000G' }, 'no directory for the guest\'s 9216000 MB of memory'],
   [{ LAB_TIMEOUT: '1m' }, 'LAB_TIMEOUT=1m is not a number of seconds'],
   [{ LAB_CPU: '4095' }, 'LAB_CPU=4095 is denied, or none of this process\'s processors'],
+  [{ LAB: 'qemu', LAB_CPUS: 'all' }, 'LAB_CPUS=all is not a number of processors'],
+  [{ LAB: 'qemu', LAB_ACCEL: 'moon' }, 'LAB_ACCEL=moon is neither kvm nor tcg'],
   [{ LAB: 'moon' }, 'LAB=moon is neither guest nor qemu nor host'],
 ])('%o is refused in a sentence', (env, sentence) => {
   const { status, stdout, stderr } = lab(['true'], { env: { ...env } })
@@ -90,6 +92,6 @@ test.each([
 })
 
 test.runIf(existsSync('/usr/bin/dpkg-query'))('install is silent where nothing is missing', () => {
-  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../lab/install'), { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../lab/install'), ['test'], { encoding: 'utf8' })
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
 })

@@ -152,6 +152,12 @@ describe('the lab runs', { timeout: 180_000 }, () => {
   })
 })
 
+test('a machine without qemu is told what to install', () => {
+  const { status, stdout, stderr } = lab(['true'], { env: { LAB: 'qemu', PATH: farm(/^qemu-system-/) } })
+  expect(stderr).toMatch(/^test\/lab\/run: LAB=qemu needs qemu-system-(x86_64|aarch64): run test\/lab\/install qemu\n$/)
+  expect({ status, stdout }).toEqual({ status: 125, stdout: '' })
+})
+
 test('a TMPDIR that leads to a name with a space is refused', () => {
   symlinkSync(mkdtempSync(join(directory, 'a b')), join(directory, 'link'))
   expect(lab(['true'], { env: { TMPDIR: join(directory, 'link'), LAB_MEMORY: '9000G' } }).stderr).toContain(`${directory}/link has a space`)
