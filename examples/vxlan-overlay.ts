@@ -28,7 +28,7 @@ async function host(local: string, remote: string, address: string): Promise<voi
   await apply(await planNetwork({
     links: [
       { kind: 'bridge', name: 'vbr0' },
-      { kind: 'vxlan', name: 'vxlan42', id: 42, port: 4789, local, remote, dev: 'eth0', master: 'vbr0' },
+      { kind: 'vxlan', name: 'vxlan42', id: 42, port: 4789, local, remote, link: 'eth0', master: 'vbr0' },
     ],
     addresses: [
       { address: `${local}/24`, link: 'eth0' },

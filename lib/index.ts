@@ -38,6 +38,7 @@ export type { Finding, Problem } from './diagnose/finding.js'
 export {
   BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
 } from './plan/plan.js'
+export type { Patch, Resource } from './plan/resource.js'
 export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'
 export { planNetwork, type NetworkSpec } from './network/network.js'
 export { diagnoseRealServer, planRealServer } from './api/plan-real-server.js'
@@ -45,25 +46,27 @@ export type { RealServerSetup, RealServerTunnel } from './network/real-server.js
 
 // ── the network ──
 
-export { FouPorts, type FouPortId, type FouPortSpec, type FouPortState } from './network/fou.js'
+export { FouPorts, type FouPortFilter, type FouPortId, type FouPortPatch, type FouPortSpec, type FouPortState } from './network/fou.js'
 export { Links, type LinkChange, type LinkWatchOptions } from './rtnetlink/link/links.js'
 export type * from './rtnetlink/link/spec.js'
 export { Addresses } from './rtnetlink/address/addresses.js'
 export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './rtnetlink/address/spec.js'
-export { Routes, type RouteFilter } from './rtnetlink/route/routes.js'
-export type { Nexthop, RouteId, RouteProtocol, RouteSettings, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop } from './rtnetlink/route/spec.js'
-export { Neighbours, type NeighbourFilter, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbour/neighbours.js'
+export { Routes } from './rtnetlink/route/routes.js'
+export type {
+  Nexthop, RouteFilter, RouteId, RoutePatch, RouteProtocol, RouteQuery, RouteSettings, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop,
+} from './rtnetlink/route/spec.js'
+export { Neighbours, type NeighbourFilter, type NeighbourPatch, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbour/neighbours.js'
 export type { ForwardingId, ForwardingSpec, ForwardingState } from './rtnetlink/neighbour/forwarding.js'
 export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } from './rtnetlink/neighbour/spec.js'
 
 // ── sysctls ──
 
+export { effectiveSysctl, type EffectiveSysctl } from './sysctl/effective.js'
 export {
-  effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls,
-  type EffectiveSysctl, type KnownSysctl, type SysctlFlagOf, type SysctlHeld, type SysctlNotes, type SysctlOneOf, type SysctlRange, type SysctlRow,
-  type SysctlSettingOf, type SysctlTakes, type SysctlTakesOf, type SysctlValueOf,
+  ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, type KnownSysctl, type SysctlFlagOf, type SysctlHeld, type SysctlNotes, type SysctlOneOf, type SysctlRange, type SysctlRow, type SysctlSettingOf, type SysctlTakes, type SysctlTakesOf, type SysctlValueOf,
 } from './sysctl/tables.js'
-export {
-  sysctl, SysctlError, sysctlName, sysctlSegments,
-  type Sysctl, type SysctlErrorCode, type SysctlKey, type SysctlSetting, type SysctlValue, type SysctlValues,
-} from './sysctl/accessor.js'
+export { sysctl, type Sysctl } from './sysctl/accessor.js'
+export { SysctlError, type SysctlErrorCode } from './sysctl/errors.js'
+export { sysctlName, sysctlSegments, type SysctlKey } from './sysctl/keys.js'
+export type { SysctlSetting } from './sysctl/steps.js'
+export type { SysctlValue, SysctlValues } from './sysctl/values.js'

@@ -17,7 +17,8 @@ import { ipvsSteps } from '../ipvs/steps.js'
 import { EXPIRE_TEMPLATES } from '../network/director.js'
 import type { Step } from '../plan/plan.js'
 import { Session } from '../plan/session.js'
-import { sysctl, sysctlSteps, type SysctlSetting } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** Options of a drain. */
 export interface DrainOptions extends CallOptions {
@@ -160,7 +161,7 @@ async function begin(
     throw new DrainError('unprepared', `${nameOf(places)} cannot be drained without losing clients; first run: ${linesOf(preparation).join('; ')}`)
   }
 
-  await using session = new Session().lend(openIpvs, ipvs)
+  await using session = new Session().share(openIpvs, ipvs)
   for (const step of sysctls) await step.run(session, { signal })
   for (const { service, id, server = declared({ service, id }), by } of drained) {
     if (server && !ipvs.overrides.get(service, id)) ipvs.overrides.set('drain', service, server, by)

@@ -1,4 +1,7 @@
-/** Objects as sets of fields: one declaration gives checks, defaults, wire attributes, notation and differences. */
+/**
+ * Objects as sets of fields: one declaration gives checks, defaults, wire attributes, notation and
+ * differences.
+ */
 
 import { isDeepStrictEqual } from 'node:util'
 import { refusalAt, show } from './check.js'
@@ -9,11 +12,13 @@ export type Values = Readonly<Record<string, unknown>>
 /**
  * One field of an object.
  *
- * `W` is the wire's object that holds it; `C` is the context that reading and writing need, such as names and indexes of links.
+ * `W` is the wire's object that holds it; `C` is the context that reading and writing need, such as
+ * names and indexes of links.
  */
 export interface Field<W, C = unknown> {
   /**
-   * The value where a spec leaves the field out, or a function of the spec that gives it; `undefined` is none.
+   * The value where a spec leaves the field out, or a function of the spec that gives it;
+   * `undefined` is none.
    * A field without this property stays as it is.
    */
   readonly otherwise?: unknown
@@ -41,15 +46,25 @@ export type FieldsOf<Spec, W, C = unknown> = { readonly [K in KeyOf<Spec>]: Fiel
 
 /** What a declaration says besides the fields. */
 export interface FieldSetOptions {
-  /** Fields that only states have. A spec may have them, so that a state can be edited and given back; they are ignored. */
+  /** Fields of the same object that another set declares. */
+  readonly others?: readonly string[]
+  /**
+   * Fields that only states have. A spec may have them, so that a state can be edited and given
+   * back; they are ignored.
+   */
   readonly stateOnly?: readonly string[]
-  /** Refuses combinations of fields of a whole object in its normal form. @throws RangeError, TypeError naming the field */
+  /**
+   * Refuses combinations of fields of a whole object in its normal form.
+   * @throws RangeError, TypeError naming the field
+   */
   verify?(object: Values): void
 }
 
 const NONE: readonly string[] = []
 
-/** The fields of one kind of object, in the order in which they are checked, written and printed. */
+/**
+ * The fields of one kind of object, in the order in which they are checked, written and printed.
+ */
 export class FieldSet<Spec extends object, W, C = unknown> {
   /** The kind of object, for refusals of a whole one: `address`. */
   readonly noun: string
@@ -66,7 +81,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     this.names = Object.keys(fields) as KeyOf<Spec>[]
     this.#fields = Object.values(fields)
     this.#options = options
-    this.#known = new Set([...this.names, ...options.stateOnly ?? []])
+    this.#known = new Set([...this.names, ...options.others ?? [], ...options.stateOnly ?? []])
     this.#conditional = this.#fields.some(field => field.absent !== undefined)
   }
 
@@ -75,21 +90,50 @@ export class FieldSet<Spec extends object, W, C = unknown> {
 
   /** An object without unknown fields. @throws TypeError naming the path */
   checkNames(given: unknown, path = ''): Values {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new TypeError(`${path || this.noun}: ${show(given)} is not an object`)
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      throw new TypeError(`${path || this.noun}: ${show(given)} is not an object`)
+    }
     for (const name in given) {
-      if (!this.#known.has(name)) throw new TypeError(`${path || this.noun}: there is no field ${show(name)}; there are ${this.names.join(', ')}`)
+      if (this.#known.has(name)) continue
+      const known = [...this.#options.others ?? [], ...this.names].join(', ')
+      throw new TypeError(`${path || this.noun}: there is no field ${show(name)}; there are ${known}`)
     }
     return given as Values
   }
 
-  /** A whole object in its normal form: fields that are left out have their defaults. @throws TypeError, RangeError naming the field below `path` */
+  /**
+   * A whole object in its normal form: fields that are left out have their defaults.
+   * @throws TypeError, RangeError naming the field below `path`
+   */
   normalize(given: unknown, path = ''): Spec {
     return this.#normal(this.checkNames(given, path), path, true) as Spec
   }
 
-  /** The fields that are given, in their normal form. @throws TypeError, RangeError naming the field below `path` */
+  /**
+   * The fields that are given, in their normal form.
+   * @throws TypeError, RangeError naming the field below `path`
+   */
   normalizePart(given: unknown, path = ''): Partial<Spec> {
     return this.#normal(this.checkNames(given, path), path, false)
+  }
+
+  /**
+   * The fields that are given, in their normal form, whatever other fields the object has.
+   * @throws as {@link FieldSet.normalize}
+   */
+  pick(given: Values, path = ''): Partial<Spec> { return this.#normal(given, path, false) }
+
+  /** The object with the default for each field that it lacks. */
+  complete(part: object): Partial<Spec> {
+    const whole: Record<string, unknown> = {}
+    this.names.forEach((name, i) => {
+      const field = this.#fields[i]!
+      if (name in part) whole[name] = (part as Values)[name]
+      else if ('otherwise' in field && field.absent?.(part as Values) === undefined) {
+        whole[name] = defaultOf(field, part as Values)
+      }
+    })
+    return whole as Partial<Spec>
   }
 
   /** Refuses combinations of fields. @throws TypeError, RangeError naming the field below `path` */
@@ -116,7 +160,9 @@ export class FieldSet<Spec extends object, W, C = unknown> {
       for (let i = 0; i < fields.length; i++) {
         const field = fields[i]!, name = names[i]!, value = given[name]
         if (value !== undefined) normal[name] = field.check(name, value)
-        else if (whole && 'otherwise' in field && field.absent?.(given) === undefined) normal[name] = defaultOf(field, given)
+        else if (whole && 'otherwise' in field && field.absent?.(given) === undefined) {
+          normal[name] = defaultOf(field, given)
+        }
       }
     } catch (error) {
       throw refusalAt(path, error)
@@ -131,7 +177,9 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     const fields = this.#fields
     for (let i = 0; i < fields.length; i++) {
       const name = names[i]!
-      if (name in object && (only === undefined || only.includes(name))) fields[i]!.write(to, (object as Values)[name], context)
+      if (name in object && (only === undefined || only.includes(name))) {
+        fields[i]!.write(to, (object as Values)[name], context)
+      }
     }
     return to
   }
@@ -170,14 +218,32 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     return this.names.map((name, i) => {
       const field = this.#fields[i]!
       if (!(name in object) || !field.words) return ''
-      const said = only?.includes(name) ?? (field.explicit === true || !isDeepStrictEqual(values[name], defaultOf(field, values)))
+      const said = only?.includes(name)
+        ?? (field.explicit === true || !isDeepStrictEqual(values[name], defaultOf(field, values)))
       return said ? field.words(values[name]) : ''
     }).filter(Boolean).join(' ')
   }
 
-  /** The part of a state that a spec can have. */
+  /** The fields that an object has, without others. */
+  existing(object: object): Partial<Spec> {
+    const values = object as Values
+    return Object.fromEntries(
+      this.names.filter(name => values[name] !== undefined).map(name => [name, values[name]]),
+    ) as Partial<Spec>
+  }
+
+  /**
+   * The part of a state that a spec can have. Fields of which the state has none are undefined if
+   * that is their default.
+   */
   settable(state: object): Spec {
-    return Object.fromEntries(this.names.filter(name => (state as Values)[name] !== undefined).map(name => [name, (state as Values)[name]])) as Spec
+    const values = state as Values
+    const exists = (name: string, i: number): boolean => {
+      const field = this.#fields[i]!
+      return values[name] !== undefined
+        || ('otherwise' in field && field.otherwise === undefined && field.absent?.(values) === undefined)
+    }
+    return Object.fromEntries(this.names.filter(exists).map(name => [name, values[name]])) as Spec
   }
 }
 
@@ -185,7 +251,8 @@ const defaultOf = ({ otherwise }: Field<never, never>, object: Values): unknown 
   typeof otherwise === 'function' ? (otherwise as (object: Values) => unknown)(object) : otherwise
 
 /**
- * Declares a kind of object by its fields: a field for each key of `Spec`, and no other, or it does not compile.
+ * Declares a kind of object by its fields: a field for each key of `Spec`, and no other, or it does
+ * not compile.
  *
  * @example
  * ```ts

@@ -16,20 +16,29 @@ export interface Prefix {
 /** How many bits an address of the family has. */
 export const widthOf = (family: Family): number => family === 'inet' ? 32 : 128
 
-/** An address with or without the length of its prefix; alone it is the longest. @throws RangeError naming the path */
+/**
+ * An address with or without the length of its prefix; alone it is the longest.
+ * @throws RangeError naming the path
+ */
 export function parsePrefix(path: string, value: unknown): Prefix {
   const [, text, length] = typeof value === 'string' ? /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? [] : []
-  if (text === undefined) throw new RangeError(`${path}: ${JSON.stringify(value)} is not an address or an address/length`)
+  if (text === undefined) {
+    throw new RangeError(`${path}: ${JSON.stringify(value)} is not an address or an address/length`)
+  }
   const correct = address(path, text)
   const family = correct.includes(':') ? 'inet6' : 'inet'
   const width = widthOf(family)
-  return { family, address: correct, length: length === undefined ? width : integer(`${path} (the prefix's length)`, Number(length), 0, width) }
+  return {
+    family, address: correct,
+    length: length === undefined ? width : integer(`${path} (the prefix's length)`, Number(length), 0, width),
+  }
 }
 
 /** The address with all bits behind the prefix zero. */
 export function networkOf({ family, address, length }: Prefix): string {
   if (family === 'inet') return formatIPv4((length === 0 ? 0 : parseIPv4(address) & -1 << 32 - length) >>> 0)
-  return formatIPv6(parseIPv6(address)!.map((byte, i) => byte & 0xff00 >> Math.min(8, Math.max(0, length - 8 * i)))) // a byte keeps its low eight bits
+  // A byte keeps its low eight bits.
+  return formatIPv6(parseIPv6(address)!.map((byte, i) => byte & 0xff00 >> Math.min(8, Math.max(0, length - 8 * i))))
 }
 
 /** What tells the addresses of a network. */

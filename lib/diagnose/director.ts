@@ -13,7 +13,7 @@ import { networkSteps, type NetworkState } from '../network/network.js'
 import { isTunnelKind, tunnelOverhead, type TunnelChecksum, type TunnelKind } from '../ipvs/tunnels.js'
 import { routeSteps, Routes } from '../rtnetlink/route/routes.js'
 import type { RouteState } from '../rtnetlink/route/spec.js'
-import { sysctlSteps } from '../sysctl/accessor.js'
+import { sysctlSteps } from '../sysctl/steps.js'
 
 /** What is there, read once. */
 export interface DirectorFacts {
@@ -129,13 +129,13 @@ function source(spec: VirtualServiceSpec, service: Service, server: RealServerSe
   const again = ipvsSteps([{ action: 'change', service, server, before: server }], 'IPVS keeps the source that it found first until then')
   return [finding('vip-as-source', `the director's packets to ${server.address} have the VIP ${vip} as their source`,
     'the real server has the VIP itself, and drops what seems to come from its own address', steps.length > 0 ? [...steps, ...again] : [],
-    `give ${way.dev ?? 'the link'} an address of its own besides the VIP, of IPv6 make the VIP's preferred lifetime 0, and set the real server again`)]
+    `give ${way.link ?? 'the link'} an address of its own besides the VIP, of IPv6 make the VIP's preferred lifetime 0, and set the real server again`)]
 }
 
 /** Whether the least packet fits. */
 function narrow(service: Service, { address }: RealServerSettings, tunnel: TunnelTo, way: RouteState, network: NetworkState): Finding[] {
   const inner = serviceFamily(service)
-  const link = network.links.find(({ name }) => name === way.dev)
+  const link = network.links.find(({ name }) => name === way.link)
   const carries = Math.min(link?.mtu ?? 65535, way.mtu ?? 65535)
   const overhead = tunnelOverhead(tunnel)
   const needs = LEAST[inner] + overhead

@@ -6,12 +6,14 @@ import { Plan, type Step } from '../plan/plan.js'
 import { openRtnetlink } from '../rtnetlink/client.js'
 import { Addresses } from '../rtnetlink/address/addresses.js'
 import type { AddressState } from '../rtnetlink/address/spec.js'
-import { setLink, type Settings } from '../rtnetlink/link/commands.js'
-import { FALLBACKS } from '../rtnetlink/link/kinds.js'
+import { setLink } from '../rtnetlink/link/commands.js'
+import { FALLBACKS } from '../rtnetlink/link/kinds/index.js'
+import type { Settings } from '../rtnetlink/link/settings.js'
 import type { LinkState } from '../rtnetlink/link/spec.js'
 import { Links } from '../rtnetlink/link/links.js'
 import { Routes } from '../rtnetlink/route/routes.js'
-import { sysctl, type SysctlKey } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import type { SysctlKey } from '../sysctl/keys.js'
 
 /**
  * What can be wrong.
@@ -51,7 +53,7 @@ export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions)
   return {
     fouPorts: [],
     neighbours: [],
-    links: await links.list(options),
+    links: await links.list({}, options),
     addresses: await addresses.list({}, options),
     routes: await routes.list({}, options),
     sysctls: await sysctl.read(keys, options),

@@ -6,13 +6,14 @@ import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, held, otherLinks, readHost, type Finding, type Problem } from './finding.js'
 import { address } from '../base/check.js'
 import { FouPorts, fouSteps, type FouPortState } from '../network/fou.js'
-import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/tables.js'
+import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from '../network/network.js'
 import type { Step } from '../plan/plan.js'
 import { occupied, realServerNetwork, vipsOf, type RealServerSetup } from '../network/real-server.js'
 import { addressRemovals } from '../rtnetlink/address/addresses.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
-import { sysctl, sysctlName } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import { sysctlName } from '../sysctl/keys.js'
 
 /** What is there, read once. */
 export interface RealServerFacts {
@@ -41,7 +42,7 @@ export async function readRealServer(spec: RealServerSetup, options?: CallOption
 async function readPorts(six: boolean, options?: CallOptions): Promise<{ fouPorts: FouPortState[]; missingModule?: 'fou' | 'fou6' }> {
   try {
     await using ports = await FouPorts.open(options)
-    const fouPorts = await ports.list(options)
+    const fouPorts = await ports.list({}, options)
     // A kernel that has fou built in has fou6 too, and shows neither as a module.
     const loaded = async (name: string): Promise<boolean> => await access(`/sys/module/${name}`).then(() => true, () => false)
     return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' as const } }
@@ -137,15 +138,15 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
   if (changes.every(({ line }) => line === `ip link set ${tunnel.name} up`)) {
     return [finding('tunnel-down', `${tunnel.name} is down`, 'it takes no packets: the director\'s are answered with ICMP or dropped', steps)]
   }
-  if ('csum' in tunnel && there.kind === tunnel.kind && checks(there) !== tunnel.csum) {
-    const found = tunnel.csum ? 'expects no checksum, and the director sends one' : 'expects a checksum, and the director sends none'
+  if ('checksum' in tunnel && there.kind === tunnel.kind && checks(there) !== tunnel.checksum) {
+    const found = tunnel.checksum ? 'expects no checksum, and the director sends one' : 'expects a checksum, and the director sends none'
     return [finding('gre-checksum', `${tunnel.name} ${found}`, 'the director\'s packets are dropped in silence', steps)]
   }
   return [finding('tunnel-mode', `${tunnel.name} is not what it has to be: ${changes.map(({ line }) => line).join('; ')}`,
     'it does not take what the director sends, which is answered with ICMP or dropped in silence', steps)]
 }
 
-const checks = (link: LinkState): boolean => 'csum' in link && (link.csum === true || link.csum === 'in')
+const checks = (link: LinkState): boolean => 'checksum' in link && (link.checksum === true || link.checksum === 'in')
 
 /** VIPs, but those on a link that is wrong itself. */
 function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | undefined): Finding[] {

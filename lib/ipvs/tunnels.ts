@@ -39,7 +39,7 @@ interface TunnelRow {
 }
 
 /** The part of a link's spec that depends on the tunnel. */
-type UnwrappingLink = Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'> | { kind: 'ip6tnl'; mode: 'any' } | { kind: 'gre' | 'ip6gre'; csum: boolean }
+type UnwrappingLink = Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'> | { kind: 'ip6tnl'; mode: 'any' } | { kind: 'gre' | 'ip6gre'; checksum: boolean }
 
 /** The mode of `ip link`, ip6ip6, drops IPv4 in silence. */
 const unwrapIp: TunnelRow['unwrap'] = (outer, inner) =>
@@ -51,7 +51,7 @@ export const tunnels: Readonly<Record<TunnelKind, TunnelRow>> = {
   gue:  { port: true, overhead: { inet: 32, inet6: 52 }, checksums: { csum: 0, remcsum: 8 }, unwrap: unwrapIp },
   gre:  {
     port: false, overhead: { inet: 24, inet6: 44 }, checksums: { csum: 4 },
-    unwrap: (outer, _, checksum) => ({ kind: outer === 'inet' ? 'gre' : 'ip6gre', csum: checksum === 'csum' }),
+    unwrap: (outer, _, checksum) => ({ kind: outer === 'inet' ? 'gre' : 'ip6gre', checksum: checksum === 'csum' }),
   },
 }
 

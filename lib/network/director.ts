@@ -4,7 +4,7 @@ import { familyOf } from '../base/address.js'
 import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
 import { serviceFamily } from '../ipvs/names.js'
 import { choosesWeightZero } from '../ipvs/schedulers.js'
-import type { SysctlSetting } from '../sysctl/accessor.js'
+import type { SysctlSetting } from '../sysctl/steps.js'
 import type { NetworkSpec } from './network.js'
 
 /** The sysctl with which persistent clients leave a real server of weight 0. */

@@ -1,137 +1,257 @@
 /** UDP ports at which the kernel unwraps tunnels: what real servers need for IPVS's GUE. */
 
 import {
-  Connection, fou, FamilyClient, NETLINK_GENERIC, NetlinkError,
-  type CallOptions, type ConnectionOptions, type Errno, type FouPortAttributes,
+  Connection, fou, FamilyClient, NETLINK_GENERIC, type CallOptions, type ConnectionOptions, type FouPortAttributes,
 } from '../../generic-netlink/index.js'
 import type { Family } from '../base/address.js'
-import { Plan, type Step } from '../plan/plan.js'
-import { integer, oneOf } from '../base/check.js'
+import { atPath, integer, oneOf } from '../base/check.js'
+import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'
+import { fieldSet } from '../base/field.js'
+import type { Step } from '../plan/plan.js'
+import { byKey, Resource, stepOn, type ResourceKind } from '../plan/resource.js'
 
-/** A UDP port of this host. */
+/** The fields that identify a UDP port of this host. */
 export interface FouPortId {
   /** 1 to 65535. */
   readonly port: number
-  /** Of the outer packets. @defaultValue `'inet'` */
+  /** The family of the outer packets. @defaultValue `'inet'` */
   readonly family?: Family
 }
 
-/** A UDP port to unwrap packets at: of GUE, which says what they carry, or of one protocol directly in UDP. */
+/**
+ * A UDP port that unwraps packets: of GUE, which names their protocol, or of one protocol directly
+ * in UDP.
+ */
 export type FouPortSpec = FouPortId & (
-  | { readonly type?: 'gue'; readonly protocol?: never }
+  | { readonly kind?: 'gue'; readonly protocol?: never }
   | {
-    readonly type: 'direct'
-    /** What it carries, 1 to 255: 4 is IPv4, 41 IPv6, 47 GRE. */
+    readonly kind: 'direct'
+    /** The protocol of the packets, 1 to 255: 4 is IPv4, 41 IPv6, 47 GRE. */
     readonly protocol: number
   })
 
-/** A UDP port at which the kernel unwraps packets. */
+/** A change of a port: the fields that identify it, and those that change. */
+export type FouPortPatch = FouPortId & { readonly kind?: 'gue' | 'direct'; readonly protocol?: number }
+
+/** A UDP port that unwraps packets. */
 export interface FouPortState extends Required<FouPortId> {
-  readonly type: 'gue' | 'direct' | number
-  /** What it carries, of a direct one. */
+  readonly kind: 'gue' | 'direct' | number
+  /** The protocol of the packets, for a direct port. */
   readonly protocol?: number
 }
 
-type FouCommand = 'add' | 'del' | 'get'
+/** Which ports are listed; all conditions must hold. */
+export interface FouPortFilter extends Partial<FouPortId> {}
 
-const DEEDS: Readonly<Record<FouCommand, string>> = { add: 'add', del: 'remove', get: 'list' }
+// ── the kernel ──
 
-/** Why, by command and error; `*` stands for every command. */
-const REASONS: Readonly<Record<string, string>> = {
-  'add EADDRINUSE':   'another one is there, or other software listens at this UDP port',
-  'add EALREADY':     'it is there already',
-  'add EAFNOSUPPORT': 'the kernel has no IPv6 here',
-  'add EINVAL':       'the kernel takes no such port; for IPv6 it needs its module fou6 (modprobe fou6)',
-  'del EINVAL':       'it is not there',
-  'del ENOENT':       'it is not there',
-  '* ENOENT':         'the kernel\'s module fou is not loaded, and nothing loads it by itself: modprobe fou (for IPv6 also fou6)',
-  '* EPERM':          'this needs CAP_NET_ADMIN in the user namespace that owns this network namespace',
+const REASONS: Reasons = {
+  'add port EADDRINUSE':   'another one exists, or other software uses this UDP port',
+  'add port EALREADY':     'it exists already',
+  'add port EAFNOSUPPORT': 'the kernel has no IPv6 here',
+  'add port EINVAL':       'the kernel takes no such port; for IPv6 it needs its module fou6 (modprobe fou6)',
+  'remove port EINVAL':    'it does not exist',
+  'remove port ENOENT':    'it does not exist',
+  '* port ENOENT':         'the kernel\'s module fou is not loaded, and nothing loads it automatically: modprobe fou'
+    + ' (for IPv6 also fou6)',
+  '* port EPERM':          'this needs CAP_NET_ADMIN in the user namespace that owns this network namespace',
+}
+const LISTING: Asked = { verb: 'list', kind: 'port', object: 'fou ports' }
+
+/**
+ * The kernel's table of ports. Its methods reject with a NetlinkError that explains the refusal.
+ */
+class FouClient {
+  readonly #connection: Connection
+  readonly #client: FamilyClient<typeof fou.commands>
+
+  constructor(connection: Connection, client: FamilyClient<typeof fou.commands>) {
+    this.#connection = connection
+    this.#client = client
+  }
+
+  static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<FouClient> {
+    const connection = new Connection(NETLINK_GENERIC, options)
+    try {
+      return new FouClient(connection, await FamilyClient.find(connection, fou, { signal }))
+    } catch (error) {
+      connection.close()
+      throw explained(error, LISTING, REASONS)
+    }
+  }
+
+  async list(options?: CallOptions): Promise<FouPortState[]> {
+    try {
+      return await this.#client.dump('get', {}, { ...options, map: readFouPort })
+    } catch (error) {
+      throw explained(error, LISTING, REASONS)
+    }
+  }
+
+  async add(port: FouPortState, options?: CallOptions): Promise<void> {
+    await this.#call('add', fouPortAttributes(port), port, options)
+  }
+
+  async remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
+    await this.#call('del', { port: port.port, af: port.family }, port, options)
+  }
+
+  close(): void { this.#connection.close() }
+
+  async #call(
+    command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions,
+  ): Promise<void> {
+    const object = nameOf(port)
+    try {
+      await this.#client.call(command, attributes, { ...options, object })
+    } catch (error) {
+      throw explained(error, { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object }, REASONS)
+    }
+  }
 }
 
-/** What the connection says in its own words. */
-const OURS = new Set<Errno>(['ECANCELED', 'ETIMEDOUT', 'ENOBUFS', 'EMSGSIZE', 'ENODATA'])
+const openFou = (options?: CallOptions): Promise<FouClient> => FouClient.open(options)
 
-function explained(error: unknown, command: FouCommand, object: string): unknown {
-  if (!(error instanceof NetlinkError) || OURS.has(error.code)) return error
-  const { errno, code, request, extack } = error
-  const why = REASONS[`${command} ${code}`] ?? REASONS[`* ${code}`] ?? extack?.message
-  const message = `cannot ${DEEDS[command]} ${object}: ${why === undefined ? code : `${why} (${code})`}`
-  const better = new NetlinkError(errno, request, { object, ...extack && { extack }, message, cause: error })
-  Error.captureStackTrace(better, explained)
-  return better
-}
+// ── fields ──
 
-// ── specs ──
+const fields = fieldSet<FouPortSpec, FouPortAttributes>()('port', {
+  port: {
+    check: (path, value) => integer(path, value, 1, 65535),
+    write(to, value) { to.port = value as number },
+    read: ({ port = 0 }) => port,
+    words: value => `port ${value as number}`,
+  },
+  kind: {
+    otherwise: 'gue',
+    explicit: true,
+    check: (path, value) => oneOf(path, value, ['gue', 'direct']),
+    write(to, value) { to.type = value as 'gue' | 'direct' },
+    read: ({ type = 0 }) => type,
+    words: value => value === 'gue' ? 'gue' : '',
+  },
+  protocol: {
+    check: (path, value) => integer(path, value, 1, 255),
+    write(to, value) { if (value !== undefined) to.ipproto = value as number },
+    read: ({ type, ipproto = 0 }) => type === 'direct' ? ipproto : undefined,
+    words: value => `ipproto ${value as number}`,
+  },
+  family: {
+    otherwise: 'inet',
+    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
+    write(to, value) { to.af = value as Family },
+    read: ({ af }) => af,
+    words: () => '-6',
+  },
+}, {
+  verify({ kind, protocol }) {
+    if (kind === 'direct' && protocol === undefined) {
+      throw new TypeError('protocol: is required for a direct port (1 to 255)')
+    }
+    if (kind === 'gue' && protocol !== undefined) {
+      throw new TypeError('protocol: only a direct port has one; GUE names the protocol in each packet')
+    }
+  },
+})
 
-function normalizeId(path: string, id: FouPortId): Required<FouPortId> {
-  if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`${path || 'port'}: ${JSON.stringify(id)} is not an object`)
-  const { port, family = 'inet' } = id
-  return { port: integer(`${path}port`, port, 1, 65535), family: oneOf(`${path}family`, family, ['inet', 'inet6']) }
+const normalizeId = (id: FouPortId, path = ''): Required<FouPortId> => {
+  const { port = null, family } = fields.checkNames(id, path)
+  return { family: 'inet', ...fields.pick({ port, family }, path) } as Required<FouPortId>
 }
 
 /** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
-export function normalizeFouPort(spec: FouPortSpec, path = ''): FouPortState {
-  const id = normalizeId(path, spec)
-  const { type = 'gue', protocol } = spec as { type?: unknown; protocol?: unknown }
-  if (oneOf(`${path}type`, type, ['gue', 'direct']) === 'direct') return { ...id, type: 'direct', protocol: integer(`${path}protocol`, protocol, 1, 255) }
-  if (protocol !== undefined) throw new TypeError(`${path}protocol: only a direct port has one; GUE says in each packet what it carries`)
-  return { ...id, type: 'gue' }
+export const normalizeFouPort = (spec: FouPortSpec, path = ''): FouPortState => {
+  normalizeId(spec, path)
+  return fields.normalize(spec, path) as FouPortState
 }
 
 /** @internal */
-export function fouPortAttributes({ port, family, type, protocol }: FouPortState): FouPortAttributes {
-  return { port, af: family, ...protocol !== undefined && { ipproto: protocol }, type: type }
-}
-
+export const fouPortAttributes = (port: FouPortState): FouPortAttributes => fields.write({}, port, undefined)
 /** @internal */
-export function readFouPort({ port = 0, af, ipproto = 0, type = 0 }: FouPortAttributes): FouPortState {
-  return { port, family: af as Family, type: type, ...type === 'direct' && { protocol: ipproto } }
-}
+export const readFouPort = (attributes: FouPortAttributes): FouPortState =>
+  fields.read(attributes, undefined) as FouPortState
 
-const nameOf = ({ port, family }: Required<FouPortId>): string => `fou port ${port}${family === 'inet6' ? ' (IPv6)' : ''}`
-const notation = ({ port, family, type, protocol }: FouPortState): string =>
-  `port ${port} ${type === 'direct' ? `ipproto ${protocol ?? 0}` : 'gue'}${family === 'inet6' ? ' -6' : ''}`
+const keyOf = ({ port, family = 'inet' }: FouPortId): string => `${port} ${family}`
+const nameOf = ({ port, family }: FouPortId): string => `fou port ${port}${family === 'inet6' ? ' (IPv6)' : ''}`
 
 // ── steps ──
 
-const adding = (port: FouPortState): Step => ({
-  action: 'add', object: 'fou port', line: `ip fou add ${notation(port)}`,
-  run: (_, options) => withPorts(ports => ports.add(port as FouPortSpec, options)),
-  undo: (_, options) => withPorts(ports => ports.remove(port, options)),
+const adding = (port: FouPortState): Step => stepOn(openFou, {
+  action: 'add', object: 'fou port', line: `ip fou add ${fields.words(port)}`,
+  run: (client, options) => client.add(port, options),
+  undo: (client, options) => client.remove(port, options),
 })
 
-const removing = (port: FouPortState, why?: string): Step => ({
-  action: 'remove', object: 'fou port', line: `ip fou del port ${port.port}${port.family === 'inet6' ? ' -6' : ''}`, ...why !== undefined && { why },
-  run: (_, options) => withPorts(ports => ports.remove(port, options)),
-  undo: (_, options) => withPorts(ports => ports.add(port as FouPortSpec, options)),
+const removing = (port: FouPortState, why?: string): Step => stepOn(openFou, {
+  action: 'remove', object: 'fou port', why,
+  line: `ip fou del port ${port.port}${port.family === 'inet6' ? ' -6' : ''}`,
+  run: (client, options) => client.remove(port, options),
+  undo: (client, options) => client.add(port, options),
 })
 
-async function withPorts(use: (ports: FouPorts) => Promise<void>): Promise<void> {
-  await using ports = await FouPorts.open()
-  await use(ports)
-}
-
-/** The steps to the ports that are wanted, from those that are there; others stay. Pure. @throws TypeError, RangeError naming the field */
+/**
+ * The steps to the wanted ports; others stay. Pure.
+ * @throws TypeError, RangeError naming the field
+ */
 export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPortState[]): Step[] {
-  const keyOf = ({ port, family }: Required<FouPortId>): string => `${port} ${family}`
+  const ports = byKey('ports', wanted.map((spec, i) => normalizeFouPort(spec, atPath('ports', i))), keyOf, nameOf)
   const present = new Map(actual.map(port => [keyOf(port), port]))
-  const seen = new Set<string>()
-  return wanted.flatMap((spec, i) => {
-    const port = normalizeFouPort(spec, `ports[${i}].`)
-    if (seen.has(keyOf(port))) throw new RangeError(`ports[${i}]: ${nameOf(port)} is there twice`)
-    seen.add(keyOf(port))
-    const there = present.get(keyOf(port))
-    if (!there) return [adding(port)]
-    if (there.type === port.type && there.protocol === port.protocol) return []
-    return [removing(there, 'the kernel cannot change what a port carries'), adding(port)]
+  return [...ports].flatMap(([key, port]) => {
+    const state = present.get(key)
+    if (!state) return [adding(port)]
+    return state.kind === port.kind && state.protocol === port.protocol
+      ? []
+      : [removing(state, 'the kernel cannot change what a port carries'), adding(port)]
   })
 }
 
-// ── the class ──
+/**
+ * The steps that remove those of the ports that exist. Pure.
+ * @throws TypeError, RangeError naming the field
+ */
+export function fouRemovals(unwanted: readonly FouPortId[], actual: readonly FouPortState[]): Step[] {
+  const keys = new Set(unwanted.map((id, i) => keyOf(normalizeId(id, atPath('ports', i)))))
+  return actual.filter(port => keys.has(keyOf(port))).map(port => removing(port))
+}
+
+// ── the resource ──
+
+const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, FouPortFilter, FouPortPatch> = {
+  plural: 'ports',
+  open: openFou,
+  async list(client, { port, family }, options) {
+    return (await client.list(options)).filter(
+      state => (port === undefined || state.port === port) && (family === undefined || state.family === family),
+    )
+  },
+  find(id, actual) {
+    const key = keyOf(normalizeId(id))
+    return actual.find(port => keyOf(port) === key)
+  },
+  idOf: ({ port, family }) => ({ port, ...family !== undefined && { family } }),
+  missing: (verb, id) =>
+    refusal(
+      verb === 'remove' ? 'EINVAL' : 'ENOENT', `fou ${verb}`, { verb, kind: 'port', object: nameOf(id) },
+      'it does not exist',
+    ),
+  check(spec, path) { normalizeFouPort(spec, path) },
+  async add(client, specs, options) { for (const spec of specs) await client.add(normalizeFouPort(spec), options) },
+  changes(patch, state, actual) {
+    fields.normalizePart(patch)
+    const kind = patch.kind ?? state?.kind
+    return state
+      ? fouSteps([{ ...kind === 'direct' && { protocol: state.protocol }, ...patch, kind } as FouPortSpec], actual)
+      : []
+  },
+  replacement: (spec, actual) => fouSteps([spec], actual),
+  steps: fouSteps,
+  async remove(client, ids, _, options) { for (const id of ids) await client.remove(normalizeId(id), options) },
+  removals: fouRemovals,
+}
 
 /**
- * The UDP ports of this host's network namespace at which the kernel unwraps tunnels. For packets to get on from there, a tunnel
- * link has to be up (`tunl0`, `sit0`, `ip6tnl0`, `gre0`).
+ * The UDP ports of this host's network namespace at which the kernel unwraps tunnels. Their packets
+ * go further only if a tunnel
+ * link is up (`tunl0`, `sit0`, `ip6tnl0`, `gre0`).
  *
  * @example
  * ```ts
@@ -143,67 +263,12 @@ export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPor
  * await plan.apply()
  * ```
  */
-export class FouPorts implements AsyncDisposable {
-  readonly #connection: Connection
-  readonly #client: FamilyClient<typeof fou.commands>
-
-  private constructor(connection: Connection, client: FamilyClient<typeof fou.commands>) {
-    this.#connection = connection
-    this.#client = client
-  }
-
-  /** Opens the table. Rejects with `ENOENT` where the kernel's module fou is not loaded: it has to be, by `modprobe fou` (for IPv6 also fou6). */
-  static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<FouPorts> {
-    const connection = new Connection(NETLINK_GENERIC, options)
-    try {
-      return new FouPorts(connection, await FamilyClient.find(connection, fou, { signal }))
-    } catch (error) {
-      connection.close()
-      throw explained(error, 'get', 'fou ports')
-    }
-  }
-
-  /** All ports. */
-  async list(options?: CallOptions): Promise<FouPortState[]> {
-    try {
-      return await this.#client.dump('get', {}, { ...options, map: readFouPort })
-    } catch (error) {
-      throw explained(error, 'get', 'fou ports')
-    }
-  }
-
-  /** Adds a port. Rejects with `EADDRINUSE` where it is taken. */
-  async add(spec: FouPortSpec, options?: CallOptions): Promise<void> {
-    const port = normalizeFouPort(spec)
-    await this.#call('add', fouPortAttributes(port), nameOf(port), options)
-  }
-
-  /** Removes a port. Rejects with `EINVAL`, and says so, where it is not there. */
-  async remove(id: FouPortId, options?: CallOptions): Promise<void> {
-    const port = normalizeId('', id)
-    await this.#call('del', { port: port.port, af: port.family }, nameOf(port), options)
-  }
-
-  /** What must change for these ports to be there; empty where they are. Others stay. */
-  async plan(specs: readonly FouPortSpec[], options?: CallOptions): Promise<Plan> {
-    fouSteps(specs, []) // what is wrong in itself, before anything is sent
-    return new Plan(fouSteps(specs, await this.list(options)))
-  }
-
-  /** Closes the sockets; ports stay. */
-  close(): Promise<void> {
-    this.#connection.close()
-    return Promise.resolve()
-  }
-
-  /** {@link FouPorts.close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> { return this.close() }
-
-  async #call(command: 'add' | 'del', attributes: FouPortAttributes, object: string, options?: CallOptions): Promise<void> {
-    try {
-      await this.#client.call(command, attributes, { ...options, object })
-    } catch (error) {
-      throw explained(error, command, object)
-    }
+export class FouPorts extends Resource<FouClient, FouPortSpec, FouPortId, FouPortState, FouPortFilter, FouPortPatch> {
+  /**
+   * Opens the table. Rejects with `ENOENT` where the kernel's module fou is not loaded: run
+   * `modprobe fou` (for IPv6 also fou6).
+   */
+  static async open(options?: CallOptions & ConnectionOptions): Promise<FouPorts> {
+    return new FouPorts(portKind, await FouClient.open(options))
   }
 }

@@ -10,7 +10,8 @@ import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import { Neighbours, neighbourSteps, type NeighbourSpec, type NeighbourState } from '../rtnetlink/neighbour/neighbours.js'
 import { Routes, routeSteps } from '../rtnetlink/route/routes.js'
 import type { RouteSpec, RouteState } from '../rtnetlink/route/spec.js'
-import { sysctl, sysctlSteps, type SysctlSetting } from '../sysctl/accessor.js'
+import { sysctl } from '../sysctl/accessor.js'
+import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** The network that a host should have. */
 export interface NetworkSpec {
@@ -68,7 +69,7 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
     ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
     // A link that is to be added has no sysctls yet: their steps read them when they run.
     ...sysctlSteps(sysctls, gone.length === 0 ? actual.sysctls : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))),
-    ...routeSteps(routes, actual.routes.filter(({ dev }) => dev === undefined || !gone.includes(dev))),
+    ...routeSteps(routes, actual.routes.filter(({ link }) => link === undefined || !gone.includes(link))),
     ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
   ]
 }

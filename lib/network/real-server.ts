@@ -4,7 +4,7 @@ import { familyOf, type Family } from '../base/address.js'
 import { address, atPath, interfaceName, show, within } from '../base/check.js'
 import { checkTunnel, tunnels, type Tunnel } from '../ipvs/tunnels.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
-import type { SysctlSetting } from '../sysctl/accessor.js'
+import type { SysctlSetting } from '../sysctl/steps.js'
 import type { NetworkSpec } from './network.js'
 
 /** The tunnel in which the director's packets arrive: the same words as in the director's `forward`. */
@@ -120,7 +120,7 @@ export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   const carrier = interfaceName('tunnel.carrier', tunnel.carrier ?? link.name)
   const addressless = carrier !== link.name
   return {
-    ...tunnels[kind].port && { fouPorts: [{ type: 'gue' as const, port: port!, family: outer }] },
+    ...tunnels[kind].port && { fouPorts: [{ kind: 'gue' as const, port: port!, family: outer }] },
     links: addressless ? [link, ...dummies(carrier)] : [link],
     addresses: vips.map(vip => vipOn(vip, carrier)),
     sysctls: inner === 'inet6' ? [] : [...quiet('all'), ...unfiltered(link.name, addressless)],

@@ -1,4 +1,7 @@
-/** Resources: kinds of kernel objects that are listed, added, changed, replaced, removed and planned alike. */
+/**
+ * Resources: kinds of kernel objects that are listed, added, changed, replaced, removed and planned
+ * alike.
+ */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
 import { atPath, checkList } from '../base/check.js'
@@ -8,7 +11,10 @@ import { Session, type Conversation, type Open } from './session.js'
 /** A patch: the fields that identify an object, and those that change. */
 export type Patch<Spec, Id> = Spec extends unknown ? Partial<Spec> & Id : never
 
-/** One kind of object: what {@link Resource} needs to know of it. All but `list`, `add` and `remove` is pure. */
+/**
+ * One kind of object: what {@link Resource} needs to know of it. All but `list`, `add` and `remove`
+ * is pure.
+ */
 export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filter, Change> {
   /** The name of a list in paths of fields: `routes`. */
   readonly plural: string
@@ -24,29 +30,47 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   idOf(given: Spec | Change): Id
   /** The error of a verb whose object is missing. */
   missing(verb: 'change' | 'remove', id: Id): Error
-  /** Refuses a spec that is wrong in itself. @throws TypeError, RangeError naming the field below `path` */
+  /**
+   * Refuses a spec that is wrong in itself.
+   * @throws TypeError, RangeError naming the field below `path`
+   */
   check(spec: Spec, path: string): void
   /** Adds objects; where the kernel allows, in one datagram. Rejects with NetlinkError. */
   add(client: Client, specs: readonly Spec[], options?: CallOptions): Promise<void>
-  /** The steps that change the named fields of an object. Without a state it only checks. @throws TypeError, RangeError naming the field */
+  /**
+   * The steps that change the named fields of an object. Without a state it only checks.
+   * @throws TypeError, RangeError naming the field
+   */
   changes(change: Change, state: State | undefined, actual: readonly State[]): Step[]
-  /** The spec with the default for each field that it leaves out. @throws TypeError, RangeError naming the field */
-  whole(spec: Spec): Spec
-  /** The steps to the wanted objects; all others stay. @throws TypeError, RangeError naming the field, or an object that is there twice */
+  /**
+   * The steps after which an object that exists is as the spec says, with the default for each
+   * field that it leaves out.
+   */
+  replacement(spec: Spec, actual: readonly State[]): Step[]
+  /**
+   * The steps to the wanted objects; all others stay.
+   * @throws TypeError, RangeError naming the field, or an object that is there twice
+   */
   steps(wanted: readonly Spec[], actual: readonly State[]): Step[]
   /** Removes objects, all of which exist. Rejects with NetlinkError. */
   remove(client: Client, ids: readonly Id[], actual: readonly State[], options?: CallOptions): Promise<void>
-  /** The steps that remove those of the objects that exist. @throws TypeError, RangeError naming the field */
+  /**
+   * The steps that remove those of the objects that exist.
+   * @throws TypeError, RangeError naming the field
+   */
   removals(unwanted: readonly Id[], actual: readonly State[]): Step[]
 }
 
 /**
  * The objects of one kind.
  *
- * Every method rejects with a NetlinkError that says which request for which object the kernel refused, and why. A wrong
+ * Every method rejects with a NetlinkError that says which request for which object the kernel
+ * refused, and why. A wrong
  * spec is a TypeError or RangeError that names the field; nothing is sent then.
  */
-export abstract class Resource<Client extends Conversation, Spec, Id, State, Filter extends object, Change = Patch<Spec, Id>> implements AsyncDisposable {
+export abstract class Resource<
+  Client extends Conversation, Spec, Id, State, Filter extends object, Change = Patch<Spec, Id>,
+> implements AsyncDisposable {
   /** @internal */
   protected readonly client: Client
   readonly #kind: ResourceKind<Client, Spec, Id, State, Filter, Change>
@@ -69,7 +93,8 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
   }
 
   /**
-   * Adds an object, or several in one datagram where the kernel allows it. Rejects with `EEXIST` where one exists already.
+   * Adds an object, or several in one datagram where the kernel allows it. Rejects with `EEXIST`
+   * where one exists already.
    * Where some of several are refused, the others are added.
    */
   async add(specs: Spec | readonly Spec[], options?: CallOptions): Promise<void> {
@@ -79,7 +104,10 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
     await this.#kind.add(this.client, list, options)
   }
 
-  /** Changes the named fields of an object; the others stay. Rejects with NetlinkError where there is no such object. */
+  /**
+   * Changes the named fields of an object; the others stay. Rejects with NetlinkError where there
+   * is no such object.
+   */
   async change(change: Change, options?: CallOptions): Promise<void> {
     this.#kind.changes(change, undefined, [])
     const [state, actual] = await this.#existing('change', this.#kind.idOf(change), options)
@@ -87,14 +115,14 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
   }
 
   /**
-   * Replaces an object: fields that the spec leaves out get their defaults. Rejects with NetlinkError where there is no such
+   * Replaces an object: fields that the spec leaves out get their defaults. Rejects with
+   * NetlinkError where there is no such
    * object.
    */
   async replace(spec: Spec, options?: CallOptions): Promise<void> {
     this.#kind.check(spec, '')
-    const whole = this.#kind.whole(spec)
     const [, actual] = await this.#existing('change', this.#kind.idOf(spec), options)
-    await this.#run(this.#kind.steps([whole], actual), options)
+    await this.#run(this.#kind.replacement(spec, actual), options)
   }
 
   /** Removes an object, or several. Rejects with NetlinkError where one of them does not exist. */
@@ -106,7 +134,10 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
     await this.#kind.remove(this.client, list, actual, options)
   }
 
-  /** The changes after which these objects exist as specified; empty where they do. Other objects stay. */
+  /**
+   * The changes after which these objects exist as specified; empty where they do. Other objects
+   * stay.
+   */
   async plan(specs: readonly Spec[], options?: CallOptions): Promise<Plan> {
     checkList(this.#kind.plural, specs)
     this.#kind.steps(specs, [])
@@ -138,7 +169,7 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
   }
 
   async #run(steps: readonly Step[], options?: CallOptions): Promise<void> {
-    await using session = new Session().lend(this.#kind.open, this.client)
+    await using session = new Session().share(this.#kind.open, this.client)
     for (const step of steps) await step.run(session, options)
   }
 }
@@ -150,17 +181,20 @@ export interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
 }
 
 /** A step on the conversation that `open` opens. */
-export function stepOn<Client extends Conversation>(open: Open<Client>, { why, run, undo, ...step }: ClientStep<Client>): Step {
+export function stepOn<Client extends Conversation>(open: Open<Client>, step: ClientStep<Client>): Step {
+  const { why = '', ...rest } = step
   return {
-    ...step,
-    ...why !== undefined && why !== '' && { why },
-    run: async (session, options) => run(await session.use(open), options),
-    undo: async (session, options) => undo(await session.use(open), options),
+    ...rest,
+    ...why !== '' && { why },
+    run: async (session, options) => step.run(await session.use(open), options),
+    undo: async (session, options) => step.undo(await session.use(open), options),
   }
 }
 
 /** Objects by key, each once. @throws RangeError naming the second one of a key */
-export function byKey<T>(plural: string, objects: readonly T[], keyOf: (object: T) => string, nameOf: (object: T) => string): Map<string, T> {
+export function byKey<T>(
+  plural: string, objects: readonly T[], keyOf: (object: T) => string, nameOf: (object: T) => string,
+): Map<string, T> {
   const found = new Map<string, T>()
   objects.forEach((object, i) => {
     const key = keyOf(object)

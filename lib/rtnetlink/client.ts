@@ -1,12 +1,16 @@
-/** rtnetlink's conversation: objects of four kinds, each added, changed, removed, read and listed in the same way. */
+/** Conversations with rtnetlink: its messages, and the verbs that they stand for. */
 
 import {
   Connection, NETLINK_ROUTE,
   type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
 } from '../../generic-netlink/index.js'
-import { address, ifaddrmsg, ifinfomsg, link, ndmsg, neighbour, route, rtmsg } from './wire/tables.js'
+import { explainRefusal } from './explain.js'
+import { address, ifaddrmsg } from './wire/address.js'
+import { ifinfomsg, link } from './wire/link.js'
+import { ndmsg, neighbour } from './wire/neighbour.js'
+import { route, rtmsg } from './wire/route.js'
 
-/** A kind of object: what its messages are called in the kernel, and what they hold. */
+/** The messages about one kind of object. */
 interface Kind<H, T extends Table> {
   readonly name: string
   /** `RTM_NEW…`; `RTM_DEL…` and `RTM_GET…` follow it. */
@@ -15,10 +19,12 @@ interface Kind<H, T extends Table> {
   readonly attributes: AttributeSet<T>
 }
 
-const kind = <H, T extends Table>(name: string, first: number, header: Fixed<H>, attributes: AttributeSet<T>): Kind<H, T> =>
+const kind = <H, T extends Table>(
+  name: string, first: number, header: Fixed<H>, attributes: AttributeSet<T>,
+): Kind<H, T> =>
   ({ name, first, header, attributes })
 
-/** The kinds, by the name of their messages: `RTM_NEWLINK`, `RTM_DELADDR`, … */
+/** The kinds of objects: `RTM_NEWLINK`, `RTM_DELADDR`, … */
 export const kinds = {
   link:      kind('link', 16, ifinfomsg, link),
   address:   kind('address', 20, ifaddrmsg, address),
@@ -27,22 +33,25 @@ export const kinds = {
 }
 
 type Kinds = typeof kinds
-/** A kind's name. */
+/** The name of a kind of object. */
 export type KindName = keyof Kinds
 /** The fixed header of a kind's messages. */
 export type Header<K extends KindName> = Infer<Kinds[K]['header']>
 /** The attributes of a kind's messages. */
 export type AttributesOf<K extends KindName> = Infer<Kinds[K]['attributes']>
-/** An object, as the wire has it. */
+/** An object on the wire. */
 export interface Entry<K extends KindName> { header: Header<K>; attributes: AttributesOf<K> }
 
-/** What is done with an object. `change` and `replace` differ where the kernel does: routes and neighbours know only the latter. */
-export type Deed = 'add' | 'replace' | 'change' | 'append' | 'remove' | 'get'
+/**
+ * What a command does. `change` and `replace` differ for links and addresses; routes and neighbours
+ * know `replace` alone.
+ */
+export type Verb = 'add' | 'replace' | 'change' | 'append' | 'remove' | 'get'
 
 const NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_APPEND = 0x800
 const NEW = 0, DELETE = 1, GET = 2
 
-const DEEDS: Readonly<Record<Deed, { offset: number; flags: number }>> = {
+const VERBS: Readonly<Record<Verb, { offset: number; flags: number }>> = {
   add:     { offset: NEW, flags: NLM_F_CREATE | NLM_F_EXCL },
   replace: { offset: NEW, flags: NLM_F_CREATE | NLM_F_REPLACE },
   change:  { offset: NEW, flags: 0 },
@@ -51,22 +60,24 @@ const DEEDS: Readonly<Record<Deed, { offset: number; flags: number }>> = {
   get:     { offset: GET, flags: 0 },
 }
 
-/** A command to rtnetlink, ready to be sent. */
+/** A command to rtnetlink. */
 export interface RouteCommand<K extends KindName = KindName> {
   readonly kind: K
-  readonly deed: Deed
+  readonly verb: Verb
   readonly header: Header<K>
   readonly attributes: AttributesOf<K>
-  /** What it is about, for errors: `link tun0`. */
+  /** The object, for errors: `link tun0`. */
   readonly object: string
 }
 
-function request<K extends KindName>(name: K, deed: Deed, header: Header<K>, attributes: AttributesOf<K>, object?: string): Request<Entry<K>> {
+function requestOf<K extends KindName>(
+  { kind: name, verb, header, attributes, object }: RouteCommand<K>,
+): Request<Entry<K>> {
   const { first, header: head, attributes: set } = kinds[name] as unknown as Kind<Header<K>, Table>
-  const { offset, flags } = DEEDS[deed]
+  const { offset, flags } = VERBS[verb]
   return {
-    name: `rtnetlink ${deed} ${name}`,
-    ...object !== undefined && { object },
+    name: `rtnetlink ${verb} ${name}`,
+    object,
     type: first + offset,
     flags,
     write(to) {
@@ -82,28 +93,56 @@ function request<K extends KindName>(name: K, deed: Deed, header: Header<K>, att
   }
 }
 
-/** rtnetlink in this network namespace. */
+/**
+ * rtnetlink in this network namespace. Its methods reject with a NetlinkError that explains the
+ * refusal.
+ */
 export class RouteClient implements AsyncDisposable {
   readonly #connection: Connection
 
   constructor(options?: ConnectionOptions) { this.#connection = new Connection(NETLINK_ROUTE, options) }
 
-  /** Lists the objects of a kind that match the header's family, or the attributes that the kernel filters by. Rejects with NetlinkError. */
-  list<K extends KindName>(name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions): Promise<Entry<K>[]> {
-    return this.#connection.dump(request(name, 'get', header, attributes ?? {} as AttributesOf<K>), options)
+  /**
+   * Lists objects: those of the header's family, or those that match the attributes by which the
+   * kernel filters.
+   */
+  async list<K extends KindName>(
+    name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions,
+  ): Promise<Entry<K>[]> {
+    const command: RouteCommand<K> = {
+      kind: name, verb: 'get', header, attributes: attributes ?? {} as AttributesOf<K>, object: `${name}s`,
+    }
+    try {
+      return await this.#connection.dump(requestOf(command), options)
+    } catch (error) {
+      throw explainRefusal(error, command)
+    }
   }
 
-  /** Reads one object. Rejects with NetlinkError. */
-  get<K extends KindName>(
-    name: K, header: Header<K>, attributes: AttributesOf<K>, { object, ...options }: CallOptions & { object?: string } = {},
-  ): Promise<Entry<K>> {
-    return this.#connection.ask(request(name, 'get', header, attributes, object), options)
+  /** Reads one object. */
+  async get<K extends KindName>(command: Omit<RouteCommand<K>, 'verb'>, options?: CallOptions): Promise<Entry<K>> {
+    const request = { ...command, verb: 'get' } as RouteCommand<K>
+    try {
+      return await this.#connection.ask(requestOf(request), options)
+    } catch (error) {
+      throw explainRefusal(error, request)
+    }
   }
 
-  /** Adds, changes or removes objects, in order, together. Resolves with the outcome of each. */
+  /** Sends commands in one datagram, in order. Resolves with the outcome of each, unexplained. */
   run(commands: readonly RouteCommand[], options?: CallOptions): Promise<PromiseSettledResult<unknown>[]> {
-    const requests = commands.map(({ kind, deed, header, attributes, object }) => request(kind, deed, header as never, attributes as never, object))
-    return this.#connection.batch(requests, options)
+    return this.#connection.batch(commands.map(command => requestOf(command as RouteCommand<'link'>)), options)
+  }
+
+  /**
+   * Sends commands in one datagram. Rejects with the first refusal; the other commands are carried
+   * out.
+   */
+  async send(commands: readonly RouteCommand[], options?: CallOptions): Promise<void> {
+    const outcomes = await this.run(commands, options)
+    outcomes.forEach((outcome, i) => {
+      if (outcome.status === 'rejected') throw explainRefusal(outcome.reason, commands[i]!)
+    })
   }
 
   /** Closes the socket. */

@@ -1,8 +1,11 @@
 /**
- * The sysctls of IPVS and those around it, as tables: what each takes, what it is at first, what it means, since when it is there.
+ * The sysctls of IPVS and of the network around it, as tables: range, default, first version and
+ * meaning of each.
  *
- * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the table holds those that mean something.
- * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst, net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
+ * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the range
+ * has those few.
+ * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
+ * net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
  *
  * @module
  */
@@ -17,87 +20,97 @@ export interface SysctlRange<From extends number = number, To extends number = n
 
 /** One of a few integers. */
 export interface SysctlOneOf<Values extends readonly number[] = readonly number[]> {
-  /** Those. */
+  /** All of them. */
   readonly oneOf: Values
 }
 
 /**
- * What a key takes: `flag` 0 or 1, also as false or true; `threshold` two integers, the first below the second, or the
- * second 0; `processors` a list as the kernel prints it, `0-3,6`, where an empty text is none; or integers.
+ * The values of a key: `flag` is 0 or 1, also as false or true; `threshold` is two integers, the
+ * first below the second, or
+ * the second 0; `processors` is a list as the kernel prints it, `0-3,6`, where an empty text is
+ * none; others are integers.
  */
 export type SysctlTakes = 'flag' | 'threshold' | 'processors' | SysctlRange | SysctlOneOf
 
-/** What is rarely to be said of a key. */
+/** Notes that few keys have. */
 export interface SysctlNotes {
-  /** What is counted. */
+  /** The unit of the value. */
   readonly unit?: string
-  /** The kernel's build option that it hangs on. */
+  /** The kernel's build option that it depends on. */
   readonly config?: string
-  /** Values that the kernel turns into each other by itself, so that either may be read where the other was written. */
+  /**
+   * Values that the kernel turns into each other: either may be read after the other was written.
+   */
   readonly alike?: readonly number[]
-  /** Of a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the device's alone. */
+  /**
+   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the
+   * device's alone.
+   */
   readonly counts?: 'larger' | 'device'
 }
 
-/** What is known of a key. */
+/** The description of a key. */
 export interface SysctlRow<
   Takes extends SysctlTakes = SysctlTakes, Default extends number | readonly number[] | undefined = number | readonly number[] | undefined,
   Since extends string | undefined = string | undefined, Meaning extends string = string,
 > extends SysctlNotes {
-  /** What it can be set to. */
+  /** Its values. */
   readonly takes: Takes
-  /** What a new network namespace has; undefined where it depends on the machine. */
+  /** The value in a new network namespace; undefined where it depends on the machine. */
   readonly default: Default
-  /** The first Linux that has it; undefined where it is older than any that matters. */
+  /** The first Linux that has it; undefined where it is older than any supported one. */
   readonly since: Since
-  /** What it does. */
+  /** Its effect. */
   readonly meaning: Meaning
 }
 
 const INT_MAX = 0x7fffffff
-/** The kernel counts seconds in ticks, of which there are 1000 in one at most. */
+/** The kernel counts ticks, at most 1000 in a second. */
 const LONGEST = 2_147_483
 
 const range = <const From extends number, const To extends number>(from: From, to: To): SysctlRange<From, To> => ({ from, to })
 const oneOf = <const Values extends readonly number[]>(...values: Values): SysctlOneOf<Values> => ({ oneOf: values })
-// As type arguments, what a row says shows in editors and in the documentation.
+// As type arguments, the values of a row appear in editors and in the documentation.
 const row = <
   const Takes extends SysctlTakes, const Default extends number | readonly number[] | undefined,
   const Since extends string | undefined, const Meaning extends string,
 >(takes: Takes, initially: Default, since: Since, meaning: Meaning, notes: SysctlNotes = {}): SysctlRow<Takes, Default, Since, Meaning> =>
   ({ takes, default: initially, since, meaning, ...notes })
 
-/** `net.ipv4.vs.*`, for IPv4 and IPv6 alike: there once the module ip_vs is loaded, and each network namespace has its own. */
+/**
+ * `net.ipv4.vs.*`, for IPv4 and IPv6 alike: present once the module ip_vs is loaded, separate in
+ * each network namespace.
+ */
 export const ipvsSysctls = {
-  /** Of how many packets one is dropped. */
+  /** The packets among which one is dropped. */
   am_droprate: row(range(0, INT_MAX), 10, '2.6',
-    'with drop_packet=3 one packet of so many is dropped',
+    'with drop_packet=3 the kernel drops one packet of this many',
     { unit: 'packets' }),
   /** Memory below which the automatic defences act. */
   amemthresh: row(range(0, INT_MAX), 1024, '2.6',
     'free memory below which drop_entry, drop_packet and secure_tcp in mode 1 act',
     { unit: 'pages' }),
-  /** A backup does not direct. */
+  /** A backup does not forward. */
   backup_only: row('flag', 0, '3.9',
-    'while the backup sync daemon runs this host does not direct, so that packets tunnelled or routed to it do not loop'),
-  /** To the original destination where no server is left. */
+    'while the backup sync daemon runs, this host does not forward packets, so that packets tunnelled or routed to it do not loop'),
+  /** Packets without a real server go to their original destination. */
   cache_bypass: row('flag', 0, '2.6',
     'where no real server is available, packets go on to their original destination (transparent web caches)'),
   /** Load of the connection table. */
   conn_lfactor: row(range(-8, 8), -4, '7.1',
     'connections per bucket at which the table of connections grows: -4 is one in 16 buckets; smaller is faster and larger',
     { unit: 'power of two' }),
-  /** What is done with a client's port that is used again. */
+  /** The treatment of a client's port that is used again. */
   conn_reuse_mode: row(range(0, 3), 1, '4.1',
-    'a client\'s port that comes again: 0 keeps its real server; 1 schedules anew where that is safe; 2 does also in FIN_WAIT (direct routing)',
+    'a client\'s port that is used again: 0 keeps its real server; 1 schedules again where that is safe; 2 also in FIN_WAIT (direct routing)',
     { unit: 'bits' }),
-  /** Connection tracking for what IPVS handles. */
+  /** Connection tracking for packets of IPVS. */
   conntrack: row('flag', 0, '2.6.37',
-    'connections of IPVS are tracked by netfilter too: needed for stateful rules and for SNAT of them, costs speed otherwise',
+    'netfilter tracks connections of IPVS too: stateful rules and SNAT need it; it costs speed',
     { config: 'CONFIG_IP_VS_NFCT' }),
-  /** How much the kernel logs. */
+  /** The level of the kernel's log. */
   debug_level: row(range(0, 12), 0, '2.6',
-    'how much the kernel logs, from errors (0) to each packet (12); one for all network namespaces',
+    'the level of the kernel\'s log, from errors (0) to each packet (12); one for all network namespaces',
     { config: 'CONFIG_IP_VS_DEBUG' }),
   /** Half-open connections are dropped at random. */
   drop_entry: row(range(0, 3), 0, '2.6',
@@ -107,42 +120,42 @@ export const ipvsSysctls = {
   drop_packet: row(range(0, 3), 0, '2.6',
     'some packets are dropped instead of forwarded: 0 never, 1 when memory is low, 3 always; the kernel turns 1 into 2 while it does',
     { alike: [1, 2] }),
-  /** Where the rates are computed. */
+  /** The processors that compute the rates. */
   est_cpulist: row('processors', undefined, '6.2',
-    'processors that compute the rates; at first those that the kernel has for its own housekeeping; none stops it'),
-  /** How eagerly the rates are computed. */
+    'processors that compute the rates; by default the kernel\'s housekeeping processors; an empty list stops the computation'),
+  /** The priority of the computation of rates. */
   est_nice: row(range(-20, 19), 0, '6.2',
     'scheduling priority of the threads that compute the rates',
     { unit: 'niceness' }),
   /** Connections of a removed real server end. */
   expire_nodest_conn: row('flag', 0, '2.6',
-    'a connection of a removed real server ends with its next packet: TCP is reset, UDP goes to another; else its packets are dropped'),
-  /** Sticky clients leave a server of weight 0. */
+    'the next packet ends a connection of a removed real server: TCP is reset, UDP goes to another server; 0 drops its packets'),
+  /** Persistent clients leave a real server of weight 0. */
   expire_quiescent_template: row('flag', 0, '2.6',
-    'clients that persistence ties to a real server of weight 0 are sent to another; else they stay with it'),
-  /** Tunnelled packets are left alone. */
+    'persistent clients of a real server of weight 0 move to another; 0 keeps them there'),
+  /** Tunnelled packets are not scheduled. */
   ignore_tunneled: row('flag', 0, '4.4',
     'packets of protocols that IPVS does not know, such as IPIP, are not scheduled again: for a director that is also a real server'),
-  /** How long the scheduler lblc remembers where a destination went. There once its module is loaded. */
+  /** The memory of the scheduler lblc. Present once its module is loaded. */
   lblc_expiration: row(range(0, LONGEST), 86400, '2.6',
-    'the scheduler lblc forgets which real server an address is served by when it was not asked for it for so long',
+    'the scheduler lblc forgets the real server of an address that is unused for this time',
     { unit: 'seconds', config: 'CONFIG_IP_VS_LBLC' }),
-  /** How long the scheduler lblcr remembers where a destination went. There once its module is loaded. */
+  /** The memory of the scheduler lblcr. Present once its module is loaded. */
   lblcr_expiration: row(range(0, LONGEST), 86400, '2.6',
-    'the scheduler lblcr forgets which real servers an address is served by when it was not asked for it for so long',
+    'the scheduler lblcr forgets the real servers of an address that is unused for this time',
     { unit: 'seconds', config: 'CONFIG_IP_VS_LBLCR' }),
   /** ICMP for packets of unknown connections. */
   nat_icmp_send: row('flag', 0, '2.6',
     'a real server\'s packet (masq) that belongs to no connection is answered with ICMP destination unreachable'),
   /** Packets too large for a tunnel are refused, not fragmented. */
   pmtu_disc: row('flag', 1, '3.7',
-    'a packet larger than the path takes is answered with ICMP fragmentation needed; 0 fragments it where it goes through a tunnel'),
+    'a packet larger than the path takes is answered with ICMP fragmentation needed; 0 fragments packets that go through a tunnel'),
   /** Rates are computed. */
   run_estimation: row('flag', 1, '5.16',
     'rates (per second) are computed'),
-  /** ICMP is scheduled too. */
+  /** ICMP errors are scheduled too. */
   schedule_icmp: row('flag', 0, '4.4',
-    'an ICMP error about an unknown connection is scheduled like its packets, so that it reaches the real server that sent too much'),
+    'an ICMP error about an unknown connection is scheduled like its packets, so that it reaches the real server that it concerns'),
   /** A stricter table of TCP states. */
   secure_tcp: row(range(0, 3), 0, '2.6',
     'stricter TCP states and shorter timeouts: 0 never, 1 when memory is low, 3 always; the kernel turns 1 into 2 while it does',
@@ -153,90 +166,93 @@ export const ipvsSysctls = {
   /** TCP connections may begin in the middle. */
   sloppy_tcp: row('flag', 0, '3.11',
     'any TCP packet makes a connection, not only a SYN: for a director that takes over'),
-  /** Answers are routed as if the director had sent them. */
+  /** Replies are routed as if the director had sent them. */
   snat_reroute: row('flag', 1, '2.6.37',
-    'answers of real servers (masq) are routed as if this host had sent them; 0 saves that where no policy routing is used'),
+    'replies of real servers (masq) are routed as if this host had sent them; 0 saves this lookup without policy routing'),
   /** Load of the service table. */
   svc_lfactor: row(range(-8, 8), -3, '7.1',
     'services per bucket at which the table of services grows; smaller is faster and larger',
     { unit: 'power of two' }),
-  /** What of persistent services is synchronised. */
+  /** The synchronised part of persistent services. */
   sync_persist_mode: row(range(0, 1), 0, '3.11',
-    'of persistent services 0 synchronises all connections, 1 only which client belongs to which real server (with sloppy_tcp on the backup)'),
+    'for persistent services 0 synchronises all connections, 1 only the real server of each client (with sloppy_tcp on the backup)'),
   /** Threads that synchronise. */
   sync_ports: row(oneOf(1, 2, 4, 8, 16, 32, 64), 1, '3.5',
     'threads, each with a UDP port from 8848 up, that the sync daemons use; the same on master and backup',
     { unit: 'threads' }),
   /** Longest queue of messages to a backup. */
   sync_qlen_max: row(range(0, Number.MAX_SAFE_INTEGER), undefined, '3.5',
-    'messages to the backup that may wait; at first a 32nd of the memory\'s pages',
+    'messages to the backup that may wait; by default a 32nd of the memory\'s pages',
     { unit: 'messages' }),
-  /** How often an idle connection is synchronised again. */
+  /** The interval at which an unchanged connection is synchronised again. */
   sync_refresh_period: row(range(0, 2147483), 0, '3.5',
-    'a connection whose state stays is synchronised again after so long; 0: by sync_threshold alone',
+    'a connection whose state does not change is synchronised again after this time; 0: by sync_threshold alone',
     { unit: 'seconds' }),
-  /** How often a message is repeated. */
+  /** Repetitions of a message. */
   sync_retries: row(range(0, 3), 0, '3.5',
     'repetitions of a message, an eighth of sync_refresh_period apart, against loss',
     { unit: 'times' }),
   /** Socket buffer of the daemons. */
   sync_sock_size: row(range(0, INT_MAX), 0, '3.5',
-    'socket buffer of the sync daemons; 0: what the system gives',
+    'socket buffer of the sync daemons; 0: the system\'s default',
     { unit: 'bytes' }),
-  /** After which packets a connection is synchronised. */
+  /** The packets after which a connection is synchronised. */
   sync_threshold: row('threshold', [3, 50], '2.6',
-    'a connection is synchronised at its 3rd packet and then every 50; with a period of 0 once only',
+    'a connection is synchronised at its 3rd packet and then every 50 packets; with a period of 0 only once',
     { unit: 'packets' }),
   /** Version of the synchronisation protocol. */
   sync_version: row(range(0, 1), 1, '2.6.38',
-    'version of the protocol that the master sends; 0 for a backup that knows no better'),
+    'version of the protocol that the master sends; 0 for an old backup'),
 } satisfies Readonly<Record<string, SysctlRow>>
 
-/** `net.ipv4.conf.DEVICE.*`, as far as virtual services depend on them. `conf.default` is what new devices begin with. */
+/**
+ * `net.ipv4.conf.DEVICE.*`, those on which virtual services depend. New devices begin with the
+ * values of `conf.default`.
+ */
 export const ipv4ConfSysctls = {
-  /** Packets from one's own addresses. */
+  /** Packets from this host's own addresses. */
   accept_local: row('flag', 0, undefined,
-    'packets that come in with an address of this host as their source are taken',
+    'incoming packets may have an address of this host as their source',
     { counts: 'larger' }),
-  /** Which address ARP requests carry. */
+  /** The source address of ARP requests. */
   arp_announce: row(range(0, 2), 0, undefined,
-    'source of ARP requests: 0 any local address, 1 rather one of the target\'s network, 2 always the best: so that a VIP does not leak',
+    'source of ARP requests: 0 any local address, 1 preferably one of the target\'s network, 2 always the best one, so that a VIP does not leak',
     { counts: 'larger' }),
-  /** Whether ARP is answered from other links. */
+  /** ARP replies from other links. */
   arp_filter: row('flag', 0, undefined,
-    'ARP is answered on a link only where the answer would be routed out of that link',
+    'the kernel answers ARP on a link only if the reply would leave by that link',
     { counts: 'larger' }),
-  /** Which addresses ARP answers for. */
+  /** The addresses for which ARP is answered. */
   arp_ignore: row(oneOf(0, 1, 2, 3, 8), 0, undefined,
     'ARP answers for: 0 any local address, 1 those of the link asked (a VIP elsewhere stays silent), 2 of its network too, 3 not host\'s, 8 none',
     { counts: 'larger' }),
   /** Whether packets of this link are forwarded. */
   forwarding: row('flag', 0, undefined,
-    'packets that come in here are forwarded; of conf.all it is ip_forward, which sets every device',
+    'incoming packets are forwarded; for conf.all it is ip_forward, which sets every device',
     { counts: 'device' }),
-  /** What becomes of secondary addresses. */
+  /** The fate of secondary addresses. */
   promote_secondaries: row('flag', 0, undefined,
     'where the primary address of a network is removed, a secondary takes its place; 0 removes them with it',
     { counts: 'larger' }),
   /** Loopback addresses on the wire. */
   route_localnet: row('flag', 0, undefined,
-    '127.0.0.0/8 is routed as other addresses are',
+    '127.0.0.0/8 is routed like other addresses',
     { counts: 'larger' }),
-  /** Where packets may come from. */
+  /** The links by which packets may come. */
   rp_filter: row(range(0, 2), 0, undefined,
-    'a packet is dropped unless its source is routed: 0 never, 1 (strict) out of the link it came by, 2 (loose) out of any',
+    'a packet is dropped unless its source is routed: 0 never, 1 (strict) by the link on which it came, 2 (loose) by any link',
     { counts: 'larger' }),
   /** ICMP redirects to neighbours. */
   send_redirects: row('flag', 1, undefined,
-    'a sender that could reach the next hop itself is told so; a director must not, or clients go around it',
+    'a sender that could reach the next hop itself gets a redirect; a director must send none, or clients go around it',
     { counts: 'larger' }),
 } satisfies Readonly<Record<string, SysctlRow>>
 
-/** `net.ipv6.conf.DEVICE.*`, as far as virtual services depend on them. */
+/** `net.ipv6.conf.DEVICE.*`, those on which virtual services depend. */
 export const ipv6ConfSysctls = {
   /** Whether this host is a router. */
   forwarding: row('flag', 0, undefined,
-    'of conf.all: packets are forwarded, and every device becomes a router\'s; of a device: it heeds no router advertisements',
+    'for conf.all: packets are forwarded, and every device becomes a router\'s; for a device: it ignores router advertisements',
     { counts: 'device' }),
 } satisfies Readonly<Record<string, SysctlRow>>
 
@@ -255,14 +271,14 @@ export const networkSysctls = {
 /** The keys of a table that are flags. */
 export type SysctlFlagOf<T> = { [K in keyof T]: T[K] extends Readonly<Record<'takes', 'flag'>> ? K & string : never }[keyof T]
 
-/** A key that the tables know. */
+/** A key in the tables. */
 export type KnownSysctl =
   | `net.ipv4.vs.${keyof typeof ipvsSysctls}`
   | `net.ipv4.conf.${'all' | 'default'}.${keyof typeof ipv4ConfSysctls}`
   | `net.ipv6.conf.${'all' | 'default'}.${keyof typeof ipv6ConfSysctls}`
   | keyof typeof networkSysctls
 
-/** What a key takes; undefined where no table has it. */
+/** The values of a key; undefined where no table has it. */
 export type SysctlTakesOf<K> =
   K extends `net.ipv4.vs.${infer N extends keyof typeof ipvsSysctls}` ? typeof ipvsSysctls[N]['takes']
     : K extends keyof typeof networkSysctls ? typeof networkSysctls[K]['takes']
@@ -271,17 +287,17 @@ export type SysctlTakesOf<K> =
           : K extends `net.ipv4.conf.${string}.${keyof typeof ipv4ConfSysctls}` ? SysctlRange
             : undefined
 
-/** What a key of which this is known holds. */
+/** The type of a key's value. */
 export type SysctlHeld<Takes> =
   Takes extends 'threshold' ? readonly [number, number]
     : Takes extends 'processors' ? string
       : Takes extends undefined ? number | readonly number[] | string
         : number
 
-/** What a key holds, by what it takes: a number, some numbers, or text. */
+/** The type of the value that a key holds: a number, several numbers, or text. */
 export type SysctlValueOf<K> = K extends unknown ? SysctlHeld<SysctlTakesOf<K>> : never
 
-/** What a key can be set to; flags also as true and false. */
+/** The type of the value that a key takes; for flags also true and false. */
 export type SysctlSettingOf<K> = K extends unknown ? SysctlHeld<SysctlTakesOf<K>> | (SysctlTakesOf<K> extends 'flag' | undefined ? boolean : never) : never
 
 // ── looking up ──
@@ -289,7 +305,7 @@ export type SysctlSettingOf<K> = K extends unknown ? SysctlHeld<SysctlTakesOf<K>
 const rowOf = (table: Readonly<Record<string, SysctlRow>>, name: string | undefined): SysctlRow | undefined =>
   name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined
 
-/** What the tables know of a key, if anything. */
+/** The row of a key, if a table has it. */
 export function sysctlRow(segments: readonly string[]): SysctlRow | undefined {
   const [, family, group, ...rest] = segments
   if (family === 'ipv4' && group === 'vs' && rest.length === 1) return rowOf(ipvsSysctls, rest[0])
@@ -297,77 +313,4 @@ export function sysctlRow(segments: readonly string[]): SysctlRow | undefined {
     return family === 'ipv4' ? rowOf(ipv4ConfSysctls, rest[1]) : family === 'ipv6' ? rowOf(ipv6ConfSysctls, rest[1]) : undefined
   }
   return rowOf(networkSysctls, segments.join('.'))
-}
-
-/** What a key takes, in words: `0 to 3`. */
-export function sysctlWants({ takes, unit }: SysctlRow): string {
-  const range = takes === 'flag' ? '0 or 1'
-    : takes === 'threshold' ? 'two integers from 0 to 2147483647, the first below the second, or the second 0'
-      : takes === 'processors' ? 'a list of processors, ascending, such as "0-3,6", or ""'
-        : 'oneOf' in takes ? `one of ${takes.oneOf.join(', ')}`
-          : `an integer from ${takes.from} to ${takes.to}`
-  return unit === undefined ? range : `${range} (${unit})`
-}
-
-// ── values ──
-
-const within = (value: unknown, from: number, to: number): value is number => Number.isSafeInteger(value) && value as number >= from && value as number <= to
-
-/** What is written for a value, in the form in which the kernel prints it; undefined where it is not what the key takes. */
-export function sysctlText({ takes }: SysctlRow, value: unknown): string | undefined {
-  if (takes === 'flag') return value === true || value === 1 ? '1' : value === false || value === 0 ? '0' : undefined
-  if (takes === 'processors') return typeof value === 'string' && isProcessors(value) ? value : undefined
-  if (takes === 'threshold') {
-    if (!Array.isArray(value) || value.length !== 2) return undefined
-    const [threshold, period] = value as unknown[]
-    const both = within(threshold, 0, INT_MAX) && within(period, 0, INT_MAX) && (threshold < period || period === 0)
-    return both ? `${threshold} ${period}` : undefined
-  }
-  if ('oneOf' in takes) return typeof value === 'number' && takes.oneOf.includes(value) ? `${value}` : undefined
-  return within(value, takes.from, takes.to) ? `${value}` : undefined
-}
-
-/** `0-3,6`, as the kernel prints it: ascending, and neighbours in one range. */
-function isProcessors(text: string): boolean {
-  if (text === '') return true
-  let last = -2
-  return text.split(',').every(part => {
-    const [from, to = from] = part.split('-').map(Number) as [number, number?]
-    const ascending = from > last + 1 && to >= from && part === (to === from ? `${from}` : `${from}-${to}`)
-    last = to
-    return ascending
-  })
-}
-
-// ── what counts ──
-
-/** What the kernel goes by, of `conf.all` and `conf.DEVICE`. */
-export interface EffectiveSysctl {
-  /** As the kernel reckons. */
-  readonly value: number
-  /** Says which of the two decides, and what that means. */
-  readonly sentence: string
-}
-
-/**
- * What a key under `net.ipv4.conf` comes to on a device: for most the larger of `conf.all` and `conf.DEVICE`, so that
- * turning `rp_filter` off on a device changes nothing while `conf.all` has it on.
- *
- * @example
- * ```ts
- * import { effectiveSysctl } from 'ipvs-nl'
- *
- * console.log(effectiveSysctl('rp_filter', 'tun0', { all: 1, device: 0 }).sentence)
- * // rp_filter of tun0 is in effect 1: the larger of conf.all (1) and conf.tun0 (0) counts; …
- * ```
- */
-export function effectiveSysctl(
-  name: keyof typeof ipv4ConfSysctls, device: string, values: { readonly all: number; readonly device: number },
-): EffectiveSysctl {
-  const { counts, meaning } = ipv4ConfSysctls[name]
-  const value = counts === 'device' ? values.device : Math.max(values.all, values.device)
-  const which = counts === 'device'
-    ? `conf.${device} alone counts`
-    : `the larger of conf.all (${values.all}) and conf.${device} (${values.device}) counts`
-  return { value, sentence: `${name} of ${device} is in effect ${value}: ${which}; ${meaning}` }
 }

@@ -206,13 +206,13 @@ describe('verbs', () => {
     await addresses.add(vip)
     await expect(addresses.add(vip)).rejects.toMatchObject({
       name: 'NetlinkError', code: 'EEXIST', request: 'rtnetlink add address', object: 'address 10.50.0.100/32 dev a0',
-      message: expect.stringMatching(/^cannot add address 10\.50\.0\.100\/32 dev a0: it is there already; .*\(EEXIST\)$/) as string,
+      message: expect.stringMatching(/^cannot add address 10\.50\.0\.100\/32 dev a0: it exists already; .*\(EEXIST\)$/) as string,
     })
     await expect(addresses.remove({ address: '10.50.0.101', link: 'a0' })).rejects.toMatchObject({
-      code: 'EADDRNOTAVAIL', message: 'cannot remove address 10.50.0.101/32 dev a0: it is not there (EADDRNOTAVAIL)',
+      code: 'EADDRNOTAVAIL', message: 'cannot remove address 10.50.0.101/32 dev a0: it does not exist (EADDRNOTAVAIL)',
     })
     await expect(addresses.change({ address: '10.50.0.101', link: 'a0' })).rejects.toMatchObject({
-      code: 'EADDRNOTAVAIL', message: 'cannot change address 10.50.0.101/32 dev a0: it is not there; add it first (EADDRNOTAVAIL)',
+      code: 'EADDRNOTAVAIL', message: 'cannot change address 10.50.0.101/32 dev a0: it does not exist; add it first (EADDRNOTAVAIL)',
     })
     await expect(addresses.add({ address: '10.50.0.101', link: 'nowhere' })).rejects.toMatchObject({
       code: 'ENODEV', message: 'cannot add address 10.50.0.101/32 dev nowhere: there is no link nowhere in this network namespace (ENODEV)',

@@ -33,7 +33,7 @@ const cases: readonly [string, VirtualServiceSpec, readonly string[]][] = [
     network: { link: 'eth0', prefix: 24, label: 'eth0:vip', routes: [{ to: '10.3.0.0/24', via: '10.2.0.20' }] },
   }, ['+ ip addr add 10.1.0.100/24 dev eth0 label eth0:vip', '+ ip route add 10.3.0.0/24 via 10.2.0.20', ...ADDED]],
   ['the way alone', {
-    ...web, vip: '10.1.0.100', forward: 'tunnel', realServers: ['10.3.0.20'], network: { routes: [{ to: '10.3.0.0/24', dev: 'eth1' }] },
+    ...web, vip: '10.1.0.100', forward: 'tunnel', realServers: ['10.3.0.20'], network: { routes: [{ to: '10.3.0.0/24', link: 'eth1' }] },
   }, ['+ ip route add 10.3.0.0/24 dev eth1', ...ADDED]],
   ['sysctls of forwarding, persistence and scheduler', {
     ...web, vip: '10.1.0.100', forward: 'masq', scheduler: 'sh', persistence: { timeout: 20 }, realServers: ['10.2.0.20'], network: { link: 'eth0' },

@@ -225,10 +225,10 @@ describe('verbs', () => {
     await neighbours.add(server)
     await expect(neighbours.add(server)).rejects.toMatchObject({
       name: 'NetlinkError', code: 'EEXIST', request: 'rtnetlink add neighbour', object: 'neighbour 10.70.0.9 dev n0',
-      message: 'cannot add neighbour 10.70.0.9 dev n0: it is there already, or the kernel is resolving the address by itself; change it instead (EEXIST)',
+      message: 'cannot add neighbour 10.70.0.9 dev n0: it exists already, or the kernel is resolving the address; change it instead (EEXIST)',
     })
     const missing = { ...server, address: '10.70.0.10' }
-    await expect(neighbours.remove(missing)).rejects.toMatchObject({ code: 'ENOENT', message: 'cannot remove neighbour 10.70.0.10 dev n0: it is not there (ENOENT)' })
+    await expect(neighbours.remove(missing)).rejects.toMatchObject({ code: 'ENOENT', message: 'cannot remove neighbour 10.70.0.10 dev n0: it does not exist (ENOENT)' })
     await expect(neighbours.change(missing)).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(neighbours.add({ ...missing, lladdr: '02:00:00' })).rejects.toMatchObject({ code: 'EINVAL', message: expect.stringMatching(/link-layer address/) as string })
     await expect(neighbours.add({ ...server, link: 'nowhere' })).rejects.toMatchObject({ code: 'ENODEV', message: expect.stringMatching(/there is no link nowhere/) as string })

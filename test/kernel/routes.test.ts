@@ -3,7 +3,8 @@
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { networkOf } from '../../lib/base/prefix.js'
-import { keyOfRoute, normalizeRoute, type RouteSpec, type RouteState } from '../../lib/rtnetlink/route/spec.js'
+import { keyOfRoute, normalizeRoute } from '../../lib/rtnetlink/route/fields.js'
+import type { RouteSpec, RouteState } from '../../lib/rtnetlink/route/spec.js'
 import { Routes } from '../../lib/rtnetlink/route/routes.js'
 import { ipv6Of } from '../support/arbitraries.js'
 import { run } from '../support/run.js'
@@ -33,7 +34,7 @@ interface Row extends Omit<Way, 'weight'> {
 }
 const numberOr = (text: string): string | number => /^\d+$/.test(text) ? Number(text) : text
 const wayOf = ({ gateway, via, dev, flags }: Omit<Way, 'weight'>): object => ({
-  ...(gateway ?? via?.host) !== undefined && { via: gateway ?? via?.host }, dev, ...flags.includes('onlink') && { onlink: true },
+  ...(gateway ?? via?.host) !== undefined && { via: gateway ?? via?.host }, link: dev, ...flags.includes('onlink') && { onlink: true },
 })
 /** What `ip` shows of a route, as a state. */
 const stateOf = (family: string, row: Row): RouteState => ({
@@ -71,17 +72,17 @@ const link = fc.constantFrom(0, 1)
 const common = { table: fc.constantFrom('main' as const, 'default' as const, 100, 77777), advmss: number(65495), protocol: fc.constantFrom('boot' as const, 'static' as const, 'bgp' as const, 77) }
 
 const way4 = fc.oneof(
-  link.map(i => ({ dev: `r${i}` })),
+  link.map(i => ({ link: `r${i}` })),
   fc.tuple(link, number(200)).map(([i, n]) => ({ via: `10.60.${i}.${n + 1}` })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `10.60.${i}.${n + 1}`, dev: `r${i}` })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `10.99.${i}.${n}`, dev: `r${i}`, onlink: true })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd60:${i}::${(n + 1).toString(16)}`, dev: `r${i}` })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `10.60.${i}.${n + 1}`, link: `r${i}` })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `10.99.${i}.${n}`, link: `r${i}`, onlink: true })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd60:${i}::${(n + 1).toString(16)}`, link: `r${i}` })),
 )
 const way6 = fc.oneof(
   fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd60:${i}::${(n + 1).toString(16)}` })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd60:${i}::${(n + 1).toString(16)}`, dev: `r${i}` })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fe80::${(n + 1).toString(16)}`, dev: `r${i}` })),
-  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd99:${i}::${n.toString(16)}`, dev: `r${i}`, onlink: true })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd60:${i}::${(n + 1).toString(16)}`, link: `r${i}` })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fe80::${(n + 1).toString(16)}`, link: `r${i}` })),
+  fc.tuple(link, number(200)).map(([i, n]) => ({ via: `fd99:${i}::${n.toString(16)}`, link: `r${i}`, onlink: true })),
 )
 const weighted = <T extends object>(way: fc.Arbitrary<T>): fc.Arbitrary<{ nexthops: (T & { weight?: number })[] }> => fc.uniqueArray(
   fc.tuple(way, fc.option(number(256))), { minLength: 2, maxLength: 4, selector: ([each]) => 'via' in each ? each.via : JSON.stringify(each) },
@@ -101,7 +102,7 @@ const v4 = fc.tuple(fc.oneof({ weight: 9, arbitrary: to4 }, { weight: 1, arbitra
   source: fc.constantFrom('10.60.0.1', '10.60.1.1', '127.0.0.1'),
 })).map(([to, way, more]): RouteSpec => ({ to, family: 'inet' as const, ...way, ...more }))
 const v6 = fc.tuple(fc.oneof({ weight: 9, arbitrary: to6 }, { weight: 1, arbitrary: fc.constant('default') }),
-  fc.oneof(way6, link.map(i => ({ dev: `r${i}` })), weighted(way6), nowhere), some({
+  fc.oneof(way6, link.map(i => ({ link: `r${i}` })), weighted(way6), nowhere), some({
     ...common, mtu: fc.integer({ min: 1280, max: 65520 }), metric: fc.nat(0xffffffff), source: fc.constantFrom('fd60:0::1', 'fd60:1::1'),
     from: fc.constantFrom('fd77::/16', 'fd60::7'),
   })).map(([to, way, more]): RouteSpec => ({ to, family: 'inet6' as const, ...way, ...more }))
@@ -113,13 +114,13 @@ const sample = (seed: number, count: number): RouteSpec[] => {
 
 /** A spec's fields as a state of it should have them, but for links that the kernel finds. */
 function expected(spec: RouteSpec): object {
-  const { several, ways, tos, ...rest } = normalizeRoute(spec)
+  const { nexthops, tos, ...rest } = normalizeRoute(spec)
   return {
     ...rest, ...tos !== 0 && { tos },
-    ...several ? { nexthops: expect.arrayContaining(ways.map(({ onlink, ...way }) => expect.objectContaining({ ...way, ...onlink && { onlink } }) as object)) as object } : ways[0],
+    ...nexthops && { nexthops: expect.arrayContaining(nexthops.map(({ onlink, ...way }) => expect.objectContaining({ ...way, ...onlink && { onlink } }) as object)) as object },
   }
 }
-const keyed = (all: readonly RouteState[]): RouteState[] => all.toSorted((a, b) => keyOfRoute(a).localeCompare(keyOfRoute(b)) || (a.dev ?? '').localeCompare(b.dev ?? ''))
+const keyed = (all: readonly RouteState[]): RouteState[] => all.toSorted((a, b) => keyOfRoute(a).localeCompare(keyOfRoute(b)) || (a.link ?? '').localeCompare(b.link ?? ''))
 
 describe('random routes', () => {
   it.each([1, 2])('%#: are written as `ip` shows them, are read as `ip` shows them, and are there when planned again', async seed => {
@@ -185,11 +186,11 @@ describe('verbs', () => {
 
   it('adds, reads, changes, looks up and removes', async () => {
     await routes.add({ ...servers, metric: 5, mtu: 1400 })
-    expect(await routes.get({ to: servers.to, metric: 5 })).toMatchObject({ ...servers, dev: 'r0', metric: 5, mtu: 1400, protocol: 'boot', table: 'main', dead: false })
+    expect(await routes.get({ to: servers.to, metric: 5 })).toMatchObject({ ...servers, link: 'r0', metric: 5, mtu: 1400, protocol: 'boot', table: 'main', dead: false })
     await routes.change({ to: servers.to, via: '10.60.1.2', metric: 5 })
-    expect(await routes.list({ to: servers.to, table: 'main', dev: 'r1', family: 'inet', protocol: 'boot' })).toHaveLength(1)
-    expect(await routes.lookup('192.168.52.9')).toMatchObject({ to: '192.168.52.9', via: '10.60.1.2', dev: 'r1', source: '10.60.1.1', table: 'main' })
-    expect(await routes.lookup('fd60:1::7')).toMatchObject({ to: 'fd60:1::7', dev: 'r1', family: 'inet6' })
+    expect(await routes.list({ to: servers.to, table: 'main', link: 'r1', family: 'inet', protocol: 'boot' })).toHaveLength(1)
+    expect(await routes.lookup('192.168.52.9')).toMatchObject({ to: '192.168.52.9', via: '10.60.1.2', link: 'r1', source: '10.60.1.1', table: 'main' })
+    expect(await routes.lookup('fd60:1::7')).toMatchObject({ to: 'fd60:1::7', link: 'r1', family: 'inet6' })
     expect(await routes.lookup('10.60.1.1')).toMatchObject({ type: 'local' })
     await routes.remove({ to: servers.to, metric: 5 })
     expect(show()).toBe(before)
@@ -204,23 +205,23 @@ describe('verbs', () => {
     await expect(routes.add(servers)).rejects.toMatchObject({ code: 'EEXIST' })
     await expect(routes.add({ ...servers, via: '10.60.1.2' })).rejects.toMatchObject({ code: 'EEXIST', message: expect.stringMatching(/change it instead/) as string })
     await expect(routes.add({ to: 'fd61::/64', via: 'fd99::1' })).rejects.toMatchObject({ code: 'EHOSTUNREACH', message: expect.stringMatching(/gateway is not reachable/) as string })
-    await expect(routes.add({ to: 'fd61::/64', via: 'fd60:0::1' })).rejects.toMatchObject({ code: 'EINVAL', message: expect.stringMatching(/the gateway is none/) as string })
-    await expect(routes.add({ to: '10.9.0.0/16', dev: 'r0', source: '9.9.9.9' })).rejects.toMatchObject({ code: 'EINVAL', message: expect.stringMatching(/source/) as string })
-    await expect(routes.add({ to: '10.9.0.0/16', dev: 'nowhere' })).rejects.toMatchObject({
+    await expect(routes.add({ to: 'fd61::/64', via: 'fd60:0::1' })).rejects.toMatchObject({ code: 'EINVAL', message: expect.stringMatching(/the gateway must not/) as string })
+    await expect(routes.add({ to: '10.9.0.0/16', link: 'r0', source: '9.9.9.9' })).rejects.toMatchObject({ code: 'EINVAL', message: expect.stringMatching(/source/) as string })
+    await expect(routes.add({ to: '10.9.0.0/16', link: 'nowhere' })).rejects.toMatchObject({
       code: 'ENODEV', message: 'cannot add route 10.9.0.0/16 dev nowhere: there is no link nowhere in this network namespace (ENODEV)',
     })
-    await expect(routes.change({ to: '10.9.0.0/16', dev: 'r0' })).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(routes.change({ to: '10.9.0.0/16', link: 'r0' })).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(routes.lookup('99.9.9.9')).rejects.toMatchObject({ code: 'ENETUNREACH', message: 'cannot read route to 99.9.9.9: no route leads there (ENETUNREACH)' })
     ip('link set r1 down')
     for (const to of ['10.9.0.0/16', 'fd61::/64']) {
-      await expect(routes.add({ to, dev: 'r1' })).rejects.toMatchObject({ code: 'ENETDOWN', message: expect.stringMatching(/the link is down/) as string })
+      await expect(routes.add({ to, link: 'r1' })).rejects.toMatchObject({ code: 'ENETDOWN', message: expect.stringMatching(/the link is down/) as string })
     }
   })
 
   it('removes nothing but what is meant', async () => {
     await routes.add({ ...servers, metric: 100 })
     await expect(routes.remove(servers)).rejects.toMatchObject({
-      code: 'ESRCH', message: 'cannot remove route 192.168.52.0/24 via 10.60.0.2: it is not there (ESRCH)',
+      code: 'ESRCH', message: 'cannot remove route 192.168.52.0/24 via 10.60.0.2: it does not exist (ESRCH)',
     })
     await expect(routes.remove({ to: servers.to })).rejects.toMatchObject({ code: 'ESRCH' }) // `ip route del` takes the one of metric 100
     expect((await routes.planRemoval([servers])).empty).toBe(true)
@@ -247,7 +248,7 @@ describe('plans', () => {
     ip('route add 192.168.52.0/24 via 10.60.0.2')
     ip('route prepend 192.168.52.0/24 via 10.60.1.2')
     const plan = await routes.plan([servers])
-    expect(String(plan)).toBe('- ip route del 192.168.52.0/24 via 10.60.1.2 dev r1 scope global   # with the same destination and metric, it goes before the one that is wanted')
+    expect(String(plan)).toBe('- ip route del 192.168.52.0/24 via 10.60.1.2 dev r1 scope global   # with the same destination and metric, it goes before the wanted one')
     await plan.apply()
     expect(await routes.list({ to: servers.to })).toMatchObject([servers])
     expect((await routes.plan([servers])).empty).toBe(true)
@@ -271,12 +272,12 @@ describe('plans', () => {
 
   it('leave the kernel\'s own IPv6 routes to a network alone', async () => {
     batch(['addr add fd62::1/64 dev r1 nodad'])
-    const wanted = { to: 'fd62::/64', dev: 'r0', metric: 256 } as const
+    const wanted = { to: 'fd62::/64', link: 'r0', metric: 256 } as const
     const plan = await routes.plan([wanted])
     await plan.apply()
-    expect((await routes.list({ to: 'fd62::/64' })).map(state => state.dev).sort()).toEqual(['r0', 'r1'])
+    expect((await routes.list({ to: 'fd62::/64' })).map(state => state.link).sort()).toEqual(['r0', 'r1'])
     expect((await routes.plan([wanted])).empty).toBe(true)
     await plan.revert()
-    expect((await routes.list({ to: 'fd62::/64' })).map(state => state.dev)).toEqual(['r1'])
+    expect((await routes.list({ to: 'fd62::/64' })).map(state => state.link)).toEqual(['r1'])
   })
 })

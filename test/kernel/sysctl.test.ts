@@ -3,8 +3,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlText, type SysctlRow } from '../../lib/sysctl/tables.js'
-import { sysctl, sysctlName, sysctlSegments, sysctlSteps, type SysctlKey, type SysctlValue } from '../../lib/sysctl/accessor.js'
+import { effectiveSysctl } from '../../lib/sysctl/effective.js'
+import {
+  ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, type SysctlRow,
+} from '../../lib/sysctl/tables.js'
+import { sysctlText } from '../../lib/sysctl/values.js'
+import { sysctl } from '../../lib/sysctl/accessor.js'
+import { sysctlName, sysctlSegments, type SysctlKey } from '../../lib/sysctl/keys.js'
+import { sysctlSteps } from '../../lib/sysctl/steps.js'
+import type { SysctlValue } from '../../lib/sysctl/values.js'
 import { Plan } from '../../lib/plan/plan.js'
 import { asNobody, NODE, run } from '../support/run.js'
 
@@ -88,7 +95,7 @@ describe('the table of net.ipv4.vs', () => {
       const [key, value] = bad.split('=') as [string, string]
       expect(() => run('sysctl', ['-w', `net.ipv4.vs.${bad}`]), bad).toThrow(/Invalid argument/)
       const numbers = value.split(' ').map(Number)
-      await expect(sysctl.set(`net.ipv4.vs.${key}`, numbers.length === 1 ? numbers[0]! : numbers), bad).rejects.toThrow(/is not what it takes/)
+      await expect(sysctl.set(`net.ipv4.vs.${key}`, numbers.length === 1 ? numbers[0]! : numbers), bad).rejects.toThrow(/is not (0 or 1|an integer|one of|two integers|a list)/)
     }
   })
 })
@@ -226,7 +233,7 @@ describe('errors', () => {
     expect(await elsewhere(['unshare', '--mount', 'bash', '-euc', 'mount -o bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@"', 'lab'], `
       return [await sysctl.get('net.ipv4.vs.conntrack'), await failure(sysctl.set('net.ipv4.vs.conntrack', 1))]`)).toEqual([0, {
       name: 'SysctlError', code: 'EROFS',
-      message: 'cannot set net.ipv4.vs.conntrack to "1": /proc/sys is mounted read-only, as container engines do it; set it outside, or let the engine set it (--sysctl) (EROFS)',
+      message: 'cannot set net.ipv4.vs.conntrack to "1": /proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl) (EROFS)',
     }])
   })
 

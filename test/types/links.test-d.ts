@@ -1,12 +1,12 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { LinkChanges, LinkSpec, LinkState } from '../../lib/rtnetlink/link/spec.js'
+import type { LinkPatch, LinkSpec, LinkState } from '../../lib/rtnetlink/link/spec.js'
 
 describe('links', () => {
   it('what cannot be does not compile', () => {
     const specs: LinkSpec[] = [
-      { kind: 'ipip', name: 'a', local: '10.0.0.1', encap: { type: 'gue', dport: 6080 } },
-      { kind: 'gre', name: 'a', external: true, csum: 'in' },
-      { kind: 'vxlan', name: 'a', id: 1, group: '239.1.1.1', dev: 'eth0', master: 'br0' },
+      { kind: 'ipip', name: 'a', local: '10.0.0.1', encap: { kind: 'gue', port: 6080 } },
+      { kind: 'gre', name: 'a', external: true, checksum: 'in' },
+      { kind: 'vxlan', name: 'a', id: 1, group: '239.1.1.1', link: 'eth0', master: 'br0' },
       { kind: 'vxlan', name: 'a', external: true, gpe: true },
       // @ts-expect-error an external link has no ends
       { kind: 'ipip', name: 'a', external: true, local: '10.0.0.1' },
@@ -21,11 +21,15 @@ describe('links', () => {
       // @ts-expect-error a VXLAN has an id, or is external
       { kind: 'vxlan', name: 'a' },
       // @ts-expect-error a remote or a group
-      { kind: 'vxlan', name: 'a', id: 1, remote: '10.0.0.1', group: '239.1.1.1', dev: 'eth0' },
+      { kind: 'vxlan', name: 'a', id: 1, remote: '10.0.0.1', group: '239.1.1.1', link: 'eth0' },
       // @ts-expect-error a group needs its link
       { kind: 'vxlan', name: 'a', id: 1, group: '239.1.1.1' },
       // @ts-expect-error an id or external
       { kind: 'vxlan', name: 'a', id: 1, external: true },
+      { kind: 'geneve', name: 'a', id: 1, remote: '10.0.0.1' },
+      { kind: 'geneve', name: 'a', external: true },
+      // @ts-expect-error a Geneve link has a remote, or is external
+      { kind: 'geneve', name: 'a', id: 1 },
       // @ts-expect-error a bridge is no port
       { kind: 'bridge', name: 'a', master: 'br0' },
       // @ts-expect-error a pair has two ends
@@ -41,7 +45,7 @@ describe('links', () => {
     if (state.kind === 'ipip') expectTypeOf(state.local).toEqualTypeOf<string | undefined>()
     if (state.kind === 'vxlan') expectTypeOf(state.port).toEqualTypeOf<number | undefined>()
     expectTypeOf(state.kind).toEqualTypeOf<string | undefined>()
-    expectTypeOf<{ mtu: 1400 }>().toExtend<LinkChanges>()
-    expectTypeOf<{ kind: 'ipip'; ttl: 4 }>().toExtend<LinkChanges>()
+    expectTypeOf<{ name: 'a'; mtu: 1400 }>().toExtend<LinkPatch>()
+    expectTypeOf<{ name: 'a'; kind: 'ipip'; ttl: 4 }>().toExtend<LinkPatch>()
   })
 })

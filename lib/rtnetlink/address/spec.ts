@@ -1,53 +1,76 @@
-/** Addresses of links, as people say them and as the kernel has them. Pure. */
+/** Addresses of links, declared field by field. Pure. */
 
-import type { Family } from '../../base/address.js'
-import { address, integer, interfaceName, oneOf } from '../../base/check.js'
-import type { Deed, Entry, RouteCommand } from '../client.js'
-import { nameOf } from '../links-by-name.js'
+import { familyOf, type Family } from '../../base/address.js'
+import {
+  address as anyAddress, atPath, boolean, checkObject, integer, interfaceName, oneOf, show, within,
+} from '../../base/check.js'
+import { fieldSet, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
-import type { LinkAttributes } from '../wire/tables.js'
+import type { Entry, RouteCommand, Verb } from '../client.js'
+import type { LinkNames } from '../link-names.js'
 
-/** How far an address or a route is of use; a number where the kernel has no name for it. */
-export type Scope = 'global' | 'site' | 'link' | 'host' | 'nowhere' | number
+/**
+ * The range in which an address or a route is valid; a number where the kernel has no name for it.
+ */
+export type Scope = typeof SCOPES[number] | number
 
 /** A time in seconds, or for ever. */
 export type Lifetime = number | 'forever'
 
-/** How long an address lives. */
+/** The lifetimes of an address. */
 export interface Lifetimes {
-  /** Until it is removed, in seconds from now; 1 to 4294967294. */
+  /** Seconds from now until it is removed, 1 to 4294967294. */
   readonly valid: Lifetime
-  /** Until no new connection uses it, in seconds from now; 0 is at once. Of IPv4 addresses valid for ever, 0 or for ever. @defaultValue `valid` */
+  /**
+   * Seconds from now until no new connection uses it; 0 is at once. An IPv4 address that is valid
+   * for ever takes 0 or for ever.
+   * @defaultValue `valid`
+   */
   readonly preferred?: Lifetime
 }
 
-/** What tells an address from the others of the host. */
+/** The fields that identify an address of the host. */
 export interface AddressId {
-  /** `192.0.2.1/24`, `2001:db8::1/64`; without a length it is all of the address, /32 or /128. */
+  /**
+   * `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address, /32 or
+   * /128.
+   */
   readonly address: string
   /** The link that has it. */
   readonly link: string
-  /** The other end's address, where there are two ends; the length of the prefix is its. */
+  /**
+   * The address of the other end, on a link with two ends; the prefix is that of the other end
+   * then.
+   */
   readonly peer?: string
 }
 
 /** An address that a link should have. */
 export interface AddressSpec extends AddressId {
-  /** IPv4 only; none is set where this is left out. */
+  /** IPv4 only. @defaultValue none */
   readonly broadcast?: string
-  /** IPv4 only: another name of the link for old programs, which begins with the link's: `eth0:vip`. @defaultValue the link's name */
+  /**
+   * IPv4 only: another name of the link for old programs, which begins with the link's: `eth0:vip`.
+   * @defaultValue the link's name
+   */
   readonly label?: string
-  /** @defaultValue `global`, and `host` for 127.0.0.0/8; of IPv6 addresses the kernel sees it by itself */
+  /**
+   * The kernel derives it from IPv6 addresses.
+   * @defaultValue `global`, and `host` for 127.0.0.0/8
+   */
   readonly scope?: Scope
   /** @defaultValue for ever */
   readonly lifetimes?: Lifetimes
-  /** Metric of the route to its network that the kernel adds; 0 is the kernel's own. */
+  /** The metric of the route to its network that the kernel adds; 0 is the kernel's own. */
   readonly metric?: number
-  /** Who has set it, for programs that want to know their own: 0 (nobody) to 255. Linux 5.18 and later. */
+  /**
+   * The program that set it, 0 (none) to 255, by which programs find their own addresses. Linux
+   * 5.18 and later.
+   */
   readonly protocol?: number
-  /** Add no route to its network. @defaultValue false */
+  /** Adds no route to its network. @defaultValue false */
   readonly noprefixroute?: boolean
-  /** IPv6 only: use it at once, without asking whether another host has it. @defaultValue false */
+  /** IPv6 only: uses it at once, without asking whether another host has it. @defaultValue false */
   readonly nodad?: boolean
 }
 
@@ -55,15 +78,18 @@ export interface AddressSpec extends AddressId {
 export interface AddressState extends AddressSpec {
   readonly family: Family
   readonly scope: Scope
-  /** What is left of them. */
+  /** The remaining lifetimes. */
   readonly lifetimes: Required<Lifetimes>
   readonly noprefixroute: boolean
   readonly nodad: boolean
-  /** IPv4: another address of the same network and link came first, and the kernel removes this one with it, unless `promote_secondaries` is set. */
+  /**
+   * IPv4: the link has an older address in the same network, with which the kernel removes this
+   * one, unless `promote_secondaries` is set.
+   */
   readonly secondary: boolean
-  /** IPv6: made by the kernel for privacy, for a while. */
+  /** IPv6: the kernel made it for privacy, for a while. */
   readonly temporary: boolean
-  /** IPv6: other hosts are still being asked; it cannot be used yet. */
+  /** IPv6: the kernel is still asking other hosts; it cannot be used yet. */
   readonly tentative: boolean
   /** IPv6: another host has it; it cannot be used. */
   readonly dadfailed: boolean
@@ -71,192 +97,279 @@ export interface AddressState extends AddressSpec {
   readonly deprecated: boolean
 }
 
-/** Which addresses are listed; all that it says must be so. */
+/** Which addresses are listed; all conditions must hold. */
 export interface AddressFilter {
   readonly link?: string
   readonly family?: Family
-  /** Without a prefix's length. */
+  /** Without a prefix length. */
   readonly address?: string
 }
 
-const FIELDS = ['address', 'link', 'peer', 'broadcast', 'label', 'scope', 'lifetimes', 'metric', 'protocol', 'noprefixroute', 'nodad']
-const STATE_FIELDS = ['family', 'secondary', 'temporary', 'tentative', 'dadfailed', 'deprecated']
-const SCOPES = ['global', 'site', 'link', 'host', 'nowhere'] as const
-
+export const SCOPES = ['global', 'site', 'link', 'host', 'nowhere'] as const
 const FOREVER = 0xffffffff
 
-// ── specs ──
+// ── fields ──
 
-/** The scope that the kernel sees in an address. */
-function scopeOf({ family, address }: Prefix): Scope {
-  if (family === 'inet') return address.startsWith('127.') ? 'host' : 'global'
-  return address === '::1' ? 'host' : /^fe[89ab].:/.test(address) ? 'link' : /^fe[c-f].:/.test(address) ? 'site' : 'global'
-}
+type Wire = Entry<'address'>
+type AddressField = Field<Wire, LinkNames>
 
-/** What an id says, in its normal form: the address with the length of its prefix. @throws RangeError naming the field below `path` */
-export function normalizeAddressId(given: AddressId, path = ''): AddressId {
-  const own = parsePrefix(`${path}address`, given.address)
-  unicast(`${path}address`, own.address)
-  const link = interfaceName(`${path}link`, given.link)
-  if (given.peer === undefined) return { address: `${own.address}/${own.length}`, link }
-  const there = parsePrefix(`${path}peer`, given.peer)
-  unicast(`${path}peer`, there.address)
-  if (there.family !== own.family) throw new RangeError(`${path}peer: ${there.address} is of another family than ${own.address}`)
-  const [mine, theirs] = [given.address.includes('/'), given.peer.includes('/')]
-  if (mine && theirs && own.length !== there.length) {
-    throw new RangeError(`${path}peer: the two ends have one prefix length, and ${given.address} and ${given.peer} have two`)
-  }
-  return { address: `${own.address}/${mine ? own.length : there.length}`, link, ...there.address !== own.address && { peer: there.address } }
-}
-
-function lifetimes(path: string, value: Lifetimes, family: Family): Required<Lifetimes> {
-  if (typeof value !== 'object' || (value as unknown) === null) throw new TypeError(`${path}: ${JSON.stringify(value)} is not an object`)
-  const { valid, preferred = valid } = value
-  const time = (name: string, t: Lifetime, min: number): Lifetime => t === 'forever' ? t : integer(`${path}.${name}`, t, min, FOREVER - 1)
-  const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
-  if (seconds(normal.preferred) > seconds(normal.valid)) throw new RangeError(`${path}.preferred: ${preferred} is longer than the address is valid`)
-  if (family === 'inet' && normal.valid === 'forever' && normal.preferred !== 'forever' && normal.preferred > 0) {
-    throw new RangeError(`${path}.preferred: the kernel forgets it where an IPv4 address is valid for ever; it takes 0 and 'forever'`)
-  }
-  return normal
-}
-
-const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
-const lifetime = (time: number): Lifetime => time === FOREVER ? 'forever' : time
-
-function flag(path: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new TypeError(`${path}: ${JSON.stringify(value)} is not true or false`)
-  return value
-}
-
-/** A spec in its normal form, without what only states have. @throws TypeError, RangeError naming the field below `path` */
-export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
-  if (typeof spec !== 'object' || (spec as unknown) === null) throw new TypeError(`${path || 'address'}: ${JSON.stringify(spec)} is not an object`)
-  const stranger = Object.keys(spec).find(key => !FIELDS.includes(key) && !STATE_FIELDS.includes(key))
-  if (stranger !== undefined) throw new TypeError(`${path}${stranger}: there is no such field; there are ${FIELDS.join(', ')}`)
-  const who = normalizeAddressId(spec, path)
-  const prefix = prefixOf(who)
-  if (prefix.length === 0) throw new RangeError(`${path}address: /0 would make every address of the Internet a neighbour`)
-  const { broadcast, label, scope, lifetimes: times, metric, protocol, noprefixroute, nodad } = spec
-  const v4 = prefix.family === 'inet'
-  if (!v4 && broadcast !== undefined) throw new TypeError(`${path}broadcast: IPv6 has none`)
-  if (!v4 && label !== undefined) throw new TypeError(`${path}label: IPv6 addresses have none`)
-  if (v4 && nodad) throw new TypeError(`${path}nodad: only IPv6 asks whether another host has the address`)
-  if (broadcast !== undefined && address(`${path}broadcast`, broadcast).includes(':')) {
-    throw new RangeError(`${path}broadcast: ${broadcast} is not an IPv4 address`)
-  }
-  if (label !== undefined && !(typeof label === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(label) && label.startsWith(who.link))) {
-    throw new RangeError(`${path}label: ${JSON.stringify(label)} is not a name that begins with ${who.link}: at most 15 of A-Z, a-z, 0-9, _, ., : and -`)
-  }
-  const reach = scope === undefined ? undefined : typeof scope === 'number' ? integer(`${path}scope`, scope, 0, 255) : oneOf(`${path}scope`, scope, SCOPES)
-  if (!v4 && reach !== undefined && reach !== scopeOf(prefix)) throw new RangeError(`${path}scope: of ${prefix.address} it is ${scopeOf(prefix)}`)
-  return {
-    ...who,
-    ...broadcast !== undefined && { broadcast },
-    ...label !== undefined && { label },
-    ...reach !== undefined && v4 && { scope: reach },
-    ...times !== undefined && { lifetimes: lifetimes(`${path}lifetimes`, times, prefix.family) },
-    ...metric !== undefined && { metric: integer(`${path}metric`, metric, 0, FOREVER) },
-    ...protocol !== undefined && { protocol: integer(`${path}protocol`, protocol, 0, 255) },
-    ...noprefixroute !== undefined && { noprefixroute: flag(`${path}noprefixroute`, noprefixroute) },
-    ...nodad !== undefined && !v4 && { nodad: flag(`${path}nodad`, nodad) },
-  }
-}
-
-/** The address of an id in its normal form, or of a state. */
+/** The prefix of an address in its normal form. */
 export function prefixOf({ address }: AddressId): Prefix {
   const [own = '', length] = address.split('/')
-  return { family: own.includes(':') ? 'inet6' : 'inet', address: own, length: Number(length) }
+  return { family: familyOf(own), address: own, length: Number(length) }
 }
 
-/** The network that an address is in: the other end's, where there are two. */
+/** The scope that the kernel derives from an address. */
+function scopeOf({ family, address }: Prefix): Scope {
+  if (family === 'inet') return address.startsWith('127.') ? 'host' : 'global'
+  if (address === '::1') return 'host'
+  return /^fe[89ab].:/.test(address) ? 'link' : /^fe[c-f].:/.test(address) ? 'site' : 'global'
+}
+
+const isIPv6 = (object: Values): boolean => (object.address as string).includes(':')
+/** What an address of one family lacks. */
+const onlyIPv4 = { absent: (object: Values) => isIPv6(object) ? 'only IPv4 addresses have one' : undefined }
+const onlyIPv6 = {
+  absent: (object: Values) => isIPv6(object) ? undefined : 'only IPv6 asks whether another host has the address',
+}
+
+/** A scope, by name or by number. @throws RangeError naming the path */
+export const checkScope = (path: string, value: unknown): Scope =>
+  typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
+
+const own: AddressField = {
+  check: (_, value) => value, // normalizeAddressId checks it, together with the peer
+  write({ header, attributes }, value) {
+    const prefix = prefixOf({ address: value as string, link: '' })
+    Object.assign(header, { family: prefix.family, prefixlen: prefix.length, scope: scopeOf(prefix) })
+    Object.assign(attributes, { local: prefix.address, address: prefix.address })
+  },
+  read: ({ header, attributes: { address, local = address } }) => `${local ?? ''}/${header.prefixlen}`,
+}
+const peer: AddressField = {
+  otherwise: undefined,
+  check: (_, value) => value,
+  write({ attributes }, value) { if (value !== undefined) attributes.address = value as string },
+  read: ({ attributes: { address, local = address } }) => address === local ? undefined : address,
+}
+const broadcast: AddressField = {
+  ...onlyIPv4,
+  otherwise: undefined,
+  check(path, value) {
+    const text = anyAddress(path, value)
+    if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
+    return text
+  },
+  write({ attributes }, value) { if (value !== undefined) attributes.broadcast = value as string },
+  read: ({ attributes }) => attributes.broadcast,
+  words: value => `brd ${value as string}`,
+}
+const scope: AddressField = {
+  otherwise: (object: Values) => scopeOf(prefixOf(object as unknown as AddressId)),
+  check: checkScope,
+  write({ header }, value) { header.scope = value as Scope },
+  read: ({ header }) => header.scope,
+  words: value => `scope ${value as Scope}`,
+  explicit: true,
+}
+const link: AddressField = {
+  check: interfaceName,
+  write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
+  read: ({ header }, { nameOf }) => nameOf(header.index),
+  words: value => `dev ${value as string}`,
+}
+const label: AddressField = {
+  ...onlyIPv4,
+  otherwise: (object: Values) => object.link,
+  check(path, value) {
+    if (typeof value === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(value)) return value
+    throw new RangeError(`${path}: ${show(value)} is not a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -`)
+  },
+  write({ attributes }, value) { attributes.label = value as string },
+  read: ({ attributes }) => attributes.label,
+  words: value => `label ${value as string}`,
+}
+const number = (key: 'rtPriority' | 'proto', word: string, max: number): AddressField => ({
+  otherwise: 0,
+  check: (path, value) => integer(path, value, 0, max),
+  write({ attributes }, value) { if (value !== 0) attributes[key] = value as number },
+  read: ({ attributes }) => attributes[key] === 0 ? undefined : attributes[key],
+  words: value => `${word} ${value as number}`,
+  same: (wanted, actual = 0) => wanted === actual,
+})
+const flag = (key: 'nodad' | 'noprefixroute'): AddressField => ({
+  otherwise: false,
+  check: boolean,
+  write({ attributes }, value) { attributes.flags = { ...attributes.flags, ...value === true && { [key]: true } } },
+  read: ({ attributes: { flags = {} } }) => flags[key] ?? false,
+  words: () => key,
+})
+
+const LIFETIMES = new Set(['valid', 'preferred'])
+const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
+const lifetime = (time = FOREVER): Lifetime => time === FOREVER ? 'forever' : time
+/**
+ * A lifetime passes. It is the wanted one while at least half of it is left; then it is renewed.
+ */
+const lasts = (wanted: Lifetime, actual: Lifetime): boolean =>
+  wanted === actual || (wanted !== 'forever' && actual !== 'forever' && actual <= wanted && actual >= wanted / 2)
+
+const lifetimes: AddressField = {
+  otherwise: { valid: 'forever', preferred: 'forever' },
+  check(path, value) {
+    const { valid, preferred = valid } = checkObject(path, value, LIFETIMES)
+    const time = (name: string, given: unknown, min: number): Lifetime =>
+      given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
+    const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
+    if (seconds(normal.preferred) > seconds(normal.valid)) {
+      throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
+    }
+    return normal
+  },
+  write({ attributes }, value) {
+    const { valid, preferred } = value as Required<Lifetimes>
+    attributes.cacheinfo = { preferred: seconds(preferred), valid: seconds(valid), created: 0, updated: 0 }
+  },
+  // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even
+  // if it is deprecated.
+  read: ({ attributes: { cacheinfo, flags = {} } }) =>
+    ({ valid: lifetime(cacheinfo?.valid), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred) }),
+  words(value) {
+    const { valid, preferred } = value as Required<Lifetimes>
+    return [
+      valid !== 'forever' && `valid_lft ${valid}`, preferred !== 'forever' && `preferred_lft ${preferred}`,
+    ].filter(Boolean).join(' ')
+  },
+  same(wanted, actual) {
+    const [a, b] = [wanted as Required<Lifetimes>, actual as Required<Lifetimes>]
+    return lasts(a.valid, b.valid) && lasts(a.preferred, b.preferred)
+  },
+}
+
+/** The fields of an address, in the order of `ip addr add`. */
+export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address', {
+  address: own, peer, broadcast, scope, link, label,
+  metric: number('rtPriority', 'metric', FOREVER), protocol: number('proto', 'proto', 255),
+  nodad: { ...flag('nodad'), ...onlyIPv6 }, noprefixroute: flag('noprefixroute'), lifetimes,
+}, {
+  stateOnly: ['family', 'secondary', 'temporary', 'tentative', 'dadfailed', 'deprecated'],
+  verify(spec) {
+    const id = spec as unknown as AddressSpec
+    const prefix = prefixOf(id)
+    if (prefix.length === 0) throw new RangeError('address: /0 would make every address of the Internet a neighbour')
+    if (id.label !== undefined && !id.label.startsWith(id.link)) {
+      throw new RangeError(`label: ${show(id.label)} does not begin with ${id.link}`)
+    }
+    if (prefix.family === 'inet6' && id.scope !== undefined && id.scope !== scopeOf(prefix)) {
+      throw new RangeError(`scope: that of ${prefix.address} is ${scopeOf(prefix)}`)
+    }
+    const { valid, preferred } = id.lifetimes ?? {}
+    if (prefix.family === 'inet' && valid === 'forever' && preferred !== 'forever' && preferred !== 0) {
+      throw new RangeError(
+        'lifetimes.preferred: must be 0 or \'forever\' for an IPv4 address that is valid for ever;'
+        + ' the kernel forgets other values',
+      )
+    }
+  },
+})
+
+// ── normal forms ──
+
+/**
+ * An id in its normal form: the address with the length of its prefix.
+ * @throws RangeError naming the field below `path`
+ */
+export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
+  const prefix = parsePrefix('address', given.address)
+  unicast('address', prefix.address)
+  const name = interfaceName('link', given.link)
+  if (given.peer === undefined) return { address: `${prefix.address}/${prefix.length}`, link: name }
+  const there = parsePrefix('peer', given.peer)
+  unicast('peer', there.address)
+  if (there.family !== prefix.family) {
+    throw new RangeError(`peer: ${there.address} is of another family than ${prefix.address}`)
+  }
+  const [mine, theirs] = [given.address.includes('/'), given.peer.includes('/')]
+  if (mine && theirs && prefix.length !== there.length) {
+    throw new RangeError(`peer: the two ends have one prefix length, and ${given.address} and ${given.peer} have two`)
+  }
+  return {
+    address: `${prefix.address}/${mine ? prefix.length : there.length}`, link: name,
+    ...there.address !== prefix.address && { peer: there.address },
+  }
+})
+
+/**
+ * A spec in its normal form: the fields that it has, without those of states.
+ * @throws TypeError, RangeError naming the field below `path`
+ */
+export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
+  const given = addressFields.checkNames(spec, path)
+  const id = normalizeAddressId(spec, path)
+  const { family } = prefixOf(id)
+  const normal = addressFields.pick({
+    ...given, peer: undefined, ...id, ...family === 'inet' && given.nodad === false && { nodad: undefined },
+  }, path) as AddressSpec
+  addressFields.verify(normal, path)
+  const { scope: _, ...withoutScope } = normal
+  return family === 'inet6' ? withoutScope : normal
+}
+
+// ── keys and words ──
+
+/** The network of an address: the other end's, on a link with two ends. */
 export function networkOfAddress(given: AddressId): string {
   const prefix = prefixOf(given)
   return `${networkOf({ ...prefix, address: given.peer ?? prefix.address })}/${prefix.length}`
 }
 
-/** What tells addresses apart in the kernel: of IPv4 link, address, and network; of IPv6 link and address alone. */
+/**
+ * The kernel's identity of an address: link, address and network for IPv4, link and address for
+ * IPv6.
+ */
 export function keyOfAddress(given: AddressId): string {
   const { family, address } = prefixOf(given)
   return `${given.link} ${address}${family === 'inet' ? ` ${networkOfAddress(given)}` : ''}`
 }
 
-/** `192.0.2.1/24 dev eth0`, `10.0.0.1 peer 10.0.0.2/32 dev ppp0` */
-export function nameOfAddress({ address, peer, link }: AddressId): string {
-  const [own, length] = address.split('/')
-  return `${peer === undefined ? address : `${own!} peer ${peer}/${length!}`} dev ${link}`
+/** `192.0.2.1/24`, `10.0.0.1 peer 10.0.0.2/32` */
+function ends({ address, peer: other }: AddressId): string {
+  const [local, length] = address.split('/')
+  return other === undefined ? address : `${local!} peer ${other}/${length!}`
 }
 
-/** What follows `ip addr add`. */
-export function notationOfAddress(spec: AddressSpec): string {
-  const { link, broadcast, label, scope, lifetimes: times, metric, protocol, noprefixroute, nodad } = spec
-  return [
-    nameOfAddress(spec).replace(/ dev .*$/, ''),
-    broadcast !== undefined && `brd ${broadcast}`,
-    scope !== undefined && `scope ${scope}`,
-    `dev ${link}`,
-    label !== undefined && label !== link && `label ${label}`,
-    metric && `metric ${metric}`,
-    protocol && `proto ${protocol}`,
-    nodad && 'nodad',
-    noprefixroute && 'noprefixroute',
-    times && times.valid !== 'forever' && `valid_lft ${times.valid}`,
-    times?.preferred !== undefined && times.preferred !== 'forever' && `preferred_lft ${times.preferred}`,
-  ].filter(Boolean).join(' ')
-}
+/** `192.0.2.1/24 dev eth0`, `10.0.0.1 peer 10.0.0.2/32 dev ppp0` */
+export const nameOfAddress = (id: AddressId): string => `${ends(id)} dev ${id.link}`
+
+/** The words after `ip addr add`. */
+export const notationOfAddress = (spec: AddressSpec): string => `${ends(spec)} ${addressFields.words(spec)}`
 
 // ── wire ──
 
-/** The command that does something with an address, given in its normal form, of the link with this index. */
-export function addressCommand(deed: Deed, spec: AddressSpec, index: number): RouteCommand<'address'> {
-  const prefix = prefixOf(spec)
-  const { broadcast, label, scope = scopeOf(prefix), lifetimes: times, metric, protocol, noprefixroute, nodad } = spec
-  const who = { local: prefix.address, address: spec.peer ?? prefix.address }
-  return {
-    kind: 'address',
-    deed,
-    object: `address ${nameOfAddress(spec)}`,
-    header: { family: prefix.family, prefixlen: prefix.length, flags: 0, scope, index },
-    attributes: deed === 'remove' ? who : {
-      ...who,
-      ...label !== undefined && { label },
-      ...broadcast !== undefined && { broadcast },
-      ...times && { cacheinfo: { preferred: seconds(times.preferred ?? times.valid), valid: seconds(times.valid), created: 0, updated: 0 } },
-      ...(noprefixroute ?? nodad) !== undefined && { flags: { ...noprefixroute && { noprefixroute }, ...nodad && { nodad } } },
-      ...metric && { rtPriority: metric },
-      ...protocol && { proto: protocol },
-    },
-  }
-}
+const ID = ['address', 'peer', 'link', 'scope']
 
-/** What the kernel says of an address. */
-export function readAddress({ header, attributes }: Entry<'address'>, links: ReadonlyMap<number, LinkAttributes>): AddressState {
-  const { address: there = '', local = there, label, broadcast, cacheinfo, flags = {}, rtPriority, proto } = attributes
-  const family = header.family as Family
+/** The command that does something with an address in its normal form. */
+export const addressCommand = (verb: Verb, spec: AddressSpec, names: LinkNames): RouteCommand<'address'> => ({
+  kind: 'address',
+  verb,
+  object: `address ${nameOfAddress(spec)}`,
+  ...addressFields.write(
+    { header: { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 }, attributes: {} },
+    spec, names, verb === 'remove' ? ID : undefined),
+})
+
+/** An address that the kernel describes. */
+export function readAddress(entry: Wire, names: LinkNames): AddressState {
+  const { header, attributes: { flags = {} } } = entry
   const { secondary = false } = flags
   return {
-    address: `${local}/${header.prefixlen}`,
-    link: nameOf(links, header.index),
-    family,
-    ...there !== local && { peer: there },
-    ...broadcast !== undefined && { broadcast },
-    ...label !== undefined && { label },
-    scope: header.scope,
-    // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even where it is not at all.
-    lifetimes: { valid: lifetime(cacheinfo?.valid ?? FOREVER), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred ?? FOREVER) },
-    ...rtPriority && { metric: rtPriority },
-    ...proto && { protocol: proto },
-    noprefixroute: flags.noprefixroute ?? false,
+    ...addressFields.read(entry, names) as AddressState,
     nodad: flags.nodad ?? false,
-    secondary: family === 'inet' && secondary,
-    temporary: family === 'inet6' && secondary,
+    family: header.family as Family,
+    secondary: header.family === 'inet' && secondary,
+    temporary: header.family === 'inet6' && secondary,
     tentative: flags.tentative ?? false,
     dadfailed: flags.dadfailed ?? false,
     deprecated: flags.deprecated ?? false,
   }
-}
-
-/** What of a state a spec can say. */
-export function settable(state: AddressState): AddressSpec {
-  return Object.fromEntries(Object.entries(state).filter(([key]) => FIELDS.includes(key))) as unknown as AddressSpec
 }

@@ -1,42 +1,91 @@
-/** Links: network interfaces, and above all those that are made of software. */
+/** Links: network interfaces, above all those made of software. */
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
-import { Session } from '../../plan/session.js'
-import { Plan } from '../../plan/plan.js'
 import { integer, interfaceName } from '../../base/check.js'
-import { RouteClient } from '../client.js'
-import { refusal } from '../explain.js'
-import { checkKind, linkOf, listLinks, makeLink, normalizeLink, normalizeSettings, removeLink, setLink } from './commands.js'
-import { normalizeParameters } from './kinds.js'
-import type { LinkChanges, LinkSpec, LinkState } from './spec.js'
-import { linkRemovals, linkSteps, parameterChange } from './steps.js'
+import type { Values } from '../../base/field.js'
+import { Resource, type ResourceKind } from '../../plan/resource.js'
+import { openRtnetlink, RouteClient } from '../client.js'
+import { refuse } from '../explain.js'
+import { createLink, listLinks, objectOf, removeLink, setLink } from './commands.js'
+import { kinds } from './kinds/index.js'
+import { checkKind, linkOf, normalizeLink } from './link.js'
+import { normalizeSettings } from './settings.js'
+import type { LinkFilter, LinkPatch, LinkSpec, LinkState } from './spec.js'
+import { changeSteps, linkRemovals, linkSteps } from './steps.js'
 
 export { linkRemovals, linkSteps }
 
-/** Something that became of a link. */
+/** A link that was added, changed or removed. */
 export interface LinkChange {
   readonly action: 'add' | 'change' | 'remove'
-  /** As it is now; when removed, as it was. */
+  /** The link now; a removed one as it was last. */
   readonly link: LinkState
-  /** As it was. */
+  /** The link before a change. */
   readonly before?: LinkState
 }
 
 /** Options of {@link Links.watch}. */
 export interface LinkWatchOptions extends CallOptions {
-  /** Milliseconds between two looks, 10 to 86400000. @defaultValue 1000 */
+  /** Milliseconds between two listings, 10 to 86400000. @defaultValue 1000 */
   readonly interval?: number
 }
 
-const ENODEV = -19
+/** Adds a link and sets it up. Removes it again where a setting (a bridge, an alias) is refused. */
+async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOptions): Promise<void> {
+  const { name, alias, master, up, ...link } = normalizeLink(spec)
+  await createLink(client, { name, ...link }, options)
+  try {
+    await setLink(
+      client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } },
+      options,
+    )
+  } catch (error) {
+    await removeLink(client, name)
+    throw error
+  }
+}
+
+const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilter, LinkPatch> = {
+  plural: 'links',
+  open: openRtnetlink,
+  async list(client, { kind, master, up }, options) {
+    return (await listLinks(client, options)).filter(link => (kind === undefined || link.kind === kind)
+      && (master === undefined || link.master === master) && (up === undefined || link.up === up))
+  },
+  find: (name, actual) => actual.find(link => link.name === name || link.altNames.includes(name)),
+  idOf: ({ name }) => name,
+  missing: (verb, name) =>
+    refuse('ENODEV', { kind: 'link', verb, object: objectOf(name) }, 'there is no such link in this network namespace'),
+  check(spec, path) { normalizeLink(spec, path) },
+  async add(client, specs, options) { for (const spec of specs) await addLink(client, spec, options) },
+  changes(patch, state) {
+    interfaceName('name', patch.name)
+    const values = patch as unknown as Values
+    const wanted = normalizeSettings('', values)
+    const kind = values.kind === undefined ? undefined : checkKind('', values)
+    const parameters = kind === undefined ? {} : kinds[kind].fields.pick(values)
+    return state ? changeSteps(linkOf(state), kind, parameters as Values, wanted) : []
+  },
+  replacement: (spec, actual) => linkSteps([spec], actual),
+  steps: linkSteps,
+  async remove(client, names, _, options) { for (const name of names) await removeLink(client, name, options) },
+  removals: linkRemovals,
+}
 
 /**
  * The links of this host's network namespace.
  *
- * Every method rejects with a NetlinkError that says what was asked for which link and why the kernel refused it, and with a
- * TypeError or RangeError that names the field, before anything is sent, where a spec is wrong.
+ * - `add` also sets the link up. Its `EEXIST` says whether the name is taken or another link has
+ *   the same parameters.
+ * - `change` rejects with `EOPNOTSUPP`, and says why, where the kernel can only add the link again,
+ *   which `replace` and plans do.
+ * - `remove` removes the link's addresses and routes with it, and both ends of a `veth` pair. It
+ *   rejects with `EOPNOTSUPP` for
+ *   links that the kernel keeps: `lo`, network cards, and `tunl0` and the like, which the kernel
+ * itself reports as removed.
+ * - `get` also finds links by their alternative names.
  *
  * @example
  * ```ts
@@ -45,85 +94,30 @@ const ENODEV = -19
  * await using links = await Links.open()
  * const plan = await links.plan([{ kind: 'ipip', name: 'tun0', local: '192.168.52.100' }])
  * console.log(`${plan}`) // + ip link add tun0 type ipip local 192.168.52.100
- * await plan.apply()     // again, it would be empty
+ * await plan.apply()     // planned again, it is empty
  * ```
  */
-export class Links implements AsyncDisposable {
-  readonly #route: RouteClient
-
-  private constructor(route: RouteClient) { this.#route = route }
-
+export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, LinkFilter, LinkPatch> {
   /** Opens a socket to the kernel. */
   static open(options?: ConnectionOptions): Promise<Links> {
-    return Promise.resolve(new Links(new RouteClient(options)))
-  }
-
-  /** All links, with their counters. */
-  list(options?: CallOptions): Promise<LinkState[]> { return listLinks(this.#route, options) }
-
-  /** A link by its name, or by another that it goes by; undefined where there is none. */
-  async get(name: string, options?: CallOptions): Promise<LinkState | undefined> {
-    return (await this.list(options)).find(link => link.name === name || link.altNames.includes(name))
+    return Promise.resolve(new Links(linkKind, new RouteClient(options)))
   }
 
   /**
-   * Adds a link and sets it up. Rejects with `EEXIST` where it is there, and says whether its name is in the way or another
-   * link's parameters. Where it cannot have what it is to have besides (a bridge, an alias), it is not there afterwards.
+   * Removes a link, or several, also those of kinds that cannot be added here. Rejects with
+   * NetlinkError.
    */
-  async add(spec: LinkSpec, options?: CallOptions): Promise<void> {
-    const { name, kind, mtu, address, parameters, alias, master, up } = normalizeLink(spec)
-    await makeLink(this.#route, { name, kind, parameters, ...mtu !== undefined && { mtu }, ...address !== undefined && { address } }, options)
-    try {
-      await setLink(this.#route, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
-    } catch (error) {
-      await removeLink(this.#route, name)
-      throw error
-    }
+  override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
+    const list = typeof names === 'string' ? [names] : names
+    for (const name of list) interfaceName('name', name)
+    for (const name of list) await removeLink(this.client, name, options)
   }
 
   /**
-   * Changes a link in place; what is left out stays. Rejects with `EOPNOTSUPP`, and says why, where the kernel can only make it anew,
-   * which a plan does.
-   */
-  async change(name: string, changes: LinkChanges, options?: CallOptions): Promise<void> {
-    interfaceName('name', name)
-    const given = changes as Record<string, unknown>
-    const settings = normalizeSettings('', given)
-    const kind = given.kind === undefined ? undefined : checkKind('', given, given.kind)
-    const parameters = kind === undefined ? {} : normalizeParameters('', kind, given, false)
-    const state = await this.get(name, options)
-    if (!state) throw refusal(ENODEV, { kind: 'link', deed: 'change', object: `link ${name}` }, 'there is no such link in this network namespace')
-    const step = kind === undefined ? undefined : parameterChange(linkOf(state), kind, parameters)
-    if (step) {
-      await using session = new Session()
-      await step.run(session, options)
-    }
-    if (Object.keys(settings).length > 0) await setLink(this.#route, state.name, settings, options)
-  }
-
-  /**
-   * Removes a link, with its addresses and routes; of a `veth` pair both ends. Rejects with `EOPNOTSUPP` where the kernel keeps
-   * it: `lo`, network cards, and `tunl0` and the like, of which the kernel itself says that they are gone.
-   */
-  async remove(name: string, options?: CallOptions): Promise<void> {
-    await removeLink(this.#route, interfaceName('name', name), options)
-  }
-
-  /** What must change for these links to be there and as they are wanted; empty where they are. Others stay. */
-  async plan(specs: readonly LinkSpec[], options?: CallOptions): Promise<Plan> {
-    linkSteps(specs, []) // what is wrong in itself, before anything is sent
-    return new Plan(linkSteps(specs, await this.list(options)))
-  }
-
-  /** What must change for these links not to be there; empty where none of them is. Undone, they are made again as they were. */
-  async planRemoval(names: readonly string[], options?: CallOptions): Promise<Plan> {
-    linkRemovals(names, [])
-    return new Plan(linkRemovals(names, await this.list(options)))
-  }
-
-  /**
-   * What becomes of links from now on, counters aside; runs until the signal aborts, and throws its reason then. It looks again and
-   * again: the kernel's notifications could overrun the socket, which ends the process.
+   * Yields each link that is added, changed or removed, counters aside, until the signal aborts;
+   * then it throws the signal's
+   * reason. It lists the links again and again: notifications of the kernel could overrun the
+   * socket, which ends the process.
    */
   async* watch({ interval = 1_000, signal }: LinkWatchOptions = {}): AsyncGenerator<LinkChange, never, undefined> {
     integer('interval', interval, 10, 86_400_000)
@@ -134,27 +128,19 @@ export class Links implements AsyncDisposable {
       const now = await this.#snapshot(signal)
       for (const [index, link] of before) if (!now.has(index)) yield { action: 'remove', link }
       for (const [index, link] of now) {
-        const was = before.get(index)
-        if (!was) yield { action: 'add', link }
-        else if (!isDeepStrictEqual(plain(was), plain(link))) yield { action: 'change', link, before: was }
+        const old = before.get(index)
+        if (!old) yield { action: 'add', link }
+        else if (!isDeepStrictEqual(withoutCounters(old), withoutCounters(link))) {
+          yield { action: 'change', link, before: old }
+        }
       }
       before = now
     }
   }
 
   async #snapshot(signal: AbortSignal | undefined): Promise<Map<number, LinkState>> {
-    return new Map((await this.list({ signal })).map(link => [link.index, link]))
+    return new Map((await this.list({}, { signal })).map(link => [link.index, link]))
   }
-
-  /** Closes the socket; links stay. */
-  close(): Promise<void> {
-    this.#route.close()
-    return Promise.resolve()
-  }
-
-  /** {@link Links.close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> { return this.close() }
 }
 
-/** What changes only when somebody changes it. */
-const plain = ({ statistics: _, ...link }: LinkState): object => link
+const withoutCounters = ({ statistics: _, ...link }: LinkState): object => link

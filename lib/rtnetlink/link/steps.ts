@@ -1,101 +1,108 @@
-/** From links that are wanted, and those that are there, to what must be done. */
+/** The steps from existing links to wanted links. */
 
 import { NetlinkError } from '../../../generic-netlink/index.js'
+import { atPath, checkList, interfaceName } from '../../base/check.js'
+import type { Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
+import { byKey, stepOn } from '../../plan/resource.js'
 import { openRtnetlink } from '../client.js'
-import { interfaceName } from '../../base/check.js'
-import { moduleOf, refusal } from '../explain.js'
-import {
-  changeParameters, linkOf, listLinks, makeLink, normalizeLink, objectOf, removeLink, rivalOf, setLink, SETTINGS, type Link, type Settings,
-} from './commands.js'
-import type { Parameters } from './fields.js'
-import { differences, FALLBACKS, isKind, kinds, normalizeParameters, parameterWords, verifyParameters } from './kinds.js'
-import type { LinkKind, LinkSpec, LinkState } from './spec.js'
+import { refuse } from '../explain.js'
+import { changeParameters, createLink, listLinks, objectOf, removeLink, setLink } from './commands.js'
+import { conflictOf } from './conflicts.js'
+import { FALLBACKS, isKind, kinds, type LinkKind } from './kinds/index.js'
+import { linkOf, normalizeLink, type Link, type WantedLink } from './link.js'
+import { settings, type Settings } from './settings.js'
+import type { LinkSpec, LinkState } from './spec.js'
 
-const ENODEV = -19, EOPNOTSUPP = -95
+const join = (...parts: (string | false | undefined)[]): string => parts.filter(Boolean).join(' ')
 
-const words = (...parts: (string | false | undefined)[]): string => parts.filter(Boolean).join(' ')
-const addLine = ({ name, mtu, address, kind, parameters }: Link): string => words(
-  `ip link add ${name}`, mtu !== undefined && `mtu ${mtu}`, address !== undefined && `address ${address}`, `type ${kind ?? ''}`,
-  isKind(kind) && parameterWords(kind, parameters),
-)
+// ── single steps ──
 
-const SETTING_WORDS: Readonly<Record<keyof Settings, (settings: Settings) => string>> = {
-  mtu:     ({ mtu = 0 }) => `mtu ${mtu}`,
-  address: ({ address = '' }) => `address ${address}`,
-  alias:   ({ alias = '' }) => `alias '${alias.replaceAll('\'', '\'\\\'\'')}'`,
-  master:  ({ master = null }) => master === null ? 'nomaster' : `master ${master}`,
-  up:      ({ up = false }) => up ? 'up' : 'down',
-}
-/** What settings are of a link that was never told. */
-const UNTOLD: Settings = { alias: '', master: null, up: false }
-
-const adding = (link: Link): Step => ({
-  action: 'add', object: 'link', line: addLine(link),
-  run: async (session, options) => makeLink(await session.use(openRtnetlink), link, options),
-  undo: async (session, options) => removeLink(await session.use(openRtnetlink), link.name, options),
+const adding = (link: Link): Step => stepOn(openRtnetlink, {
+  action: 'add', object: 'link',
+  line: join(
+    `ip link add ${link.name}`, settings.words(link, ['mtu', 'address']), `type ${link.kind ?? ''}`,
+    isKind(link.kind) && kinds[link.kind].fields.words(link.parameters)),
+  run: (client, options) => createLink(client, link, options),
+  undo: (client, options) => removeLink(client, link.name, options),
 })
 
-const removing = (link: Link, peer: Link | undefined, why?: string): Step => ({
-  action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, ...why !== undefined && { why },
-  run: async (session, options) => removeLink(await session.use(openRtnetlink), link.name, options),
-  async undo(session, options) {
-    const whole = peer ? { ...link, parameters: { peer } } : link
-    await makeLink(await session.use(openRtnetlink), whole, options)
+const removing = (link: Link, peer: Link | undefined, why?: string): Step => stepOn(openRtnetlink, {
+  action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, why,
+  run: (client, options) => removeLink(client, link.name, options),
+  async undo(client, options) {
+    await createLink(client, peer ? { ...link, parameters: { peer } } : link, options)
     for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
-      await setLink(await session.use(openRtnetlink), name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options)
+      await setLink(
+        client, name,
+        { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options,
+      )
     }
   },
 })
 
-const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step => ({
+const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step => stepOn(openRtnetlink, {
   action: 'change', object: 'link',
-  line: words(`ip link change ${wanted.name} type ${wanted.kind ?? ''}`, parameterWords(wanted.kind as LinkKind, wanted.parameters, changed)),
-  run: async (session, options) => changeParameters(await session.use(openRtnetlink), wanted, changed, options),
-  undo: async (session, options) => changeParameters(await session.use(openRtnetlink), actual, changed, options),
+  line: join(
+    `ip link change ${wanted.name} type ${wanted.kind ?? ''}`,
+    kinds[wanted.kind as LinkKind].fields.words(wanted.parameters, changed),
+  ),
+  run: (client, options) => changeParameters(client, wanted, changed, options),
+  undo: (client, options) => changeParameters(client, actual, changed, options),
 })
 
-/** The first of some settings that is said. */
-const setting = (name: string, wanted: Settings, before: Settings): Step => {
-  const [key] = SETTINGS.filter(each => wanted[each] !== undefined)
-  return {
-    action: 'change', object: 'link', line: `ip link set ${name} ${SETTING_WORDS[key!](wanted)}`,
-    run: async (session, options) => setLink(await session.use(openRtnetlink), name, wanted, options),
-    undo: async (session, options) => before[key!] === undefined ? Promise.resolve() : setLink(await session.use(openRtnetlink), name, before, options),
-  }
+const setting = (name: string, key: keyof Settings, wanted: Settings, before: Settings): Step => stepOn(openRtnetlink, {
+  action: 'change', object: 'link', line: `ip link set ${name} ${settings.words(wanted, [key])}`,
+  run: (client, options) => setLink(client, name, { [key]: wanted[key] }, options),
+  async undo(client, options) {
+    if (before[key] !== undefined) await setLink(client, name, { [key]: before[key] }, options)
+  },
+})
+
+/** One step for each setting that differs. Settings that `before` lacks are those of a new link. */
+function settingSteps(wanted: Settings & { name: string }, before: Settings): Step[] {
+  const actual = settings.complete(before)
+  return settings.differences(settings.existing(wanted), actual).map(
+    key => setting(wanted.name, key as keyof Settings, wanted, actual),
+  )
 }
 
-/** The kernel's own link comes when its module is loaded, and the module when a link of its kind is asked for. */
-const loading = (link: Link): Step => ({
-  action: 'add', object: 'module', line: `modprobe ${moduleOf(link.kind!)}`, why: `${link.name} comes with it, and stays while it is loaded`,
-  async run(session, options) {
+/**
+ * Loads a module, which creates the kernel's own link. The kernel loads the module when a link of
+ * its kind is requested.
+ */
+const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
+  action: 'add', object: 'module', line: `modprobe ${kinds[kind].module}`,
+  why: `${name} comes with it, and stays while it is loaded`,
+  async run(client, options) {
     try {
-      await makeLink(await session.use(openRtnetlink), { name: link.name, kind: link.kind, parameters: {} }, options)
+      await createLink(client, { name, kind, parameters: {} }, options)
     } catch (error) {
       if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error
     }
-    if ((await listLinks(await session.use(openRtnetlink), options)).some(({ name }) => name === link.name)) return
-    const told = { kind: 'link', deed: 'add', object: objectOf(link.name) } as const
-    throw refusal(ENODEV, told, 'the kernel makes it in its first network namespace alone (net.core.fb_tunnels_only_for_init_net)')
+    if ((await listLinks(client, options)).some(link => link.name === name)) return
+    throw refuse('ENODEV', { kind: 'link', verb: 'add', object: objectOf(name) },
+      'the kernel creates it in its first network namespace alone (net.core.fb_tunnels_only_for_init_net)')
   },
   undo: () => Promise.resolve(),
 })
 
-/** Settings that are said and are not so, one step each: first what it is, then whose port it is, then up. */
-function settings(wanted: Settings & { name: string }, actual: Settings): Step[] {
-  const before = { ...UNTOLD, ...actual }
-  return SETTINGS.filter(key => wanted[key] !== undefined && wanted[key] !== before[key])
-    .map(key => setting(wanted.name, { [key]: wanted[key] }, { [key]: before[key] }))
-}
+// ── all steps ──
 
-/** In an order in which each finds what it needs: bridges before ports, links before those on them. @throws RangeError where two need each other */
+/**
+ * The links in an order in which each finds the links that it needs: its master, and the link
+ * below.
+ * @throws RangeError where two need each other
+ */
 function inOrder<T extends Link>(links: readonly T[]): T[] {
   const byName = new Map(links.map(link => [link.name, link]))
   const done = new Set<T>()
   const visit = (link: T, above: readonly string[]): void => {
-    if (above.includes(link.name)) throw new RangeError(`${[...above, link.name].join(' needs ')}: none of them can be first`)
+    if (above.includes(link.name)) {
+      throw new RangeError(`links: ${[...above, link.name].join(' needs ')}: none of them can be first`)
+    }
     if (done.has(link)) return
-    for (const name of [link.parameters.dev, link.master]) {
+    for (const name of [link.parameters.link, link.master]) {
       const below = byName.get(name as string)
       if (below) visit(below, [...above, link.name])
     }
@@ -105,111 +112,171 @@ function inOrder<T extends Link>(links: readonly T[]): T[] {
   return [...done]
 }
 
-const peerOf = ({ kind, parameters }: Link): string | undefined => {
-  const peer = kind === 'veth' ? parameters.peer as { name: string; netns?: number } | undefined : undefined
-  return peer?.netns === undefined ? peer?.name : undefined
+/** The name of the other end of a pair, if it is in this network namespace. */
+function peerName({ kind, parameters }: Link): string {
+  const end = isKind(kind) ? kinds[kind].peer?.(parameters) : undefined
+  return end !== undefined && end.netns === undefined ? end.name : ''
+}
+
+/** The links as they are after some steps. */
+class Model {
+  readonly #links: Map<string, Link>
+
+  constructor(actual: readonly LinkState[]) { this.#links = new Map(actual.map(state => [state.name, linkOf(state)])) }
+
+  get(name: string): Link | undefined { return this.#links.get(name) }
+  set(link: Link): void { this.#links.set(link.name, link) }
+
+  /** Adds a link, and the other end of a pair. */
+  add(link: Link): void {
+    this.set(link)
+    const end = peerName(link)
+    if (end !== '') {
+      this.set({ name: end, kind: link.kind, parameters: kinds[link.kind as LinkKind].peerOf!(link.name), up: false })
+    }
+  }
+
+  /**
+   * Removes a link, and what the kernel removes with it: the other end of a pair, links on it, its
+   * mastership.
+   */
+  remove(link: Link): void {
+    this.#links.delete(link.name)
+    this.#links.delete(peerName(link))
+    for (const other of [...this.#links.values()]) {
+      const onLink = other.parameters.link === link.name
+      if (onLink && isKind(other.kind) && kinds[other.kind].removedWithLink === true) this.remove(other)
+      else if (other.master === link.name) this.set({ ...other, master: null })
+    }
+  }
+
+  /** @throws RangeError where the kernel could not tell the link from another one */
+  checkConflict(link: Link, path: string): void {
+    const why = conflictOf(link, [...this.#links.values()])
+    if (why !== undefined) throw new RangeError(`${path}: ${why}`)
+  }
+}
+
+function addSteps(model: Model, link: Link, path: string): Step[] {
+  model.checkConflict(link, path)
+  model.add(link)
+  const { alias: _, master: __, up: ___, ...bare } = link
+  const { mtu, address } = link
+  return [
+    adding(bare), ...settingSteps(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } }),
+  ]
+}
+
+function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
+  const { name, kind, parameters, given } = link
+  const { fields, inPlace, ethernet } = kinds[kind]
+  const actual = model.get(name)
+  const fallback = FALLBACKS.has(name)
+  if (!actual) return fallback ? [loading(link), ...settingSteps(link, {})] : addSteps(model, link, path)
+  if (!isKind(actual.kind) || (actual.kind !== kind && fallback)) {
+    throw new RangeError(
+      `${path}.kind: ${name} exists, and is no ${kind}${actual.kind === undefined ? '' : ` but a ${actual.kind}`}`,
+    )
+  }
+  const changed = actual.kind === kind
+    ? fields.differences(parameters, actual.parameters).filter(key => !fallback || given.includes(key))
+    : []
+  if (fallback && changed.length > 0) {
+    throw new RangeError(
+      `${path}.${changed[0]!}: ${name} is the kernel's own link, whose parameters do not change; add another link`,
+    )
+  }
+  const stuck = actual.kind !== kind
+    ? `it is of kind ${actual.kind}`
+    : changed.length > 0
+      ? inPlace?.(parameters, actual.parameters, changed)
+      : undefined
+  if (stuck === undefined) {
+    const whole = { ...link, parameters: { ...actual.parameters, ...parameters } }
+    if (changed.length > 0) model.checkConflict(whole, path)
+    model.set({ ...actual, ...whole })
+    return [...changed.length > 0 ? [changing(whole, actual, changed)] : [], ...settingSteps(link, actual)]
+  }
+  const { index, address, alias, master } = actual
+  const peer = model.get(peerName(actual))
+  model.remove(actual)
+  const again = {
+    ...index !== undefined && { index }, ...alias !== undefined && { alias },
+    ...ethernet(parameters) && { ...address !== undefined && { address }, ...master != null && { master } }, ...link,
+  }
+  return [
+    removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`),
+    ...addSteps(model, again, path),
+  ]
 }
 
 /**
- * The steps to the links that are wanted, from those that are there; all others stay. What the kernel can change in place is
- * changed in place; what it cannot is removed and made anew, with the same index, and the step says why: its addresses and routes
- * go with it. Pure.
+ * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
+ * can. Otherwise the link is
+ * removed and added again with the same index, and the step says why: its addresses and routes go
+ * with it. Pure.
  *
- * @throws TypeError, RangeError naming the field of the spec that is wrong, or the link that stands in its way
+ * @throws TypeError, RangeError naming the field of the spec that is wrong, or the link that
+ * conflicts
  */
 export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkState[]): Step[] {
-  if (!Array.isArray(wanted)) throw new TypeError('links: what should be a list is not an array')
-  const model = new Map(actual.map(state => [state.name, linkOf(state)]))
-  const links = wanted.map((spec: LinkSpec, i) => ({ ...normalizeLink(spec, `links[${i}].`), path: `links[${i}]` }))
-  for (const [i, { name, path }] of links.entries()) {
-    if (links.findIndex(other => other.name === name) !== i) throw new RangeError(`${path}.name: ${name} is there twice`)
-  }
-
-  const forget = (name: string): void => {
-    const gone = model.get(name)
-    model.delete(name)
-    if (gone && peerOf(gone) !== undefined) model.delete(peerOf(gone)!)
-    for (const other of [...model.values()]) {
-      if (other.kind === 'vxlan' && other.parameters.dev === name) forget(other.name) // the kernel removes it with the link below
-      else if (other.master === name) model.set(other.name, { ...other, master: null })
-    }
-  }
-  const create = (link: Link, path: string): Step[] => {
-    const rival = rivalOf(link, [...model.values()])
-    if (rival !== undefined) throw new RangeError(`${path}: ${rival}`)
-    const { alias: _, master: __, up: ___, ...bare } = link
-    model.set(link.name, link)
-    const end = peerOf(link)
-    if (end !== undefined) model.set(end, { name: end, kind: 'veth', parameters: { peer: { name: link.name } }, up: false })
-    const { mtu, address } = link
-    return [adding(bare), ...settings(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } })]
-  }
-
-  const steps = (link: typeof links[number]): Step[] => {
-    const { path, said, ...spec } = link
-    const { name, kind, parameters } = spec
-    const there = model.get(name)
-    const fallback = FALLBACKS.has(name)
-    if (!there) return fallback ? [loading(spec), ...settings(spec, {})] : create(spec, path)
-    if (!isKind(there.kind) || (there.kind !== kind && fallback)) {
-      throw new RangeError(`${path}.kind: ${name} is there, and is no ${kind}${there.kind === undefined ? '' : ` but a ${there.kind}`}`)
-    }
-    const changed = there.kind === kind ? differences(kind, parameters, there.parameters).filter(key => !fallback || said.includes(key)) : []
-    if (fallback && changed.length > 0) {
-      throw new RangeError(`${path}.${changed[0]!}: ${name} is the kernel's own, and it changes nothing of it; add another link`)
-    }
-    const stuck = there.kind !== kind ? `it is of kind ${there.kind}`
-      : changed.length > 0 ? kinds[kind].inPlace?.(parameters, there.parameters, changed) : undefined
-    if (stuck === undefined) {
-      const whole = { ...spec, parameters: { ...there.parameters, ...parameters } }
-      if (changed.length > 0) {
-        const rival = rivalOf(whole, [...model.values()])
-        if (rival !== undefined) throw new RangeError(`${path}: ${rival}`)
-      }
-      model.set(name, { ...there, ...whole })
-      return [...changed.length > 0 ? [changing(whole, there, changed)] : [], ...settings(spec, there)]
-    }
-    const { index, address, alias, master } = there
-    const peer = model.get(peerOf(there) ?? '')
-    forget(name)
-    const ethernet = kinds[kind].ethernet && parameters.gpe !== true
-    const again = {
-      ...index !== undefined && { index }, ...ethernet && address !== undefined && { address }, ...ethernet && master != null && { master },
-      ...alias !== undefined && { alias }, ...spec,
-    }
-    return [removing(there, peer, `${stuck}: it is made anew, and loses its addresses and routes`), ...create(again, path)]
-  }
-  return inOrder(links).flatMap(steps)
+  checkList('links', wanted)
+  const model = new Model(actual)
+  const links = wanted.map((spec, i) => ({ ...normalizeLink(spec, atPath('links', i)), path: atPath('links', i) }))
+  byKey('links', links, ({ name }) => name, ({ name }) => name)
+  return inOrder(links).flatMap(({ path, ...link }) => stepsTo(model, link, path))
 }
 
-/** The steps that remove links, as far as they are there. Pure. @throws RangeError naming one that cannot be removed */
-export function linkRemovals(names: readonly string[], actual: readonly LinkState[]): Step[] {
-  const model = new Map(actual.map(state => [state.name, linkOf(state)]))
-  return names.flatMap((given, i) => {
-    const name = interfaceName(`links[${i}]`, given)
+/**
+ * The steps that remove those of the links that exist. Pure.
+ * @throws RangeError naming a link that cannot be removed
+ */
+export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
+  const model = new Model(actual)
+  return unwanted.flatMap((unchecked, i) => {
+    const name = interfaceName(atPath('links', i), unchecked)
     const link = model.get(name)
     if (!link) return []
-    if (FALLBACKS.has(name)) throw new RangeError(`links[${i}]: the kernel keeps ${name} for as long as the module of its kind is loaded; set it down instead`)
-    if (!isKind(link.kind)) throw new RangeError(`links[${i}]: ${name} is of kind ${link.kind ?? 'none'}, and could not be made again`)
-    const peer = model.get(peerOf(link) ?? '')
-    model.delete(name)
-    if (peer) model.delete(peer.name)
+    if (FALLBACKS.has(name)) {
+      throw new RangeError(
+        `${atPath('links', i)}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`,
+      )
+    }
+    if (!isKind(link.kind)) {
+      throw new RangeError(
+        `${atPath('links', i)}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`,
+      )
+    }
+    const peer = model.get(peerName(link))
+    model.remove(link)
     return [removing(link, peer)]
   })
 }
 
-/** The step that changes parameters of a link in place. @throws RangeError, TypeError naming the field; NetlinkError where it cannot be done in place */
-export function parameterChange(link: Link, kind: LinkKind, changes: Parameters): Step | undefined {
+/**
+ * The steps that change a link in place.
+ * @throws TypeError, RangeError naming the field; NetlinkError where the kernel cannot change it in
+ * place
+ */
+export function changeSteps(link: Link, kind: LinkKind | undefined, parameters: Values, wanted: Settings): Step[] {
+  const step = kind === undefined ? undefined : parameterStep(link, kind, parameters, wanted.mtu)
+  return [...step ? [step] : [], ...settingSteps({ ...wanted, name: link.name }, link)]
+}
+
+function parameterStep(link: Link, kind: LinkKind, changes: Values, mtu: number | undefined): Step | undefined {
   const { name } = link
-  const told = { kind: 'link', deed: 'change', object: objectOf(name) } as const
-  if (link.kind !== kind) throw refusal(EOPNOTSUPP, told, `it is of kind ${link.kind ?? 'none'}, not ${kind}`)
-  const parameters = { ...link.parameters, ...changes }
-  const changed = differences(kind, changes, link.parameters)
+  const { fields, inPlace } = kinds[kind]
+  const asked = { kind: 'link', verb: 'change', object: objectOf(name) } as const
+  if (link.kind !== kind) throw refuse('EOPNOTSUPP', asked, `it is of kind ${link.kind ?? 'none'}, not ${kind}`)
+  const changed = fields.differences(changes, link.parameters)
   if (changed.length === 0) return undefined
-  if (FALLBACKS.has(name)) throw refusal(EOPNOTSUPP, told, 'it is the kernel\'s own, and it changes nothing of it; add another link')
-  verifyParameters('', kind, { ...normalizeParameters('', kind, { external: parameters.external }, true), ...parameters })
-  const stuck = kinds[kind].inPlace?.(parameters, link.parameters, changed)
-  if (stuck !== undefined) throw refusal(EOPNOTSUPP, told, `${stuck}; remove it and add it anew, as a plan does`)
+  if (FALLBACKS.has(name)) {
+    throw refuse('EOPNOTSUPP', asked, 'it is the kernel\'s own link, whose parameters do not change; add another link')
+  }
+  const parameters = { ...link.parameters, ...changes }
+  const stuck = inPlace?.(parameters, link.parameters, changed)
+  if (stuck !== undefined) throw refuse('EOPNOTSUPP', asked, `${stuck}; remove it and add it again, as a plan does`)
+  fields.verify(fields.complete(parameters))
   const { mtu: _, ...rest } = link
-  return changing({ ...rest, parameters }, link, changed)
+  return changing({ ...rest, ...mtu !== undefined && { mtu }, parameters }, link, changed)
 }

@@ -1,157 +1,234 @@
-/** Neighbours, and the forwarding databases of bridges and tunnels: declared, planned, set. */
+/** Neighbours, and the forwarding databases of bridges and tunnels: listed, changed and planned. */
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
-import { Plan, type Step } from '../../plan/plan.js'
-import { openRtnetlink, RouteClient, type Deed, type RouteCommand } from '../client.js'
-import { refusal } from '../explain.js'
+import { atPath } from '../../base/check.js'
+import type { Step } from '../../plan/plan.js'
+import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
+import { openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../client.js'
+import { refuse } from '../explain.js'
+import { namesOf, NO_LINKS, readIndexes, readLinks, type LinkNames } from '../link-names.js'
 import {
-  bridgeOf, deedFor, forwardingCommand, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding, normalizeForwardingId, notationOfForwarding,
-  readForwarding, sameForwarding, settableForwarding, type Forwarding, type ForwardingId, type ForwardingSpec, type ForwardingState,
+  bridgeOf, forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding,
+  normalizeForwardingId, readForwarding, sameForwarding, settableForwarding, verbFor,
+  type Forwarding, type ForwardingId, type ForwardingSpec, type ForwardingState,
 } from './forwarding.js'
-import { indexOf, readLinks } from '../links-by-name.js'
 import {
-  keyOfNeighbour, nameOfNeighbour, neighbourCommand, normalizeNeighbour, normalizeNeighbourId, notationOfNeighbour, readNeighbour, sameNeighbour,
-  settableNeighbour, type IpNeighbour, type IpNeighbourSpec, type IpNeighbourState, type NeighbourId,
+  keyOfNeighbour, nameOfNeighbour, neighbourCommand, neighbourFields, normalizeNeighbour, normalizeNeighbourId,
+  readNeighbour, settableNeighbour,
+  type IpNeighbour, type IpNeighbourSpec, type IpNeighbourState, type NeighbourId,
 } from './spec.js'
-import { perform } from '../perform.js'
 
 /** A neighbour, which has an address, or a forwarding entry, which has none. */
 export type NeighbourSpec = IpNeighbourSpec | ForwardingSpec
-/** A neighbour or a forwarding entry that is there; the former has an `address`. */
+/** A neighbour or a forwarding entry that exists; a neighbour has an `address`. */
 export type NeighbourState = IpNeighbourState | ForwardingState
+/** The fields that identify a neighbour or a forwarding entry. */
+type Id = NeighbourId | ForwardingId
+/** A change: the fields that identify a neighbour or a forwarding entry, and those that change. */
+export type NeighbourPatch =
+  | NeighbourId & Partial<Omit<IpNeighbourSpec, 'proxy'>>
+  | ForwardingId & Partial<ForwardingSpec>
 
-/** Which are listed; all that it says must be so. */
+/** Which are listed; all conditions must hold. */
 export interface NeighbourFilter {
   readonly link?: string
-  /** Neighbours, addresses that the host answers for, or forwarding entries. */
+  /** Neighbours, addresses for which the host answers, or forwarding entries. */
   readonly kind?: 'neighbour' | 'proxy' | 'forwarding'
 }
 
-const EEXIST = -17, ENOENT = -2
-
-type Either = IpNeighbour | Forwarding
+type Entry = IpNeighbour | Forwarding
 const isIp = <T extends object>(entry: T): entry is Extract<T, { readonly address: string }> => 'address' in entry
 
+// ── either kind ──
+
+const kindOf = (id: Id): 'neighbour' | 'proxy' | 'forwarding' =>
+  !isIp(id) ? 'forwarding' : id.proxy ? 'proxy' : 'neighbour'
+const keyOf = (id: Id): string => isIp(id) ? keyOfNeighbour(id) : keyOfForwarding(id)
+const nameOf = (id: Id): string => isIp(id) ? nameOfNeighbour(id) : nameOfForwarding(id)
+const normalize = (spec: NeighbourSpec, path = ''): Entry =>
+  isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
+const normalizeId = (id: Id, path = ''): Id =>
+  isIp(id) ? normalizeNeighbourId(id, path) : normalizeForwardingId(id, path)
+const settable = (state: NeighbourState): Entry | undefined =>
+  isIp(state) ? settableNeighbour(state) : settableForwarding(state)
+const commandOf = (verb: Verb, entry: Entry, names: LinkNames): RouteCommand<'neighbour'> =>
+  isIp(entry) ? neighbourCommand(verb, entry, names) : forwardingCommand(verb, entry, names)
+
+/** The command that removes the object with an id. */
+const entryOf = (id: Id): Entry =>
+  isIp(id) ? { proxy: false, state: 'none', ...id } : { at: 'self', state: 'permanent', ...id }
+
+/** The verb that sets an entry. */
+const setting = (verb: 'add' | 'replace', entry: Entry): 'add' | 'replace' | 'append' =>
+  isIp(entry) ? verb : verbFor(entry, verb)
+
+const lineOf = (verb: 'add' | 'replace' | 'append' | 'del', entry: Entry): string => isIp(entry)
+  ? `ip neigh ${verb} ${verb === 'del' ? nameOfNeighbour(entry) : neighbourFields.words(entry)}`
+  : `bridge fdb ${verb} ${verb === 'del' ? nameOfForwarding(entry) : forwardingFields.words(entry)}`
+
+const same = (wanted: Entry, actual: NeighbourState): boolean => isIp(wanted)
+  ? isIp(actual) && neighbourFields.differences(wanted, actual).length === 0
+  : !isIp(actual) && sameForwarding(wanted, actual)
+
+function find(id: Id, actual: readonly NeighbourState[]): NeighbourState | undefined {
+  const normal = normalizeId(id)
+  if (isIp(normal)) return actual.find(state => isIp(state) && keyOfNeighbour(state) === keyOfNeighbour(normal))
+  const entries = actual.filter((state): state is ForwardingState => !isIp(state))
+  const bridge = bridgeOf(normal.link, entries)
+  return entries.find(state => isForwarding(normal, state, bridge))
+}
+
+// ── commands ──
+
 const ANY = { family: 'unspec', index: 0, state: {}, flags: {}, type: 'unspec' } as const
-const DUMPS = {
+const LISTINGS = {
   neighbour:  ANY,
   proxy:      { ...ANY, flags: { proxy: true } },
   forwarding: { ...ANY, family: 'bridge' },
 } as const
 
-async function readNeighbours(route: RouteClient, kinds: readonly (keyof typeof DUMPS)[], options?: CallOptions): Promise<NeighbourState[]> {
-  const links = await readLinks(route, options)
-  const lists = await Promise.all(kinds.map(kind => route.list('neighbour', DUMPS[kind], {}, options)))
+async function listNeighbours(
+  client: RouteClient, kind: NeighbourFilter['kind'], options?: CallOptions,
+): Promise<NeighbourState[]> {
+  const links = await readLinks(client, options)
+  const names = namesOf(links)
+  const headers = kind === undefined ? Object.values(LISTINGS) : [LISTINGS[kind]]
+  const lists = await Promise.all(headers.map(header => client.list('neighbour', header, {}, options)))
   return lists.flat().flatMap((entry): NeighbourState[] => {
     const { family } = entry.header
-    return family === 'bridge' ? [readForwarding(entry, links)] : family === 'inet' || family === 'inet6' ? [readNeighbour(entry, links)] : []
+    return family === 'bridge'
+      ? [readForwarding(entry, names, links)]
+      : family === 'inet' || family === 'inet6'
+        ? [readNeighbour(entry, names)]
+        : []
   })
 }
 
-const ALL = ['neighbour', 'proxy', 'forwarding'] as const
-const kindOf = (entry: NeighbourId | ForwardingId): keyof typeof DUMPS => !isIp(entry) ? 'forwarding' : entry.proxy ? 'proxy' : 'neighbour'
-const kindsOf = (entries: readonly (NeighbourId | ForwardingId)[]): (keyof typeof DUMPS)[] => [...new Set(entries.map(kindOf))]
+/** Sends a command for each entry, in one datagram. Rejects with NetlinkError. */
+async function sendNeighbours(
+  client: RouteClient, verb: 'add' | 'replace' | 'remove', entries: readonly Entry[], options?: CallOptions,
+): Promise<void> {
+  const [first] = entries
+  if (first === undefined) return
+  const verbOf = (entry: Entry): Verb => verb === 'remove' ? verb : setting(verb, entry)
+  const links = entries.flatMap(entry => isIp(entry) ? [entry.link] : [entry.link, entry.via])
+  const names = await readIndexes(client, links, commandOf(verbOf(first), first, NO_LINKS), options)
+  await client.send(entries.map(entry => commandOf(verbOf(entry), entry, names)), options)
+}
 
-const normalize = (spec: NeighbourSpec, path = ''): Either => isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
-
-const commandOf = (deed: Deed, entry: Either, index: (link: string) => number = () => 0): RouteCommand<'neighbour'> =>
-  isIp(entry) ? neighbourCommand(deed, entry, index(entry.link)) : forwardingCommand(deed, entry, index)
-
-async function send(route: RouteClient, deed: Deed, entry: Either, options?: CallOptions): Promise<void> {
-  const indices = new Map<string, number>()
-  for (const link of isIp(entry) ? [entry.link] : [entry.link, entry.via]) {
-    if (link !== undefined) indices.set(link, await indexOf(route, link, commandOf(deed, entry), options))
+/** Adds entries. Of some that exist already the kernel would say OK. */
+async function addNeighbours(client: RouteClient, entries: readonly Entry[], options?: CallOptions): Promise<void> {
+  const silent = entries.filter(entry => setting('add', entry) === 'append' || kindOf(entry) === 'proxy')
+  if (silent.length > 0) {
+    const actual = await listNeighbours(client, filterOf(silent).kind, options)
+    const existing = silent.find(entry => find(entry, actual))
+    if (existing) throw refuse('EEXIST', commandOf('add', existing, NO_LINKS), 'it exists already')
   }
-  await perform(route, commandOf(deed, entry, link => indices.get(link)!), options)
+  await sendNeighbours(client, 'add', entries, options)
 }
 
-// ── plans ──
+// ── steps ──
 
-/** The one that is meant, among those that are there. */
-function find(meant: NeighbourId | ForwardingId, actual: readonly NeighbourState[]): NeighbourState | undefined {
-  if (isIp(meant)) return actual.find(state => isIp(state) && keyOfNeighbour(state) === keyOfNeighbour(meant))
-  const entries = actual.filter((state): state is ForwardingState => !isIp(state))
-  const bridge = bridgeOf(meant.link, entries)
-  return entries.find(state => isForwarding(meant, state, bridge))
-}
+const adding = (entry: Entry): Step => stepOn(openRtnetlink, {
+  action: 'add', object: 'neighbour', line: lineOf(setting('add', entry), entry),
+  run: (client, options) => sendNeighbours(client, 'add', [entry], options),
+  undo: (client, options) => sendNeighbours(client, 'remove', [entry], options),
+})
 
-const same = (wanted: Either, actual: NeighbourState): boolean =>
-  isIp(wanted) ? isIp(actual) && sameNeighbour(wanted, actual) : !isIp(actual) && sameForwarding(wanted, actual)
-
-const settable = (state: NeighbourState): Either | undefined => isIp(state) ? settableNeighbour(state) : settableForwarding(state)
-
-function lineOf(verb: 'add' | 'replace' | 'append' | 'del', entry: Either): string {
-  if (isIp(entry)) return `ip neigh ${verb} ${verb === 'del' ? nameOfNeighbour(entry) : notationOfNeighbour(entry)}`
-  return `bridge fdb ${verb} ${verb === 'del' ? nameOfForwarding(entry) : notationOfForwarding(entry)}`
-}
-
-const step = (action: Step['action'], line: string, why: string | undefined, run: Step['run'], undo: Step['undo']): Step =>
-  ({ action, object: 'neighbour', line, ...why !== undefined && { why }, run, undo })
-
-/** Sets one: what is appended to others has no other verb. */
-const set = (deed: 'add' | 'replace', entry: Either): Deed & ('add' | 'replace' | 'append') =>
-  (isIp(entry) ? deed : deedFor(entry, deed)) as 'add' | 'replace' | 'append'
-
-function adding(entry: Either): Step {
-  const deed = set('add', entry)
-  return step('add', lineOf(deed, entry), undefined,
-    async (session, options) => send(await session.use(openRtnetlink), deed, entry, options),
-    async (session, options) => send(await session.use(openRtnetlink), 'remove', entry, options))
-}
-
-function replacing(entry: Either, before: NeighbourState): Step {
-  const deed = set('replace', entry)
+function replacing(entry: Entry, before: NeighbourState): Step {
   const old = settable(before)
-  const elsewhere = before.link === entry.link ? undefined : `it is behind ${before.link} now`
-  return step('change', lineOf(deed, entry), old ? elsewhere : 'the kernel is looking for it',
-    async (session, options) => send(await session.use(openRtnetlink), deed, entry, options),
-    async (session, options) => old ? send(await session.use(openRtnetlink), set('replace', old), old, options) : send(await session.use(openRtnetlink), 'remove', entry, options))
+  return stepOn(openRtnetlink, {
+    action: 'change', object: 'neighbour', line: lineOf(setting('replace', entry), entry),
+    why: !old
+      ? 'the kernel is looking for it'
+      : before.link === entry.link
+        ? undefined
+        : `it is behind ${before.link} now`,
+    run: (client, options) => sendNeighbours(client, 'replace', [entry], options),
+    undo: (client, options) =>
+      old ? sendNeighbours(client, 'replace', [old], options) : sendNeighbours(client, 'remove', [entry], options),
+  })
 }
 
 function removing(state: NeighbourState): Step[] {
   const old = settable(state)
-  if (!old) return []
-  return [step('remove', lineOf('del', old), undefined,
-    async (session, options) => send(await session.use(openRtnetlink), 'remove', old, options),
-    async (session, options) => send(await session.use(openRtnetlink), set('add', old), old, options))]
+  return !old ? [] : [stepOn(openRtnetlink, {
+    action: 'remove', object: 'neighbour', line: lineOf('del', old),
+    run: (client, options) => sendNeighbours(client, 'remove', [old], options),
+    undo: (client, options) => sendNeighbours(client, 'add', [old], options),
+  })]
 }
 
-/** Specs in their normal form. @throws TypeError, RangeError naming the field, or where two say the same one */
-function unique(specs: readonly NeighbourSpec[]): Either[] {
-  const seen = new Set<string>()
-  return specs.map((spec, i) => {
-    const entry = normalize(spec, `neighbours[${i}].`)
-    const key = isIp(entry) ? keyOfNeighbour(entry) : keyOfForwarding(entry)
-    if (seen.has(key)) throw new RangeError(`neighbours[${i}]: ${isIp(entry) ? nameOfNeighbour(entry) : nameOfForwarding(entry)} is there twice`)
-    seen.add(key)
-    return entry
-  })
-}
-
-/** The steps to the neighbours and forwarding entries that are wanted, from those that are there. All others stay. Pure. */
+/** The steps to the wanted neighbours and forwarding entries. All others stay. Pure. */
 export function neighbourSteps(wanted: readonly NeighbourSpec[], actual: readonly NeighbourState[]): Step[] {
-  return unique(wanted).flatMap((entry): Step[] => {
+  const entries = byKey('neighbours', wanted.map((spec, i) => normalize(spec, atPath('neighbours', i))), keyOf, nameOf)
+  return [...entries.values()].flatMap((entry): Step[] => {
     const state = find(entry, actual)
     return !state ? [adding(entry)] : same(entry, state) ? [] : [replacing(entry, state)]
   })
 }
 
-const normalizeId = (who: NeighbourId | ForwardingId, path = ''): NeighbourId | ForwardingId =>
-  isIp(who) ? normalizeNeighbourId(who, path) : normalizeForwardingId(who, path)
-
-/** The steps that remove neighbours and forwarding entries, as far as they are there. Pure. */
-export function neighbourRemovals(unwanted: readonly (NeighbourId | ForwardingId)[], actual: readonly NeighbourState[]): Step[] {
-  const gone = unwanted.map((who, i) => find(normalizeId(who, `neighbours[${i}].`), actual)).filter(state => state !== undefined)
-  return [...new Set(gone)].flatMap(removing)
+/** The steps that remove those of the neighbours and forwarding entries that exist. Pure. */
+export function neighbourRemovals(unwanted: readonly Id[], actual: readonly NeighbourState[]): Step[] {
+  const found = unwanted.map((id, i) => find(normalizeId(id, atPath('neighbours', i)), actual))
+  return [...new Set(found)].flatMap(state => state === undefined ? [] : removing(state))
 }
 
-// ── the class ──
+// ── the resource ──
+
+/** The one kind that all ids are of, if there is one. */
+function filterOf(ids: readonly Id[]): NeighbourFilter {
+  const [kind, ...others] = new Set(ids.map(kindOf))
+  return kind === undefined || others.length > 0 ? {} : { kind }
+}
+
+/** Whether a forwarding entry is behind the link, and at the end, that the id names. */
+const atEnd = (id: Id, state: NeighbourState): boolean =>
+  isIp(id) || isIp(state) || (id.link === state.link && (id.dst === undefined || id.dst === state.dst))
+
+const missing = (verb: 'change' | 'remove', id: Id): Error =>
+  refuse(
+    'ENOENT', commandOf(verb, entryOf(normalizeId(id)), NO_LINKS),
+    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first',
+  )
+
+const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> = {
+  plural: 'neighbours',
+  open: openRtnetlink,
+  async list(client, { link, kind }, options) {
+    return (await listNeighbours(client, kind, options)).filter(state => link === undefined || state.link === link)
+  },
+  filterOf,
+  find,
+  idOf: given => given,
+  missing,
+  check(spec, path) { normalize(spec, path) },
+  add: (client, specs, options) => addNeighbours(client, specs.map(spec => normalize(spec)), options),
+  changes(patch, state) {
+    normalizeId(patch)
+    const fields = isIp(patch) ? neighbourFields : forwardingFields
+    fields.normalizePart(patch)
+    return state ? [replacing(normalize({ ...settable(state), ...patch } as NeighbourSpec), state)] : []
+  },
+  replacement: (spec, actual) => [replacing(normalize(spec), find(spec, actual)!)],
+  steps: neighbourSteps,
+  async remove(client, ids, actual, options) {
+    const found = ids.map(id => ({ id, state: find(id, actual)! }))
+    for (const { id, state } of found) if (!atEnd(normalizeId(id), state)) throw missing('remove', id)
+    await sendNeighbours(
+      client, 'remove', found.map(({ id, state }) => settable(state) ?? entryOf(normalizeId(id))), options,
+    )
+  },
+  removals: neighbourRemovals,
+}
 
 /**
  * The neighbours of this host, and the forwarding databases of its bridges and tunnels.
  *
- * Every method rejects with a NetlinkError that says what was asked for which entry and why the kernel refused it, and
- * with a TypeError or RangeError that names the field, before anything is sent, where a spec is wrong.
+ * - `list` includes addresses that the kernel is looking for. Such an entry makes `add` reject with
+ *   `EEXIST`.
+ * - `remove` rejects with `ENOENT` for a tunnel's entry with another destination, of which the
+ *   kernel would say OK.
  *
  * @example
  * ```ts
@@ -168,78 +245,15 @@ export function neighbourRemovals(unwanted: readonly (NeighbourId | ForwardingId
  * await plan.apply()
  * ```
  */
-export class Neighbours implements AsyncDisposable {
-  readonly #route: RouteClient
-
-  private constructor(route: RouteClient) { this.#route = route }
-
+export class Neighbours
+  extends Resource<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> {
   /** Opens a socket to the kernel. */
   static open(options?: ConnectionOptions): Promise<Neighbours> {
-    return Promise.resolve(new Neighbours(new RouteClient(options)))
+    return Promise.resolve(new Neighbours(neighbourKind, new RouteClient(options)))
   }
 
-  /** Neighbours, proxies and forwarding entries, or those that the filter lets through; also what the kernel looks for and does not find. */
-  async list({ link, kind }: NeighbourFilter = {}, options?: CallOptions): Promise<NeighbourState[]> {
-    return (await readNeighbours(this.#route, kind === undefined ? ALL : [kind], options)).filter(state => link === undefined || state.link === link)
-  }
-
-  /** A neighbour, or a forwarding entry, where it is there. */
-  get(who: NeighbourId, options?: CallOptions): Promise<IpNeighbourState | undefined>
-  get(who: ForwardingId, options?: CallOptions): Promise<ForwardingState | undefined>
-  async get(who: NeighbourId | ForwardingId, options?: CallOptions): Promise<NeighbourState | undefined> {
-    return find(normalizeId(who), await readNeighbours(this.#route, [kindOf(who)], options))
-  }
-
-  /** Adds one. Rejects with `EEXIST` where it is there; the kernel's own attempts to find a neighbour count. */
-  async add(spec: NeighbourSpec, options?: CallOptions): Promise<void> {
-    const entry = normalize(spec)
-    const deed = set('add', entry)
-    // Of these the kernel says OK where they are there.
-    if ((deed === 'append' || kindOf(entry) === 'proxy') && find(entry, await readNeighbours(this.#route, [kindOf(entry)], options))) {
-      throw refusal(EEXIST, commandOf('add', entry), 'it is there already')
-    }
-    await send(this.#route, deed, entry, options)
-  }
-
-  /** Changes one to what the spec says; what it leaves out is as if it were added. Rejects with `ENOENT` where it is not there. */
-  async change(spec: NeighbourSpec, options?: CallOptions): Promise<void> {
-    const entry = normalize(spec)
-    const state = find(entry, await readNeighbours(this.#route, [kindOf(entry)], options))
-    if (!state) throw refusal(ENOENT, commandOf('change', entry), 'it is not there; add it first')
-    await send(this.#route, set('replace', entry), entry, options)
-  }
-
-  /** Removes one. Rejects with `ENOENT` where it is not there; of a tunnel's entry with another destination the kernel would say OK. */
-  async remove(who: NeighbourId | ForwardingId, options?: CallOptions): Promise<void> {
-    const id = normalizeId(who)
-    const state = find(id, await readNeighbours(this.#route, [kindOf(who)], options))
-    const entry: Either = isIp(id) ? { proxy: false, state: 'none', ...id } : { at: 'self', state: 'permanent', ...id }
-    if (!state || !reaches(id, state)) throw refusal(ENOENT, commandOf('remove', entry), 'it is not there')
-    await send(this.#route, 'remove', settable(state) ?? entry, options)
-  }
-
-  /** What must change for these to be there; empty where they are. Others stay. */
-  async plan(specs: readonly NeighbourSpec[], options?: CallOptions): Promise<Plan> {
-    const entries = unique(specs) // before anything is sent
-    return new Plan(neighbourSteps(specs, await readNeighbours(this.#route, kindsOf(entries), options)))
-  }
-
-  /** What must change for these not to be there; empty where they are not. */
-  async planRemoval(ids: readonly (NeighbourId | ForwardingId)[], options?: CallOptions): Promise<Plan> {
-    ids.forEach((who, i) => normalizeId(who, `neighbours[${i}].`))
-    return new Plan(neighbourRemovals(ids, await readNeighbours(this.#route, kindsOf(ids), options)))
-  }
-
-  /** Closes the socket; neighbours stay. */
-  close(): Promise<void> {
-    this.#route.close()
-    return Promise.resolve()
-  }
-
-  /** {@link Neighbours.close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> { return this.close() }
+  /** Reads a neighbour, or a forwarding entry; undefined where there is none. */
+  override get(id: NeighbourId, options?: CallOptions): Promise<IpNeighbourState | undefined>
+  override get(id: ForwardingId, options?: CallOptions): Promise<ForwardingState | undefined>
+  override get(id: Id, options?: CallOptions): Promise<NeighbourState | undefined> { return super.get(id, options) }
 }
-
-/** Whether an entry is behind the link, and at the tunnel's end, that is said. */
-const reaches = (who: NeighbourId | ForwardingId, state: NeighbourState): boolean =>
-  isIp(who) || isIp(state) || (who.link === state.link && (who.dst === undefined || who.dst === state.dst))

@@ -1,34 +1,40 @@
-/** Neighbours: which link-layer address an address has. As people say them and as the kernel has them. Pure. */
+/** Neighbours: the link-layer addresses of addresses. Pure. */
 
-import type { Family } from '../../base/address.js'
-import { integer, interfaceName, oneOf } from '../../base/check.js'
-import type { Deed, Entry, RouteCommand } from '../client.js'
-import { nameOf } from '../links-by-name.js'
+import { familyOf, type Family } from '../../base/address.js'
+import { boolean, integer, interfaceName, oneOf, show } from '../../base/check.js'
+import { fieldSet, type Field, type Values } from '../../base/field.js'
 import { unicast } from '../../base/prefix.js'
-import type { LinkAttributes } from '../wire/tables.js'
+import type { Entry, RouteCommand, Verb } from '../client.js'
+import type { LinkNames } from '../link-names.js'
 
-/** How sure the kernel is of a neighbour. `none` is a place kept for one that nobody has asked for. */
-export type Reachability = 'permanent' | 'noarp' | 'reachable' | 'stale' | 'delay' | 'probe' | 'incomplete' | 'failed' | 'none'
+/** The kernel's certainty about a neighbour. `none` is an entry that nobody has asked for. */
+export type Reachability =
+  'permanent' | 'noarp' | 'reachable' | 'stale' | 'delay' | 'probe' | 'incomplete' | 'failed' | 'none'
 
-/** What tells a neighbour from the others of the host. */
+/** The fields that identify a neighbour of the host. */
 export interface NeighbourId {
   readonly address: string
   /** The link that it is on. */
   readonly link: string
-  /** Whether this is one that the host answers for. @defaultValue false */
+  /** Whether the host answers for this address. @defaultValue false */
   readonly proxy?: boolean
 }
 
-/** A neighbour whose link-layer address is said, not asked for; or an address that the host answers for (`proxy`). */
+/**
+ * A neighbour with a given link-layer address; or an address for which the host answers (`proxy`).
+ */
 export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly proxy?: false
   /** `02:00:5e:10:00:01` */
   readonly lladdr: string
-  /** `permanent` is for ever; `noarp` is never asked for; the others may be forgotten. @defaultValue `permanent` */
+  /**
+   * `permanent` stays for ever; `noarp` is never probed; the others may be forgotten.
+   * @defaultValue `permanent`
+   */
   readonly state?: 'permanent' | 'noarp' | 'reachable' | 'stale'
   /** IPv6 only: it is a router. */
   readonly router?: boolean
-  /** Who has set it, 0 (nobody) to 255, numbered as of routes. */
+  /** The program that set it, 0 (none) to 255, numbered as for routes. */
   readonly protocol?: number
 } | {
   readonly proxy: true
@@ -38,18 +44,18 @@ export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly protocol?: number
 })
 
-/** A neighbour that the kernel knows, or looks for. */
+/** A neighbour that the kernel knows, or is looking for. */
 export interface IpNeighbourState extends NeighbourId {
   readonly family: Family
-  /** `*` of a proxy on all links. */
+  /** `*` for a proxy on all links. */
   readonly link: string
   readonly proxy: boolean
-  /** Where it is known. */
+  /** Undefined while it is unknown. */
   readonly lladdr?: string
   readonly state: Reachability
   readonly router: boolean
   readonly protocol?: number
-  /** Set by a program that has learnt it elsewhere. */
+  /** Set by a program that learnt it elsewhere. */
   readonly external: boolean
 }
 
@@ -65,107 +71,148 @@ export interface IpNeighbour {
   readonly external?: boolean
 }
 
-const FIELDS = ['address', 'link', 'proxy', 'lladdr', 'state', 'router', 'protocol']
-const STATE_FIELDS = ['family', 'external']
-const KNOWN: readonly Reachability[] = ['permanent', 'noarp', 'reachable', 'stale', 'delay', 'probe', 'incomplete', 'failed']
+// ── fields ──
 
-/** A link-layer address in lower case. @throws RangeError naming the path */
-export function linkLayer(path: string, value: unknown): string {
-  if (typeof value !== 'string' || !/^[0-9a-f]{2}(:[0-9a-f]{2}){0,31}$/i.test(value)) {
-    throw new RangeError(`${path}: ${JSON.stringify(value)} is not a link-layer address such as 02:00:5e:10:00:01`)
-  }
-  return value.toLowerCase()
+type Wire = Entry<'neighbour'>
+type NeighbourField = Field<Wire, LinkNames>
+
+const KNOWN: readonly Reachability[] = [
+  'permanent', 'noarp', 'reachable', 'stale', 'delay', 'probe', 'incomplete', 'failed',
+]
+
+/** A flag of the header that a spec may leave out. */
+const headerFlag = (flag: 'proxy' | 'router', words: (value: unknown) => string): NeighbourField => ({
+  check: boolean,
+  write({ header }, value) { if (value === true) header.flags = { ...header.flags, [flag]: true } },
+  read: ({ header }) => header.flags[flag] ?? false,
+  words,
+})
+
+/** States that pass into one another by themselves. */
+const passing = (state: unknown): boolean =>
+  state === 'reachable' || state === 'stale' || state === 'delay' || state === 'probe'
+
+/** The fields of a neighbour, in the order of `ip neigh add`. */
+export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('neighbour', {
+  proxy: { otherwise: false, ...headerFlag('proxy', () => 'proxy') },
+  address: {
+    check: unicast,
+    write({ header, attributes }, value) {
+      header.family = familyOf(value as string)
+      attributes.dst = value as string
+    },
+    read: ({ attributes: { dst = '' } }) => dst,
+    words: String,
+  },
+  lladdr: {
+    check(path, value) {
+      if (typeof value === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){0,31}$/i.test(value)) return value.toLowerCase()
+      throw new RangeError(`${path}: ${show(value)} is not a link-layer address such as 02:00:5e:10:00:01`)
+    },
+    write({ attributes }, value) { attributes.lladdr = value as string },
+    read: ({ attributes }) => attributes.lladdr,
+    words: value => `lladdr ${value as string}`,
+  },
+  link: {
+    check: interfaceName,
+    write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
+    read: ({ header: { index } }, { nameOf }) => index === 0 ? '*' : nameOf(index),
+    words: value => `dev ${value as string}`,
+  },
+  state: {
+    otherwise: ({ proxy }: Values) => proxy === true ? 'none' : 'permanent',
+    check: (path, value) => oneOf(path, value, ['permanent', 'noarp', 'reachable', 'stale', 'none']),
+    write({ header }, value) { if (value !== 'none') header.state = { [value as string]: true } },
+    read: ({ header }) => KNOWN.find(name => (header.state as Partial<Record<Reachability, boolean>>)[name]) ?? 'none',
+    words: value => `nud ${value as Reachability}`,
+    same: (wanted, actual) => wanted === 'none' || wanted === actual || (passing(wanted) && passing(actual)),
+  },
+  router: headerFlag('router', value => value === true ? 'router' : ''),
+  protocol: {
+    check: (path, value) => integer(path, value, 0, 255),
+    write({ attributes }, value) { if (value !== 0) attributes.protocol = value as number },
+    read: ({ attributes: { protocol } }) => protocol === 0 ? undefined : protocol,
+    words: value => value === 0 ? '' : `protocol ${value as number}`,
+    same: (wanted, actual = 0) => wanted === actual,
+  },
+}, {
+  stateOnly: ['family', 'external'],
+  verify({ proxy, lladdr, state, router, address }) {
+    if (proxy === true && (lladdr !== undefined || router === true || state !== 'none')) {
+      throw new TypeError(
+        'proxy: goes without lladdr, state and router: the host answers with its own link-layer address, for ever',
+      )
+    }
+    if (proxy !== true && lladdr === undefined) throw new TypeError('lladdr: is required')
+    if (proxy !== true && state === 'none') {
+      throw new RangeError('state: none is not one of permanent, noarp, reachable, stale')
+    }
+    if (router === true && !(address as string).includes(':')) {
+      throw new RangeError('router: only IPv6 neighbours say so')
+    }
+  },
+})
+
+/**
+ * The fields that identify a neighbour, in their normal form.
+ * @throws RangeError naming the field below `path`
+ */
+export const normalizeNeighbourId = (given: NeighbourId, path = ''): Required<NeighbourId> => {
+  const { address = null, link = null, proxy = false } = given as Partial<NeighbourId>
+  return { proxy, ...neighbourFields.pick({ address, link }, path) } as Required<NeighbourId>
 }
-
-/** An object without fields that nobody knows. @throws TypeError naming the path */
-export function fields(path: string, value: object, known: readonly string[], besides: readonly string[]): void {
-  const stranger = Object.keys(value).find(key => !known.includes(key) && !besides.includes(key))
-  if (stranger !== undefined) throw new TypeError(`${path}${stranger}: there is no such field; there are ${known.join(', ')}`)
-}
-
-/** What identifies a neighbour, in its normal form. @throws RangeError naming the field below `path` */
-export const normalizeNeighbourId = ({ address, link, proxy = false }: NeighbourId, path = ''): Required<NeighbourId> =>
-  ({ address: unicast(`${path}address`, address), link: interfaceName(`${path}link`, link), proxy })
 
 /** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeNeighbour(spec: IpNeighbourSpec, path = ''): IpNeighbour {
-  fields(path, spec, FIELDS, STATE_FIELDS)
-  const who = normalizeNeighbourId(spec, path)
-  const { proxy, lladdr, state = 'permanent', router, protocol } = spec as Partial<IpNeighbourState>
-  if (proxy && (lladdr !== undefined || router === true || (spec.state ?? 'none') !== 'none')) {
-    throw new TypeError(`${path}proxy: the host answers with its own link-layer address, for ever`)
-  }
-  if (!proxy && lladdr === undefined) throw new TypeError(`${path}lladdr: a neighbour has one`)
-  if (router && !who.address.includes(':')) throw new RangeError(`${path}router: only IPv6 neighbours say so`)
-  return {
-    ...who,
-    ...!proxy && { lladdr: linkLayer(`${path}lladdr`, lladdr) },
-    state: proxy ? 'none' : oneOf(`${path}state`, state, ['permanent', 'noarp', 'reachable', 'stale']),
-    ...router !== undefined && { router },
-    ...protocol !== undefined && { protocol: integer(`${path}protocol`, protocol, 0, 255) },
-  }
+  neighbourFields.checkNames(spec, path)
+  normalizeNeighbourId(spec, path)
+  return neighbourFields.normalize(spec, path) as IpNeighbour
 }
 
-/** What tells neighbours apart in the kernel. */
-export const keyOfNeighbour = ({ address, link, proxy = false }: NeighbourId): string => `${proxy ? 'proxy ' : ''}${address} ${link}`
+// ── keys and words ──
+
+/** The kernel's identity of a neighbour. */
+export const keyOfNeighbour = ({ address, link, proxy = false }: NeighbourId): string =>
+  `${proxy ? 'proxy ' : ''}${address} ${link}`
 
 /** `10.0.0.1 dev eth0` */
-export const nameOfNeighbour = ({ address, link, proxy }: NeighbourId): string => `${proxy ? 'proxy ' : ''}${address} dev ${link}`
+export const nameOfNeighbour = ({ address, link, proxy }: NeighbourId): string =>
+  `${proxy ? 'proxy ' : ''}${address} dev ${link}`
 
-/** What follows `ip neigh add`. */
-export function notationOfNeighbour(spec: IpNeighbour): string {
-  const { address, link, proxy, lladdr, state, router, protocol } = spec
-  return [
-    proxy && 'proxy', address, lladdr !== undefined && `lladdr ${lladdr}`, `dev ${link}`, !proxy && state !== 'permanent' && `nud ${state}`,
-    router && 'router', protocol && `protocol ${protocol}`,
-  ].filter(Boolean).join(' ')
-}
+// ── wire ──
 
-/** States that pass into one another by themselves. */
-const passing = (state: Reachability): boolean => state === 'reachable' || state === 'stale' || state === 'delay' || state === 'probe'
+const ID = ['address', 'link', 'proxy']
 
-/** Whether a neighbour is as wanted. */
-export const sameNeighbour = (wanted: IpNeighbour, actual: IpNeighbourState): boolean => wanted.lladdr === actual.lladdr
-  && (wanted.proxy || wanted.state === actual.state || (passing(wanted.state) && passing(actual.state)))
-  && (wanted.router === undefined || wanted.router === actual.router) && (wanted.protocol === undefined || wanted.protocol === (actual.protocol ?? 0))
-
-/** The command that does something with a neighbour of the link with this index. */
-export function neighbourCommand(deed: Deed, { lladdr, state, router, protocol, external, ...who }: IpNeighbour, index: number): RouteCommand<'neighbour'> {
-  const bits = deed === 'remove' || who.proxy || state === 'none' ? {} : { [state]: true }
-  return {
-    kind: 'neighbour',
-    deed,
-    object: `neighbour ${nameOfNeighbour(who)}`,
+/** The command that does something with a neighbour. */
+export function neighbourCommand(verb: Verb, neighbour: IpNeighbour, names: LinkNames): RouteCommand<'neighbour'> {
+  const entry: Wire = {
     header: {
-      family: who.address.includes(':') ? 'inet6' : 'inet', index, state: bits, type: 'unspec',
-      flags: { ...who.proxy && { proxy: true }, ...router && { router: true }, ...external && { extLearned: true } },
+      family: 'unspec', index: 0, state: {}, flags: neighbour.external === true ? { extLearned: true } : {},
+      type: 'unspec',
     },
-    attributes: { dst: who.address, ...lladdr !== undefined && deed !== 'remove' && { lladdr }, ...protocol && { protocol } },
+    attributes: {},
+  }
+  return {
+    kind: 'neighbour', verb, object: `neighbour ${nameOfNeighbour(neighbour)}`,
+    ...neighbourFields.write(entry, neighbour, names, verb === 'remove' ? ID : undefined),
   }
 }
 
-/** What the kernel says of a neighbour. */
-export function readNeighbour({ header, attributes }: Entry<'neighbour'>, links: ReadonlyMap<number, LinkAttributes>): IpNeighbourState {
-  const { dst = '', lladdr, protocol } = attributes
-  const { flags } = header
-  return {
-    address: dst,
-    link: header.index === 0 ? '*' : nameOf(links, header.index),
-    family: header.family as Family,
-    proxy: flags.proxy ?? false,
-    ...lladdr !== undefined && { lladdr },
-    state: KNOWN.find(name => (header.state as Partial<Record<Reachability, boolean>>)[name]) ?? 'none',
-    router: flags.router ?? false,
-    ...protocol && { protocol },
-    external: flags.extLearned ?? false,
-  }
-}
+/** A neighbour that the kernel describes. */
+export const readNeighbour = (entry: Wire, names: LinkNames): IpNeighbourState => ({
+  ...neighbourFields.read(entry, names) as IpNeighbourState,
+  family: entry.header.family as Family,
+  external: entry.header.flags.extLearned ?? false,
+})
 
-/** A state as what can be set again; a neighbour that is still being looked for is not. */
-export function settableNeighbour({ address, link, proxy, lladdr, state, router, protocol, external }: IpNeighbourState): IpNeighbour | undefined {
-  if (!proxy && lladdr === undefined) return undefined
+/**
+ * A state in a form that can be set again; undefined while the kernel is still looking for the
+ * neighbour.
+ */
+export function settableNeighbour(state: IpNeighbourState): IpNeighbour | undefined {
+  if (!state.proxy && state.lladdr === undefined) return undefined
   return {
-    address, link, proxy, ...lladdr !== undefined && { lladdr }, state: state === 'delay' || state === 'probe' ? 'stale' : state, router, external,
-    ...protocol !== undefined && { protocol },
+    ...neighbourFields.existing(state) as IpNeighbour, external: state.external,
+    state: state.state === 'delay' || state.state === 'probe' ? 'stale' : state.state,
   }
 }

@@ -1,157 +1,228 @@
-/** Routes: declared, planned, set. */
+/** Routes: listed, looked up, changed and planned. */
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
-import type { Family } from '../../base/address.js'
-import { Plan, type Step } from '../../plan/plan.js'
-import { address, interfaceName } from '../../base/check.js'
-import { openRtnetlink, RouteClient, type Deed } from '../client.js'
-import { explained, refusal } from '../explain.js'
-import { indexOf, readLinks } from '../links-by-name.js'
-import { perform } from '../perform.js'
+import { address, atPath, interfaceName } from '../../base/check.js'
+import { familyOf } from '../../base/address.js'
 import { unicast, widthOf } from '../../base/prefix.js'
+import type { Step } from '../../plan/plan.js'
+import { Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
+import { openRtnetlink, RouteClient, type Verb } from '../client.js'
+import { refuse } from '../explain.js'
+import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
 import {
-  keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute, routeCommand, routeOf,
-  type Nexthop, type Route, type RouteId, type RouteProtocol, type RouteSpec, type RouteState, type RouteTable, type WeightedNexthop,
-} from './spec.js'
+  ANY_ROUTE, keyOfRoute, nameOfRoute, nexthopsOf, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
+  routeCommand, routeFields, routeOf,
+  type Route,
+} from './fields.js'
+import type { RouteFilter, RoutePatch, RouteQuery, RouteSpec, RouteState, WeightedNexthop } from './spec.js'
 
-/** Which routes are listed; all that it says must be so. */
-export interface RouteFilter {
-  readonly family?: Family
-  readonly table?: RouteTable
-  /** The link, of any of its ways. */
-  readonly dev?: string
-  /** Exactly this destination. */
-  readonly to?: string
-  readonly protocol?: RouteProtocol
-}
+// ── commands ──
 
-const ENOENT = -2, ESRCH = -3
-
-const ANY = { family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec', flags: {} } as const
-/** `RTM_F_CLONED`: what the kernel has learnt of a path, and lists as if it were a route. `RTM_F_LOOKUP_TABLE`: say in which table it was found. */
+/**
+ * `RTM_F_CLONED`: a path that the kernel has learnt, and lists like a route. `RTM_F_LOOKUP_TABLE`:
+ * asks in which table a route was found.
+ */
 const CLONED = 9, LOOKUP_TABLE = 12
 
-async function readRoutes(route: RouteClient, options?: CallOptions): Promise<RouteState[]> {
-  const links = await readLinks(route, options)
-  const entries = await route.list('route', ANY, {}, options)
-  return entries.filter(({ header: { family, flags } }) => (family === 'inet' || family === 'inet6') && !flags[CLONED]).map(entry => readRoute(entry, links))
+async function listRoutes(client: RouteClient, options?: CallOptions): Promise<RouteState[]> {
+  const names = namesOf(await readLinks(client, options))
+  const entries = await client.list('route', ANY_ROUTE, {}, options)
+  return entries.filter(({ header: { family, flags } }) => (family === 'inet' || family === 'inet6') && !flags[CLONED])
+    .map(entry => readRoute(entry, names))
 }
 
-async function send(client: RouteClient, deed: Deed, route: Route, options?: CallOptions): Promise<void> {
-  const told = routeCommand(deed, route)
-  const indices = new Map<string, number>()
-  for (const { dev } of route.ways) if (dev !== undefined && !indices.has(dev)) indices.set(dev, await indexOf(client, dev, told, options))
-  await perform(client, routeCommand(deed, route, link => indices.get(link)!), options)
-}
-
-/** Removes a route that is there: of one that is not, the kernel would take the next best. IPv6 removes all ways where none is named. */
-async function remove(client: RouteClient, state: RouteState, options?: CallOptions): Promise<void> {
-  const route = routeOf(state)
-  await send(client, 'remove', state.family === 'inet6' && route.several ? { ...route, ways: [], several: false } : route, options)
-}
-
-// ── plans ──
-
-/** Whether a way that is there is one that is wanted; a link that is not said is any. */
-const sameWay = (wanted: WeightedNexthop, actual: WeightedNexthop, several: boolean): boolean => wanted.via === actual.via
-  && (wanted.dev === undefined || wanted.dev === actual.dev) && (wanted.onlink === undefined || wanted.onlink === (actual.onlink ?? false))
-  && (!several || (wanted.weight ?? 1) === (actual.weight ?? 1))
-
-const SETTINGS = ['scope', 'source', 'mtu', 'advmss', 'protocol'] as const
-
-/** Whether a route is as wanted, as far as that says anything. */
-function matches(wanted: Route, actual: Route): boolean {
-  const left = [...actual.ways]
-  return wanted.type === actual.type && wanted.ways.length === left.length && SETTINGS.every(key => wanted[key] === undefined || wanted[key] === actual[key])
-    && wanted.ways.every(way => {
-      const i = left.findIndex(other => sameWay(way, other, wanted.several))
-      if (i >= 0) left.splice(i, 1)
-      return i >= 0
-    })
-}
-
-const step = (action: Step['action'], verb: string, route: Route, why: string | undefined, run: Step['run'], undo: Step['undo']): Step =>
-  ({ action, object: 'route', line: `${program(route)} route ${verb} ${notationOfRoute(route)}`, ...why !== undefined && { why }, run, undo })
-
-const adding = (route: Route, deed: 'add' | 'append'): Step => step(
-  'add', deed, route, deed === 'append' ? 'beside the kernel\'s own to the same network' : undefined,
-  async (session, options) => send(await session.use(openRtnetlink), deed, route, options),
-  async (session, options) => {
-    const state = (await readRoutes(await session.use(openRtnetlink), options)).find(each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)))
-    if (state) await remove(await session.use(openRtnetlink), state, options) // it went by itself where its link did
-  },
-)
-
-const replacing = (route: Route, before: RouteState): Step => step(
-  'change', 'replace', route, before.protocol === 'kernel' ? 'in place of the kernel\'s own to the same network' : undefined,
-  async (session, options) => send(await session.use(openRtnetlink), 'replace', route, options),
-  async (session, options) => send(await session.use(openRtnetlink), 'replace', routeOf(before), options),
-)
-
-const removing = (state: RouteState, why?: string): Step => step(
-  'remove', 'del', routeOf(state), why,
-  async (session, options) => remove(await session.use(openRtnetlink), state, options),
-  async (session, options) => send(await session.use(openRtnetlink), 'add', routeOf(state), options),
-)
-
-/** Specs in their normal form, by what they say the route of. @throws RangeError where two say the same one */
-function unique(specs: readonly RouteSpec[]): Map<string, Route> {
-  const byKey = new Map<string, Route>()
-  for (const [i, spec] of specs.entries()) {
-    const route = normalizeRoute(spec, `routes[${i}].`)
-    const key = keyOfRoute(route)
-    const other = byKey.get(key)
-    if (other) {
-      const both = `${nameOfRoute(other)} and ${nameOfRoute(route)}`
-      throw new RangeError(`routes[${i}]: ${both} have one destination and metric; give them two metrics, or one list of nexthops`)
-    }
-    byKey.set(key, route)
-  }
-  return byKey
+async function sendRoutes(
+  client: RouteClient, verb: Verb, routes: readonly Route[], options?: CallOptions,
+): Promise<void> {
+  const [first] = routes
+  if (first === undefined) return
+  const links = routes.flatMap(route => nexthopsOf(route).map(({ link }) => link))
+  const names = await readIndexes(client, links, routeCommand(verb, first, NO_LINKS), options)
+  await client.send(routes.map(route => routeCommand(verb, route, names)), options)
 }
 
 /**
- * The steps to the routes that are wanted, from those that are there. A route that is there with another way is replaced:
- * what a spec leaves out is then as if it were added. All other routes stay. Pure.
+ * Removes routes that exist: instead of a missing one, the kernel would remove the next best. IPv6
+ * removes all next hops where none is named.
  */
-export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteState[]): Step[] {
-  return [...unique(wanted)].flatMap(([key, route]): Step[] => {
-    const all = actual.filter(state => keyOfRoute(state) === key)
-    const match = all.findIndex(state => matches(route, routeOf(state)))
-    // The kernel tries equal routes in this order; IPv6 has some of its own for each link.
-    const rivals = route.family === 'inet6' ? all.filter(state => state.protocol !== 'kernel') : all
-    if (match >= 0) {
-      const before = route.family === 'inet' ? all.slice(0, match) : []
-      return before.map(state => removing(state, 'with the same destination and metric, it goes before the one that is wanted'))
-    }
-    if (rivals.length === 0) return [adding(route, all.length > 0 ? 'append' : 'add')]
-    return [replacing(route, rivals[0]!)]
+function removeRoutes(client: RouteClient, states: readonly RouteState[], options?: CallOptions): Promise<void> {
+  const routes = states.map(state => {
+    const { nexthops, ...route } = routeOf(state)
+    return route.family === 'inet6' || nexthops === undefined ? route : { ...route, nexthops }
+  })
+  return sendRoutes(client, 'remove', routes, options)
+}
+
+// ── comparison ──
+
+/** Whether an actual next hop is the wanted one; a link that is left out is any. */
+const sameNexthop = (wanted: WeightedNexthop, actual: WeightedNexthop): boolean => wanted.via === actual.via
+  && (wanted.link === undefined || wanted.link === actual.link)
+  && (wanted.onlink === undefined || wanted.onlink === (actual.onlink ?? false))
+  && (wanted.weight === undefined || wanted.weight === (actual.weight ?? 1))
+
+function sameNexthops(wanted: readonly WeightedNexthop[], actual: readonly WeightedNexthop[]): boolean {
+  const left = [...actual]
+  return wanted.length === left.length && wanted.every(hop => {
+    const i = left.findIndex(other => sameNexthop(hop, other))
+    if (i >= 0) left.splice(i, 1)
+    return i >= 0
   })
 }
 
-/** The routes that an id means; a default route that says neither family nor gateway is IPv4's. */
-function find(who: RouteId & Nexthop, actual: readonly RouteState[], path = ''): RouteState[] {
-  const via = who.via === undefined ? undefined : address(`${path}via`, who.via)
-  const key = keyOfRoute(normalizeRouteId(who, path, via?.includes(':') ? 'inet6' : 'inet'))
-  return actual.filter(state => keyOfRoute(state) === key && (via === undefined || routeOf(state).ways.some(way => way.via === via))
-    && (who.dev === undefined || routeOf(state).ways.some(way => way.dev === who.dev)))
+const NEXTHOPS = ['via', 'link', 'onlink', 'nexthops']
+
+/** Whether a route has the wanted next hops, and the other fields that are given. */
+const matches = (wanted: Route, actual: Route): boolean => sameNexthops(nexthopsOf(wanted), nexthopsOf(actual))
+  && routeFields.differences(wanted, actual).every(name => NEXTHOPS.includes(name))
+
+/** The routes that a query means; a default route without family and gateway is IPv4's. */
+function findAll(query: RouteQuery, actual: readonly RouteState[], path = ''): RouteState[] {
+  const via = query.via === undefined ? undefined : address(atPath(path, 'via'), query.via)
+  const key = keyOfRoute(normalizeRouteId(query, path, via?.includes(':') ? 'inet6' : 'inet'))
+  const has = (state: RouteState, name: 'via' | 'link', value: string | undefined): boolean =>
+    value === undefined || nexthopsOf(state).some(hop => hop[name] === value)
+  return actual.filter(state => keyOfRoute(state) === key && has(state, 'via', via) && has(state, 'link', query.link))
 }
 
-/** The steps that remove routes, as far as they are there. Pure. */
-export function routeRemovals(unwanted: readonly (RouteId & Nexthop)[], actual: readonly RouteState[]): Step[] {
-  const gone = new Set(unwanted.flatMap((who, i) => find(who, actual, `routes[${i}].`)))
-  return [...gone].map(state => removing(state))
+// ── steps ──
+
+const adding = (route: Route, verb: 'add' | 'append'): Step => stepOn(openRtnetlink, {
+  action: 'add', object: 'route', line: `${program(route)} route ${verb} ${notationOfRoute(route)}`,
+  why: verb === 'append' ? 'beside the kernel\'s own to the same network' : undefined,
+  run: (client, options) => sendRoutes(client, verb, [route], options),
+  async undo(client, options) {
+    const state = (await listRoutes(client, options)).find(
+      each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)),
+    )
+    if (state) await removeRoutes(client, [state], options) // it may be gone together with its link
+  },
+})
+
+const replacing = (route: Route, before: RouteState): Step => stepOn(openRtnetlink, {
+  action: 'change', object: 'route', line: `${program(route)} route replace ${notationOfRoute(route)}`,
+  why: before.protocol === 'kernel' ? 'in place of the kernel\'s own to the same network' : undefined,
+  run: (client, options) => sendRoutes(client, 'replace', [route], options),
+  undo: (client, options) => sendRoutes(client, 'replace', [routeOf(before)], options),
+})
+
+const removing = (state: RouteState, why?: string): Step => stepOn(openRtnetlink, {
+  action: 'remove', object: 'route', why,
+  line: `${program(routeOf(state))} route del ${notationOfRoute(routeOf(state))}`,
+  run: (client, options) => removeRoutes(client, [state], options),
+  undo: (client, options) => sendRoutes(client, 'add', [routeOf(state)], options),
+})
+
+/** Specs in their normal form, by their identity. @throws RangeError where two have the same */
+function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
+  const found = new Map<string, Route>()
+  specs.forEach((spec, i) => {
+    const route = normalizeRoute(spec, atPath('routes', i))
+    const other = found.get(keyOfRoute(route))
+    if (other) {
+      const both = `${nameOfRoute(other)} and ${nameOfRoute(route)}`
+      throw new RangeError(
+        `${atPath('routes', i)}: ${both} have one destination and metric; give them two metrics,`
+        + ' or one list of nexthops',
+      )
+    }
+    found.set(keyOfRoute(route), route)
+  })
+  return found
 }
 
-// ── the class ──
+/**
+ * The steps to the wanted routes. A route with other next hops is replaced: fields that the spec
+ * leaves out get their
+ * defaults then. All other routes stay. Pure.
+ */
+export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteState[]): Step[] {
+  return [...normalizeAll(wanted)].flatMap(([key, route]): Step[] => {
+    const all = actual.filter(state => keyOfRoute(state) === key)
+    const match = all.findIndex(state => matches(route, routeOf(state)))
+    // The kernel uses the first of equal routes; for IPv6 it has routes of its own on each link.
+    const rivals = route.family === 'inet6' ? all.filter(state => state.protocol !== 'kernel') : all
+    if (match >= 0) {
+      const before = route.family === 'inet' ? all.slice(0, match) : []
+      return before.map(state => removing(state, 'with the same destination and metric, it goes before the wanted one'))
+    }
+    return rivals.length === 0 ? [adding(route, all.length > 0 ? 'append' : 'add')] : [replacing(route, rivals[0]!)]
+  })
+}
+
+/** The steps that remove those of the routes that exist. Pure. */
+export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly RouteState[]): Step[] {
+  const found = unwanted.flatMap((query, i) => findAll(query, actual, atPath('routes', i)))
+  return [...new Set(found)].map(state => removing(state))
+}
+
+// ── the resource ──
+
+/**
+ * A state with the fields of a patch. A patch with next hops or a type replaces all next hops, and
+ * the scope that fits them.
+ */
+function patched(patch: RoutePatch, state: RouteState): Route {
+  const { via, link, onlink, nexthops, type, scope, ...rest } = routeFields.existing(state) as unknown as Route
+  const moves = [...NEXTHOPS, 'type'].some(name => name in patch)
+  return normalizeRoute({ ...rest, ...!moves && { via, link, onlink, nexthops, type, scope }, ...patch } as RouteState)
+}
+
+const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, RouteFilter, RoutePatch> = {
+  plural: 'routes',
+  open: openRtnetlink,
+  async list(client, { family, table, link, to, protocol }, options) {
+    const wanted = to === undefined || to === 'default' ? to : normalizeRouteId({ to }).to
+    return (await listRoutes(client, options)).filter(state => (family === undefined || state.family === family)
+      && (table === undefined || state.table === table) && (wanted === undefined || state.to === wanted)
+      && (protocol === undefined || state.protocol === protocol)
+      && (link === undefined || nexthopsOf(state).some(hop => hop.link === link)))
+  },
+  find: (query, actual) => findAll(query, actual)[0],
+  /**
+   * The next hops of a spec or patch are new, and do not identify the route; the gateway of a
+   * default route tells its family.
+   */
+  idOf(given) {
+    const addresses = [...nexthopsOf(given).map(({ via }) => via), given.source]
+    return normalizeRouteId(given, '', addresses.some(text => text?.includes(':')) ? 'inet6' : 'inet')
+  },
+  missing(verb, query) {
+    const asked = { kind: 'route', verb, object: `route ${nameOfRoute(query)}` } as const
+    return verb === 'remove' ? refuse('ESRCH', asked, 'it does not exist')
+      : refuse('ENOENT', asked, 'it does not exist; add it first')
+  },
+  check(spec, path) { normalizeRoute(spec, path) },
+  add: (client, specs, options) => sendRoutes(client, 'add', specs.map(spec => normalizeRoute(spec)), options),
+  changes(patch, state) {
+    routeFields.pick(routeFields.checkNames(patch))
+    return state ? [replacing(patched(patch, state), state)] : []
+  },
+  replacement(spec, actual) {
+    const route = normalizeRoute(spec)
+    return [replacing(route, actual.find(state => keyOfRoute(state) === keyOfRoute(route))!)]
+  },
+  steps: routeSteps,
+  async remove(client, queries, actual, options) {
+    const found = queries.map(query => findAll(query, actual))
+    for (const several of found.filter(each => each.length > 1)) {
+      const names = several.map(each => nameOfRoute(routeOf(each))).join(' and ')
+      throw new RangeError(`to: there are ${several.length} such routes, ${names}; add via or link`)
+    }
+    await removeRoutes(client, found.flat(), options)
+  },
+  removals: routeRemovals,
+}
 
 /**
  * The routes of this host.
  *
- * Every method rejects with a NetlinkError that says what was asked for which route and why the kernel refused it, and
- * with a TypeError or RangeError that names the field, before anything is sent, where a spec is wrong.
- *
- * When a link goes down the kernel drops its routes, and does not bring them back: plan again after that.
+ * - `get` and `remove` take a gateway or a link besides the id, for routes that differ in nothing
+ *   else. `remove` rejects with a
+ *   RangeError where the id means several. (The kernel would remove the first, and for a missing
+ * route one of another metric.)
+ * - When a link goes down the kernel drops its routes, and does not bring them back: plan again
+ *   after that.
  *
  * @example
  * ```ts
@@ -163,93 +234,34 @@ export function routeRemovals(unwanted: readonly (RouteId & Nexthop)[], actual: 
  * await plan.apply()
  * ```
  */
-export class Routes implements AsyncDisposable {
-  readonly #route: RouteClient
-
-  private constructor(route: RouteClient) { this.#route = route }
-
+export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteState, RouteFilter, RoutePatch> {
   /** Opens a socket to the kernel. */
   static open(options?: ConnectionOptions): Promise<Routes> {
-    return Promise.resolve(new Routes(new RouteClient(options)))
-  }
-
-  /** The routes of all tables, or those that the filter lets through; of equal ones the first is used. */
-  async list({ family, table, dev, to, protocol }: RouteFilter = {}, options?: CallOptions): Promise<RouteState[]> {
-    const wanted = to === undefined || to === 'default' ? to : normalizeRouteId({ to }).to
-    return (await readRoutes(this.#route, options)).filter(state => (family === undefined || state.family === family)
-      && (table === undefined || state.table === table) && (wanted === undefined || state.to === wanted)
-      && (protocol === undefined || state.protocol === protocol) && (dev === undefined || routeOf(state).ways.some(way => way.dev === dev)))
-  }
-
-  /** A route, where it is there; of equal ones the first. */
-  async get(who: RouteId & Nexthop, options?: CallOptions): Promise<RouteState | undefined> {
-    return find(who, await readRoutes(this.#route, options))[0]
-  }
-
-  /** The way that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where none leads there. */
-  async lookup(to: string, { source, dev }: { readonly source?: string; readonly dev?: string } = {}, options?: CallOptions): Promise<RouteState> {
-    const dst = unicast('to', to)
-    const src = source === undefined ? undefined : unicast('source', source)
-    const family: Family = dst.includes(':') ? 'inet6' : 'inet'
-    const told = { kind: 'route', deed: 'get', attributes: {}, object: `route to ${dst}` } as const
-    const links = await readLinks(this.#route, options)
-    const oif = dev === undefined ? undefined : await indexOf(this.#route, interfaceName('dev', dev), told, options)
-    try {
-      const width = widthOf(family)
-      const header = { ...ANY, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true } }
-      return readRoute(await this.#route.get('route', header, { dst, ...src !== undefined && { src }, ...oif !== undefined && { oif } }, options), links)
-    } catch (error) {
-      throw explained(error, told)
-    }
-  }
-
-  /** Adds a route. Rejects with `EEXIST` where there is one to this destination with this metric, whatever its way. */
-  async add(spec: RouteSpec, options?: CallOptions): Promise<void> {
-    await send(this.#route, 'add', normalizeRoute(spec), options)
-  }
-
-  /** Changes a route to what the spec says; what it leaves out is as if it were added. Rejects with `ENOENT` where it is not there. */
-  async change(spec: RouteSpec, options?: CallOptions): Promise<void> {
-    const route = normalizeRoute(spec)
-    const key = keyOfRoute(route)
-    if (!(await readRoutes(this.#route, options)).some(state => keyOfRoute(state) === key)) {
-      throw refusal(ENOENT, routeCommand('change', route), 'it is not there; add it first')
-    }
-    await send(this.#route, 'replace', route, options)
+    return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
   }
 
   /**
-   * Removes a route. Rejects with `ESRCH` where it is not there, and with a RangeError where several are equal but for
-   * their ways and the id does not say which. (The kernel would take one of another metric, and the first of equal ones.)
+   * The route that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where
+   * none leads there.
    */
-  async remove(who: RouteId & Nexthop, options?: CallOptions): Promise<void> {
-    const found = find(who, await readRoutes(this.#route, options))
-    const [state] = found
-    if (!state) throw refusal(ESRCH, { kind: 'route', deed: 'remove', object: `route ${nameOfRoute({ ...who, ways: [who] })}` }, 'it is not there')
-    if (found.length > 1) {
-      throw new RangeError(`to: there are ${found.length} such routes, ${found.map(each => nameOfRoute(routeOf(each))).join(' and ')}; say which (via, dev)`)
-    }
-    await remove(this.#route, state, options)
+  async lookup(
+    to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
+  ): Promise<RouteState> {
+    const dst = unicast('to', to)
+    const src = source === undefined ? undefined : unicast('source', source)
+    const family = familyOf(dst)
+    const asked = { kind: 'route', verb: 'get', object: `route to ${dst}` } as const
+    const names = namesOf(await readLinks(this.client, options))
+    const oif = link === undefined
+      ? undefined
+      : (await readIndexes(this.client, [interfaceName('link', link)], asked, options)).indexOf(link)
+    const width = widthOf(family)
+    return readRoute(await this.client.get({
+      kind: 'route', object: asked.object,
+      header: {
+        ...ANY_ROUTE, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true },
+      },
+      attributes: { dst, ...src !== undefined && { src }, ...oif !== undefined && { oif } },
+    }, options), names)
   }
-
-  /** What must change for these routes to be there; empty where they are. Other routes stay. */
-  async plan(specs: readonly RouteSpec[], options?: CallOptions): Promise<Plan> {
-    unique(specs) // before anything is sent
-    return new Plan(routeSteps(specs, await readRoutes(this.#route, options)))
-  }
-
-  /** What must change for these routes not to be there; empty where they are not. */
-  async planRemoval(ids: readonly (RouteId & Nexthop)[], options?: CallOptions): Promise<Plan> {
-    ids.forEach((who, i) => find(who, [], `routes[${i}].`)) // before anything is sent
-    return new Plan(routeRemovals(ids, await readRoutes(this.#route, options)))
-  }
-
-  /** Closes the socket; routes stay. */
-  close(): Promise<void> {
-    this.#route.close()
-    return Promise.resolve()
-  }
-
-  /** {@link Routes.close}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> { return this.close() }
 }

@@ -6,7 +6,7 @@ import type { ServiceState, Stats, VirtualServiceSpec } from '../../../../lib/ip
 import type { NetworkState } from '../../../../lib/network/network.js'
 import type { RealServerSetup } from '../../../../lib/network/real-server.js'
 import { normalizeAddress, type AddressState } from '../../../../lib/rtnetlink/address/spec.js'
-import { normalizeLink } from '../../../../lib/rtnetlink/link/commands.js'
+import { normalizeLink } from '../../../../lib/rtnetlink/link/link.js'
 import type { LinkSpec, LinkState } from '../../../../lib/rtnetlink/link/spec.js'
 import type { RouteState } from '../../../../lib/rtnetlink/route/spec.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
@@ -14,7 +14,7 @@ import { normalize } from '../../../../lib/ipvs/normalize.js'
 // ── facts ──
 
 const link = (spec: LinkSpec, more: object = {}): LinkState => {
-  const { said: _, parameters, ...settings } = normalizeLink(spec)
+  const { given: _, parameters, ...settings } = normalizeLink(spec)
   return { index: 9, operstate: 'unknown', carrier: true, mtu: 1480, altNames: [], statistics: {}, ...settings, ...parameters, ...more } as LinkState
 }
 const plainLink = (name: string, mtu = 1500): LinkState => ({ index: 2, name, up: true, operstate: 'up', carrier: true, mtu, altNames: [], statistics: {} } as unknown as LinkState)
@@ -142,11 +142,11 @@ describe('a director', () => {
     ...service, stats, realServers: service.realServers.map(server => ({ ...server, activeConnections: 0, inactiveConnections: 0, persistentConnections: 0, stats })),
   }))
   const way = (more: Partial<RouteState> = {}): RouteState => ({
-    to: '203.0.113.1', family: 'inet', type: 'unicast', table: 'main', metric: 0, scope: 'global', protocol: 'static', dead: false, dev: 'eth0', source: '198.51.100.1', ...more,
+    to: '203.0.113.1', family: 'inet', type: 'unicast', table: 'main', metric: 0, scope: 'global', protocol: 'static', dead: false, link: 'eth0', source: '198.51.100.1', ...more,
   })
   const spec: VirtualServiceSpec = { vip: VIP, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: ['203.0.113.1'], network: { link: 'eth0' } }
   const network: NetworkState = { ...nothing, addresses: [...nothing.addresses, at('eth0', `${VIP}/32`)], sysctls: new Map([['net.ipv4.ip_forward', '0'], ['net.ipv6.conf.all.forwarding', '0'], ['net.ipv4.vs.pmtu_disc', '1']]) }
-  const working: DirectorFacts = { network, states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', dev: 'lo' })], ['203.0.113.1', way()]]) }
+  const working: DirectorFacts = { network, states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', link: 'lo' })], ['203.0.113.1', way()]]) }
   const find = (facts: Partial<DirectorFacts>, of: VirtualServiceSpec = spec): string[] => told(directorFindings(of, normalize(of), { ...working, ...facts }))
   const servers = (more: Partial<RouteState> | string): Partial<DirectorFacts> =>
     ({ ways: new Map([...working.ways, ['203.0.113.1', typeof more === 'string' ? more : way(more)] as const]) })

@@ -27,17 +27,17 @@ describe('what the kernel should never hear', () => {
     await using neighbours = await Neighbours.open({ openSocket })
     await refused(() => links.add({ kind: 'dummy', name }))
     await refused(() => links.plan([{ kind: 'dummy', name }]))
-    await refused(() => links.change(name, { mtu: 1400 }))
+    await refused(() => links.change({ name, mtu: 1400 }))
     await refused(() => links.remove(name))
     await refused(() => links.add({ kind: 'veth', name: 'ok', peer: { name } }))
     await refused(() => addresses.add({ address: '192.0.2.1/32', link: name }))
     await refused(() => addresses.plan([{ address: '192.0.2.1/32', link: name }]))
-    await refused(() => routes.add({ to: '192.0.2.0/24', dev: name }))
+    await refused(() => routes.add({ to: '192.0.2.0/24', link: name }))
     await refused(() => neighbours.add({ address: '192.0.2.1', link: name, lladdr: '02:00:00:00:00:01' }))
   })
 
   it.each<object>([
-    { kind: 'vxlan', id: 2 ** 24 }, { kind: 'vxlan', id: 0 }, { kind: 'vxlan', id: -1 }, { kind: 'vxlan' }, { kind: 'vxlan', id: 1, remote: '192.0.2.1', group: '239.1.1.1', dev: 'eth0' },
+    { kind: 'vxlan', id: 2 ** 24 }, { kind: 'vxlan', id: 0 }, { kind: 'vxlan', id: -1 }, { kind: 'vxlan' }, { kind: 'vxlan', id: 1, remote: '192.0.2.1', group: '239.1.1.1', link: 'eth0' },
     { kind: 'vxlan', id: 1, port: 65536 }, { kind: 'ipip', local: 'fd00::1' }, { kind: 'ipip', local: '192.0.2.1/24' }, { kind: 'ipip', ttl: 256 }, { kind: 'ipip', ttl: 1.5 },
     { kind: 'ip6tnl', local: '192.0.2.1' }, { kind: 'gre', key: 2 ** 32 }, { kind: 'ipip', external: true, local: '192.0.2.1' }, { kind: 'dummy', mtu: -1 },
     { kind: 'dummy', address: '02:00:00:00:00' }, { kind: 'nosuch' }, { kind: 'dummy', upp: true },
@@ -60,7 +60,7 @@ describe('what the kernel should never hear', () => {
   it.each<object>([
     { to: '192.0.2.1/24', via: '192.0.2.254' }, { to: '192.0.2.0/33', via: '192.0.2.254' }, { to: '192.0.2.0/24', via: '224.0.0.1' }, { to: '192.0.2.0/24', via: '0.0.0.0' },
     { to: '192.0.2.0/24', via: '192.0.2.254', metric: -1 }, { to: '192.0.2.0/24', via: '192.0.2.254', table: 0 }, { to: '192.0.2.0/24', nexthops: [] },
-    { to: '192.0.2.0/24', via: '192.0.2.254', nexthops: [{ via: '192.0.2.1' }] }, { to: 'nowhere', dev: 'x0' }, { to: '192.0.2.0/24', dev: 'x0', gateway: '192.0.2.254' },
+    { to: '192.0.2.0/24', via: '192.0.2.254', nexthops: [{ via: '192.0.2.1' }] }, { to: 'nowhere', link: 'x0' }, { to: '192.0.2.0/24', link: 'x0', gateway: '192.0.2.254' },
   ])('a route %j', async fields => {
     await using routes = await Routes.open({ openSocket })
     await refused(() => routes.add(fields as RouteSpec))

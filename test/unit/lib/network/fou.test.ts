@@ -20,7 +20,7 @@ describe('linux/fou.h', () => {
 })
 
 describe('ports', () => {
-  const specs: FouPortSpec[] = [{ port: 6080 }, { port: 6080, family: 'inet6' }, { port: 6081, type: 'direct', protocol: 4 }]
+  const specs: FouPortSpec[] = [{ port: 6080 }, { port: 6080, family: 'inet6' }, { port: 6081, kind: 'direct', protocol: 4 }]
   it('to the wire and back; GUE without a protocol', () => {
     for (const spec of specs) {
       const port = normalizeFouPort(spec)
@@ -39,8 +39,8 @@ describe('ports', () => {
   it.each<[object, string]>([
     [{ port: 0 }, 'ports[0].port: 0 is not an integer from 1 to 65535'],
     [{ port: 1, family: 'ipv4' }, 'ports[0].family: "ipv4" is not one of inet, inet6'],
-    [{ port: 1, type: 'fou' }, 'ports[0].type: "fou" is not one of gue, direct'],
-    [{ port: 1, type: 'direct' }, 'ports[0].protocol: undefined is not an integer from 1 to 255'],
+    [{ port: 1, kind: 'fou' }, 'ports[0].kind: "fou" is not one of gue, direct'],
+    [{ port: 1, kind: 'direct' }, 'ports[0].protocol: is required for a direct port (1 to 255)'],
     [{ port: 1, protocol: 4 }, 'ports[0].protocol: only a direct port has one'],
   ])('%j is refused', (spec, message) => {
     expect(() => fouSteps([spec as FouPortSpec], [])).toThrow(message)

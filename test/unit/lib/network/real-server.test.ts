@@ -15,15 +15,15 @@ describe('tunnel', () => {
     [{ kind: 'gue', port: 6080, checksum: 'csum' },       'inet6', 'inet',  { kind: 'sit' },                 32],
     [{ kind: 'gue', port: 6080 },                         'inet',  'inet6', { kind: 'ip6tnl', mode: 'any' }, 52],
     [{ kind: 'gue', port: 6080, checksum: 'remcsum' },    'inet6', 'inet6', { kind: 'ip6tnl', mode: 'any' }, 60],
-    [{ kind: 'gre' },                                     'inet',  'inet',  { kind: 'gre', csum: false },    24],
-    [{ kind: 'gre', checksum: 'csum' },                   'inet6', 'inet',  { kind: 'gre', csum: true },     28],
-    [{ kind: 'gre' },                                     'inet',  'inet6', { kind: 'ip6gre', csum: false }, 44],
-    [{ kind: 'gre', checksum: 'csum' },                   'inet6', 'inet6', { kind: 'ip6gre', csum: true },  48],
+    [{ kind: 'gre' },                                     'inet',  'inet',  { kind: 'gre', checksum: false },    24],
+    [{ kind: 'gre', checksum: 'csum' },                   'inet6', 'inet',  { kind: 'gre', checksum: true },     28],
+    [{ kind: 'gre' },                                     'inet',  'inet6', { kind: 'ip6gre', checksum: false }, 44],
+    [{ kind: 'gre', checksum: 'csum' },                   'inet6', 'inet6', { kind: 'ip6gre', checksum: true },  48],
   ] as const)('%j for %s through %s', (mode, inner, outer, link, overhead) => {
     const tunnel = { ...mode, local: LOCAL[outer] } as RealServerTunnel
     const wanted = realServerNetwork({ vip: VIP[inner], tunnel })
     expect(wanted.links).toEqual([{ name: 'tun0', local: LOCAL[outer], ...link }])
-    expect(wanted.fouPorts).toEqual(mode.kind === 'gue' ? [{ type: 'gue', port: 6080, family: outer }] : undefined)
+    expect(wanted.fouPorts).toEqual(mode.kind === 'gue' ? [{ kind: 'gue', port: 6080, family: outer }] : undefined)
     expect(wanted.addresses).toEqual([inner === 'inet' ? { address: '192.0.2.1/32', link: 'tun0' } : { address: '2001:db8::1/128', link: 'tun0', nodad: true }])
     expect(wanted.sysctls!.map(({ key, value }) => `${(key as string[]).slice(3).join('.')}=${String(value)}`))
       .toEqual(inner === 'inet' ? ['all.arp_ignore=1', 'all.arp_announce=2', 'tun0.rp_filter=2'] : [])

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { address, ifaddrmsg } from '../../../../lib/rtnetlink/wire/tables.js'
+import { address, ifaddrmsg } from '../../../../lib/rtnetlink/wire/address.js'
 import { addressCommand, keyOfAddress, normalizeAddress, readAddress, type AddressSpec, type AddressState } from '../../../../lib/rtnetlink/address/spec.js'
+import { namesOf } from '../../../../lib/rtnetlink/link-names.js'
 import { addressRemovals, addressSteps } from '../../../../lib/rtnetlink/address/addresses.js'
 import { Input, Output } from '../../../../generic-netlink/buffers.js'
 import { bitsOf, ipv4, ipv6, text } from '../../../support/arbitraries.js'
@@ -32,10 +33,10 @@ describe('tables', () => {
   })
 })
 
-const links = new Map([[7, { ifname: 'eth0' }], [8, { ifname: 'lo' }]])
+const links = namesOf(new Map([[7, { ifname: 'eth0' }], [8, { ifname: 'lo' }]]))
 /** What the kernel would say of an address that was added so. */
 const asState = (spec: AddressSpec): AddressState => {
-  const { header: head, attributes } = addressCommand('add', normalizeAddress(spec), spec.link === 'eth0' ? 7 : 8)
+  const { header: head, attributes } = addressCommand('add', normalizeAddress(spec), links)
   const to = new Output()
   ifaddrmsg.write(to, head, {})
   return readAddress({
@@ -47,8 +48,8 @@ const vip: AddressSpec = { address: '192.0.2.1', link: 'eth0' }
 
 describe('specs', () => {
   it('become commands, and states', () => {
-    expect(addressCommand('add', normalizeAddress({ address: '10.0.0.1', peer: '10.0.0.2/24', link: 'eth0', label: 'eth0:1', noprefixroute: true, metric: 5 }), 7)).toEqual({
-      kind: 'address', deed: 'add', object: 'address 10.0.0.1 peer 10.0.0.2/24 dev eth0',
+    expect(addressCommand('add', normalizeAddress({ address: '10.0.0.1', peer: '10.0.0.2/24', link: 'eth0', label: 'eth0:1', noprefixroute: true, metric: 5 }), links)).toEqual({
+      kind: 'address', verb: 'add', object: 'address 10.0.0.1 peer 10.0.0.2/24 dev eth0',
       header: { family: 'inet', prefixlen: 24, flags: 0, scope: 'global', index: 7 },
       attributes: { local: '10.0.0.1', address: '10.0.0.2', label: 'eth0:1', flags: { noprefixroute: true }, rtPriority: 5 },
     })
@@ -80,8 +81,8 @@ describe('specs', () => {
     [{ address: '192.0.2.01' }, 'address: "192.0.2.01" is not an IPv4 or IPv6 address'],
     [{ address: 7 }, 'address: 7 is not an address or an address/length'],
     [{ link: 'a/b' }, 'link: "a/b" is not an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -'],
-    [{ label: 'eth1:vip' }, 'label: "eth1:vip" is not a name that begins with eth0: at most 15 of A-Z, a-z, 0-9, _, ., : and -'],
-    [{ label: 'eth0:vip\0' }, 'label: "eth0:vip\\u0000" is not a name that begins with eth0: at most 15 of A-Z, a-z, 0-9, _, ., : and -'],
+    [{ label: 'eth1:vip' }, 'label: "eth1:vip" does not begin with eth0'],
+    [{ label: 'eth0:vip\0' }, 'label: "eth0:vip\\u0000" is not a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -'],
     [{ peer: '2001:db8::2' }, 'peer: 2001:db8::2 is of another family than 192.0.2.1'],
     [{ address: '192.0.2.1/24', peer: '192.0.2.2/32' }, 'peer: the two ends have one prefix length, and 192.0.2.1/24 and 192.0.2.2/32 have two'],
     [{ broadcast: '::1' }, 'broadcast: ::1 is not an IPv4 address'],
@@ -91,16 +92,16 @@ describe('specs', () => {
     [{ noprefixroute: 1 }, 'noprefixroute: 1 is not true or false'],
     [{ lifetimes: { valid: 0 } }, 'lifetimes.valid: 0 is not an integer from 1 to 4294967294'],
     [{ lifetimes: { valid: 10, preferred: 11 } }, 'lifetimes.preferred: 11 is longer than the address is valid'],
-    [{ lifetimes: { valid: 'forever', preferred: 5 } }, 'lifetimes.preferred: the kernel forgets it where an IPv4 address is valid for ever; it takes 0 and \'forever\''],
+    [{ lifetimes: { valid: 'forever', preferred: 5 } }, 'lifetimes.preferred: must be 0 or \'forever\' for an IPv4 address that is valid for ever; the kernel forgets other values'],
     [{ metric: -1 }, 'metric: -1 is not an integer from 0 to 4294967295'],
     [{ protocol: 256 }, 'protocol: 256 is not an integer from 0 to 255'],
-    [{ colour: 1 }, 'colour: there is no such field; there are address, link, peer, broadcast, label, scope, lifetimes, metric, protocol, noprefixroute, nodad'],
-    [{ address: '2001:db8::1', label: 'eth0' }, 'label: IPv6 addresses have none'],
-    [{ address: '2001:db8::1', broadcast: '1.2.3.4' }, 'broadcast: IPv6 has none'],
-    [{ address: '2001:db8::1', scope: 'link' }, 'scope: of 2001:db8::1 it is global'],
+    [{ colour: 1 }, ': there is no field "colour"; there are address, peer, broadcast, scope, link, label, metric, protocol, nodad, noprefixroute, lifetimes'],
+    [{ address: '2001:db8::1', label: 'eth0' }, 'label: only IPv4 addresses have one'],
+    [{ address: '2001:db8::1', broadcast: '1.2.3.4' }, 'broadcast: only IPv4 addresses have one'],
+    [{ address: '2001:db8::1', scope: 'link' }, 'scope: that of 2001:db8::1 is global'],
   ])('%j is refused', (wrong, message) => {
     expect(() => normalizeAddress({ ...vip, ...wrong })).toThrow(message)
-    expect(() => addressSteps([{ ...vip, address: '192.0.2.9' }, { ...vip, ...wrong }], [])).toThrow(`addresses[1].${message}`)
+    expect(() => addressSteps([{ ...vip, address: '192.0.2.9' }, { ...vip, ...wrong }], [])).toThrow(`addresses[1]${message.startsWith(':') ? '' : '.'}${message}`)
   })
 
   it('host bits are what an address has', () => { expect(normalizeAddress({ ...vip, address: '192.0.2.1/24' }).address).toBe('192.0.2.1/24') })

@@ -1,18 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { linkInfo } from '../../../../lib/rtnetlink/wire/tables.js'
-import { linkOf, normalizeLink } from '../../../../lib/rtnetlink/link/commands.js'
-import { differences, FALLBACKS, kinds, readParameters, writeParameters } from '../../../../lib/rtnetlink/link/kinds.js'
+import { NO_LINKS } from '../../../../lib/rtnetlink/link-names.js'
+import { FALLBACKS, kinds } from '../../../../lib/rtnetlink/link/kinds/index.js'
+import { linkOf, normalizeLink } from '../../../../lib/rtnetlink/link/link.js'
 import { linkRemovals, linkSteps } from '../../../../lib/rtnetlink/link/links.js'
 import type { LinkKind, LinkSpec, LinkState, LinkStatistics } from '../../../../lib/rtnetlink/link/spec.js'
+import { linkInfo } from '../../../../lib/rtnetlink/wire/link-info.js'
 import { link, linkKinds } from '../../../support/links.js'
 
-const place = { i: 3, dev: 'eth0', bridge: 'br0' }
+const place = { i: 3, below: 'eth0', bridge: 'br0' }
 const statistics = {} as LinkStatistics
 
 /** A state as the kernel would say it of what a spec made. */
 const stateOf = (spec: LinkSpec, more: object = {}): LinkState => {
-  const { said: _, parameters, master, ...settings } = normalizeLink(spec)
+  const { given: _, parameters, master, ...settings } = normalizeLink(spec)
   return {
     index: 7, operstate: 'unknown', carrier: true, mtu: 1480, altNames: [], statistics, ...settings, ...master != null && { master },
     ...Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== undefined)), ...more,
@@ -20,18 +21,20 @@ const stateOf = (spec: LinkSpec, more: object = {}): LinkState => {
 }
 const lines = (wanted: readonly LinkSpec[], actual: readonly LinkState[] = []): string[] => linkSteps(wanted, actual).map(({ action, line }) => `${action} ${line}`)
 
-const encap = { type: 'gue', dport: 6080, csum: true, remcsum: true } as const
+const encap = { kind: 'gue', port: 6080, checksum: true, remcsum: true } as const
 
 describe('spec ↔ wire', () => {
   it.each(linkKinds)('%s: what is written is what is read, at random', kind => {
     fc.assert(fc.property(link(kind, place), fc.boolean(), (spec, encapsulated) => {
-      const tunnel = 'encap' in kinds[kind].fields
-      const { parameters } = normalizeLink(tunnel && encapsulated ? { ...spec, encap } as LinkSpec : spec)
-      const data = writeParameters(kind, parameters, name => name === 'eth0' ? 2 : 99)
-      const wire = linkInfo.decode(linkInfo.encode({ kind, ...Object.keys(kinds[kind].fields).length > 0 && { data } }))
-      const around = { nameOf: (index: number) => index === 2 ? 'eth0' : index === 9 ? 'peer3' : '?', link: kind === 'veth' ? { link: 9 } : {} }
-      const read = readParameters(kind, wire.data ?? {}, around)
-      expect(differences(kind, parameters, read)).toEqual([])
+      const { fields } = kinds[kind]
+      const { parameters } = normalizeLink(fields.has('encap') && encapsulated ? { ...spec, encap } as LinkSpec : spec)
+      const context = {
+        indexOf: (name: string) => name === 'eth0' ? 2 : 99, nameOf: (index: number) => index === 2 ? 'eth0' : index === 9 ? 'peer3' : '?', link: kind === 'veth' ? { link: 9 } : {},
+      }
+      const data = fields.write({}, parameters, context)
+      const wire = linkInfo.decode(linkInfo.encode({ kind, ...fields.names.length > 0 && { data } }))
+      const read = fields.read(wire.data ?? {}, context) as Record<string, unknown>
+      expect(fields.differences(parameters, read)).toEqual([])
       if (kind !== 'veth') for (const key of Object.keys(parameters)) expect([key, read[key]]).toEqual([key, parameters[key]])
     }), { numRuns: 200 })
   })
@@ -40,7 +43,7 @@ describe('spec ↔ wire', () => {
     ['ipip', { local: '10.0.0.1', encap, mode: 'ipip' }, {
       proto: 4, link: 0, local: '10.0.0.1', ttl: 0, tos: 0, pmtudisc: 1, fwmark: 0, encapType: 'gue', encapFlags: { csum: true, csum6: false, remcsum: true }, encapSport: 0, encapDport: 6080,
     }],
-    ['gre', { external: true, csum: 'in' }, {
+    ['gre', { external: true, checksum: 'in' }, {
       encapType: 'none', iflags: { key: false, csum: true, seq: false }, oflags: { key: false, csum: false, seq: false }, ikey: 0, okey: 0,
       collectMetadata: true,
     }],
@@ -54,7 +57,7 @@ describe('spec ↔ wire', () => {
     }],
   ])('%s %j', (kind, more, wire) => {
     const { parameters } = normalizeLink({ kind, name: 'a', ...more } as LinkSpec)
-    expect(writeParameters(kind, parameters, () => 2)).toEqual(wire)
+    expect(kinds[kind].fields.write({}, parameters, { ...NO_LINKS, link: {} })).toEqual(wire)
   })
 })
 
@@ -67,7 +70,7 @@ describe('what is refused before anything is sent', () => {
   })
 
   it.each<[object, string]>([
-    [{ kind: 'gre', external: true, ignoreDf: true }, 'links[0].ignoreDf: an external link has none'],
+    [{ kind: 'gre', external: true, ignoreDf: true }, 'links[0].ignoreDf: an external link has none; each packet carries its own'],
     [{ kind: 'vlan' }, 'links[0].kind: "vlan" is not one of ipip, sit'],
     [{ kind: 'ipip', id: 4 }, 'links[0]: there is no field "id"'],
     [{ kind: 'ipip', local: 'fd00::1' }, 'links[0].local: fd00::1 is not an IPv4 address'],
@@ -80,51 +83,61 @@ describe('what is refused before anything is sent', () => {
     [{ kind: 'ipip', external: true, ttl: 4 }, 'links[0].ttl: an external link has none'],
     [{ kind: 'ipip', local: '10.0.0.1', address: '02:00:00:00:00:01' }, 'links[0].address: only links that carry Ethernet have one'],
     [{ kind: 'ipip', local: '10.0.0.1', master: 'br0' }, 'links[0].master: only links that carry Ethernet have one'],
-    [{ kind: 'ipip', local: '10.0.0.1', dev: 'x' }, 'links[0].dev: x is the link itself'],
-    [{ kind: 'ipip', local: '10.0.0.1', encap: { type: 'fou', dport: 6080, remcsum: true } }, 'links[0].encap.remcsum: only gue has it'],
-    [{ kind: 'ipip', local: '10.0.0.1', encap: { type: 'gue' } }, 'links[0].encap.dport: undefined is not an integer from 1 to 65535'],
+    [{ kind: 'ipip', local: '10.0.0.1', link: 'x' }, 'links[0].link: x is the link itself'],
+    [{ kind: 'ipip', local: '10.0.0.1', encap: { kind: 'fou', port: 6080, remcsum: true } }, 'links[0].encap.remcsum: only gue has it'],
+    [{ kind: 'ipip', local: '10.0.0.1', encap: { kind: 'gue' } }, 'links[0].encap.port: undefined is not an integer from 1 to 65535'],
     [{ kind: 'ipip', local: '10.0.0.1', mtu: 67 }, 'links[0].mtu: 67 is not an integer from 68 to 65536'],
     [{ kind: 'sit', local: '10.0.0.1', external: true }, 'links[0]: there is no field "external"'],
     [{ kind: 'sit', sixrd: { prefix: '2001:db8::1/32' } }, 'links[0].sixrd.prefix: 2001:db8::1 has bits behind the prefix of 32'],
     [{ kind: 'gre', local: '10.0.0.1', ignoreDf: true }, 'links[0].ignoreDf: it needs pmtudisc: false'],
-    [{ kind: 'vxlan' }, 'links[0].id: a VXLAN has an id (1 to 16777215), or is external'],
+    [{ kind: 'vxlan' }, 'links[0].id: is required (1 to 16777215) unless the VXLAN is external'],
     [{ kind: 'vxlan', id: 0 }, 'links[0].id: 0 is not an integer from 1 to 16777215'],
     [{ kind: 'vxlan', id: 2 ** 24 }, 'links[0].id: 16777216 is not an integer from 1 to 16777215'],
     [{ kind: 'vxlan', id: 1, external: true }, 'links[0].id: an external VXLAN has none'],
-    [{ kind: 'vxlan', id: 1, remote: '10.0.0.1', group: '239.1.1.1', dev: 'eth0' }, 'links[0].group: a VXLAN has a remote or a group'],
-    [{ kind: 'vxlan', id: 1, group: '239.1.1.1' }, 'links[0].dev: a group needs the link that it is joined on'],
-    [{ kind: 'vxlan', id: 1, remote: '239.1.1.1' }, 'links[0].remote: 239.1.1.1 is a multicast address; say group'],
+    [{ kind: 'vxlan', id: 1, remote: '10.0.0.1', group: '239.1.1.1', link: 'eth0' }, 'links[0].group: a VXLAN has a remote or a group, not both'],
+    [{ kind: 'vxlan', id: 1, group: '239.1.1.1' }, 'links[0].link: is required with a group, which is joined on it'],
+    [{ kind: 'vxlan', id: 1, remote: '239.1.1.1' }, 'links[0].remote: 239.1.1.1 is a multicast address'],
     [{ kind: 'vxlan', id: 1, remote: '10.0.0.1', local: 'fd00::1' }, 'links[0].local: fd00::1 and 10.0.0.1 are of two families'],
     [{ kind: 'vxlan', id: 1, ageing: 0 }, 'links[0].ageing: 0 is not an integer from 1 to 4294967295'],
     [{ kind: 'vxlan', id: 1, label: 3 }, 'links[0].label: only packets through IPv6 have one'],
     [{ kind: 'vxlan', id: 1, gpe: true }, 'links[0].gpe: only an external VXLAN can have it'],
+    [{ kind: 'geneve', id: 1 }, 'links[0].remote: is required unless the Geneve link is external'],
+    [{ kind: 'geneve', remote: '10.0.0.1' }, 'links[0].id: is required unless the Geneve link is external'],
+    [{ kind: 'geneve', external: true, id: 1 }, 'links[0].id: an external Geneve link has none; each packet carries its own'],
+    [{ kind: 'geneve', id: 1, remote: '239.1.1.1' }, 'links[0].remote: 239.1.1.1 is a multicast address'],
+    [{ kind: 'geneve', id: 1, remote: '10.0.0.1', label: 3 }, 'links[0].label: only packets through IPv6 have one'],
+    [{ kind: 'geneve', id: 1, remote: '10.0.0.1', innerProtoInherit: true, address: '02:00:00:00:00:01' }, 'links[0].address: only links that carry Ethernet have one'],
     [{ kind: 'bridge', stp: 1 }, 'links[0].stp: 1 is not true or false'],
-    [{ kind: 'bridge', forwardDelay: '15' }, 'links[0].forwardDelay: 15 is not a number of seconds'],
+    [{ kind: 'bridge', forwardDelay: '15' }, 'links[0].forwardDelay: "15" is not a number of seconds from 0 to 30'],
     [{ kind: 'dummy', address: '01:00:5e:00:00:01' }, 'links[0].address: 01:00:5e:00:00:01 is a multicast address'],
     [{ kind: 'dummy', alias: 'x'.repeat(256) }, 'links[0].alias: it is not text of at most 255 bytes'],
-    [{ kind: 'veth' }, 'links[0].peer: a pair has another end'],
+    [{ kind: 'veth' }, 'links[0].peer: is required: a pair has two ends'],
     [{ kind: 'veth', peer: { name: 'x' } }, 'links[0].peer.name: x is this end'],
-    [{ kind: 'gre', name: 'tunl0' }, 'links[0].name: the kernel has tunl0 for a link of kind ipip'],
+    [{ kind: 'gre', name: 'tunl0' }, 'links[0].name: the kernel reserves tunl0 for a link of kind ipip'],
   ])('%j', (given, message) => {
     expect(() => linkSteps([{ name: 'x', ...given } as LinkSpec], [])).toThrow(message)
   })
 
   it('two of one name, and two that need each other', () => {
-    expect(() => linkSteps([{ kind: 'dummy', name: 'a' }, { kind: 'bridge', name: 'a' }], [])).toThrow('links[1].name: a is there twice')
-    expect(() => linkSteps([{ kind: 'vxlan', name: 'a', id: 1, dev: 'b' }, { kind: 'vxlan', name: 'b', id: 2, dev: 'a' }], [])).toThrow('a needs b needs a: none of them can be first')
+    expect(() => linkSteps([{ kind: 'dummy', name: 'a' }, { kind: 'bridge', name: 'a' }], [])).toThrow('links[1]: a is there twice')
+    expect(() => linkSteps([{ kind: 'vxlan', name: 'a', id: 1, link: 'b' }, { kind: 'vxlan', name: 'b', id: 2, link: 'a' }], [])).toThrow('a needs b needs a: none of them can be first')
   })
 
   it('what the kernel could not tell from another link', () => {
     const tun0 = stateOf({ kind: 'ipip', name: 'tun0', local: '10.0.0.1' })
     const tunl0 = stateOf({ kind: 'ipip', name: 'tunl0' }, { pmtudisc: false })
-    expect(() => linkSteps([{ kind: 'ipip', name: 'a', local: '10.0.0.1' }], [tun0])).toThrow('links[0]: link tun0 has the same local, remote and device')
-    expect(() => linkSteps([{ kind: 'ipip', name: 'a' }], [tunl0])).toThrow('links[0]: without local and remote it would have the parameters of tunl0')
+    expect(() => linkSteps([{ kind: 'ipip', name: 'a', local: '10.0.0.1' }], [tun0])).toThrow('links[0]: link tun0 has the same local, remote and link')
+    expect(() => linkSteps([{ kind: 'ipip', name: 'a' }], [tunl0])).toThrow('links[0]: without local and remote it has the parameters of tunl0')
     expect(() => linkSteps([{ kind: 'ipip', name: 'a', external: true }, { kind: 'ipip', name: 'b', external: true }], []))
       .toThrow('links[1]: link a is external, and there can be one of a kind')
     expect(() => linkSteps([{ kind: 'vxlan', name: 'a', id: 4 }, { kind: 'vxlan', name: 'b', id: 4 }], [])).toThrow('links[1]: link a has the same id and port')
     expect(lines([{ kind: 'gre', name: 'a', local: '10.0.0.1' }, { kind: 'gre', name: 'b', local: '10.0.0.1', key: 4 }])).toHaveLength(4)
-    expect(() => linkSteps([{ kind: 'ipip', name: 'tunl0', ttl: 5 }], [tunl0])).toThrow('links[0].ttl: tunl0 is the kernel\'s own, and it changes nothing of it')
-    expect(() => linkSteps([{ kind: 'dummy', name: 'eth0' }], [stateOf({ kind: 'dummy', name: 'eth0' }, { kind: undefined })])).toThrow('links[0].kind: eth0 is there, and is no dummy')
+    const geneve = { kind: 'geneve', id: 4, remote: '10.0.0.2' } as const
+    expect(() => linkSteps([{ ...geneve, name: 'a' }, { ...geneve, name: 'b' }], [])).toThrow('links[1]: link a has the same id, remote and port')
+    expect(() => linkSteps([{ ...geneve, name: 'a' }, { kind: 'geneve', name: 'b', external: true }], [])).toThrow('links[1]: link a has the same port, which an external Geneve link has alone')
+    expect(lines([{ ...geneve, name: 'a' }, { ...geneve, name: 'b', id: 5 }, { kind: 'geneve', name: 'c', port: 6082, external: true }])).toHaveLength(6)
+    expect(() => linkSteps([{ kind: 'ipip', name: 'tunl0', ttl: 5 }], [tunl0])).toThrow('links[0].ttl: tunl0 is the kernel\'s own link, whose parameters do not change; add another link')
+    expect(() => linkSteps([{ kind: 'dummy', name: 'eth0' }], [stateOf({ kind: 'dummy', name: 'eth0' }, { kind: undefined })])).toThrow('links[0].kind: eth0 exists, and is no dummy')
     expect(() => linkRemovals(['tunl0'], [tunl0])).toThrow('links[0]: the kernel keeps tunl0')
   })
 })
@@ -153,7 +166,7 @@ describe('steps', () => {
 
   it('in the order of need: the bridge before its ports, the link below before those on it', () => {
     expect(lines([
-      { kind: 'vxlan', name: 'vxlan42', id: 42, dev: 'under', master: 'vbr0', remote: '10.0.0.2', local: '10.0.0.1' },
+      { kind: 'vxlan', name: 'vxlan42', id: 42, link: 'under', master: 'vbr0', remote: '10.0.0.2', local: '10.0.0.1' },
       { kind: 'veth', name: 'under', peer: { name: 'over', mtu: 1400 } },
       { kind: 'veth', name: 'over', peer: { name: 'under' } },
       { kind: 'bridge', name: 'vbr0', stp: true, forwardDelay: 2.5, alias: 'it\'s one' },
@@ -168,18 +181,21 @@ describe('steps', () => {
   it('in place where the kernel can, anew where it cannot, and then it says why', () => {
     const anew = (spec: LinkSpec, changes: object): string[] => linkSteps([{ ...spec, ...changes }], [stateOf(spec, { alias: 'x' })]).map(({ line, why }) => why ?? line)
     expect(anew(tun0, { remote: '10.0.0.2' })).toEqual([
-      'the kernel neither gives a tunnel a remote nor takes it away: it is made anew, and loses its addresses and routes',
+      'the kernel neither gives a tunnel a remote nor takes it away: it is removed and added again, and loses its addresses and routes',
       'ip link add tun0 type ipip local 10.0.0.1 remote 10.0.0.2 ttl 64', 'ip link set tun0 alias \'x\'', 'ip link set tun0 up',
     ])
-    expect(anew(tun0, { mode: 'ipip' })[0]).toMatch(/^the kernel says OK to another mode and keeps the one that it has/)
-    expect(anew({ kind: 'vxlan', name: 'v', id: 4 }, { dev: 'eth0' })[0]).toMatch(/^the kernel does not take the link below away from a VXLAN/)
+    expect(anew(tun0, { mode: 'ipip' })[0]).toMatch(/^the kernel says OK to another mode and keeps the old one: it is removed/)
+    expect(anew({ kind: 'vxlan', name: 'v', id: 4 }, { link: 'eth0' })[0]).toMatch(/^the kernel does not take the link below away from a VXLAN/)
     expect(anew({ kind: 'ip6tnl', name: 'a', local: 'fd00::1' }, { remote: 'fd00::2' })).toEqual(['ip link change a type ip6tnl remote fd00::2'])
     expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { remote: '10.0.0.3', learning: false })).toEqual(['ip link change v type vxlan remote 10.0.0.3 nolearning'])
-    expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { id: 5 })[0]).toMatch(/^the kernel does not change id of a VXLAN: it is made anew/)
+    expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { id: 5 })[0]).toMatch(/^the kernel does not change id of a VXLAN: it is removed and added again/)
     expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { remote: 'fd00::2' })[0]).toMatch(/only to another of the same family/)
     expect(anew({ kind: 'vxlan', name: 'v', id: 4, remote: '10.0.0.2' }, { ttl: 'inherit' })[0]).toMatch(/^the kernel does not change whether ttl is inherited/)
-    expect(anew({ kind: 'gre', name: 'g', local: '10.0.0.1' }, { csum: 'in', key: { out: 4 } })).toEqual(['ip link change g type gre noikey okey 4 icsum noocsum'])
-    expect(anew({ kind: 'gre', name: 'g', external: true }, { csum: 'in' })[0]).toMatch(/^the kernel changes nothing of an external link/)
+    expect(anew({ kind: 'gre', name: 'g', local: '10.0.0.1' }, { checksum: 'in', key: { out: 4 } })).toEqual(['ip link change g type gre noikey okey 4 icsum noocsum'])
+    expect(anew({ kind: 'gre', name: 'g', external: true }, { checksum: 'in' })[0]).toMatch(/^the kernel changes nothing of an external link/)
+    expect(anew({ kind: 'geneve', name: 'g', id: 4, remote: '10.0.0.2' }, { remote: '10.0.0.3', ttl: 'inherit', df: 'set' })).toEqual(['ip link change g type geneve remote 10.0.0.3 ttl inherit df set'])
+    expect(anew({ kind: 'geneve', name: 'g', id: 4, remote: '10.0.0.2' }, { port: 7000 })[0]).toMatch(/^the kernel does not change port of a Geneve link/)
+    expect(anew({ kind: 'geneve', name: 'g', id: 4, remote: '10.0.0.2' }, { remote: 'fd00::3' })[0]).toMatch(/^the kernel changes the remote only to another of the same family/)
     expect(anew({ kind: 'veth', name: 'a', peer: { name: 'b' } }, { peer: { name: 'c' } })[0]).toMatch(/^a pair keeps its ends/)
     expect(lines([tun0], [stateOf({ kind: 'dummy', name: 'tun0' })])).toEqual([
       'remove ip link del tun0', 'add ip link add tun0 type ipip local 10.0.0.1 ttl 64', 'change ip link set tun0 up',
@@ -188,7 +204,7 @@ describe('steps', () => {
 
   it('what goes with a link that is made anew is made anew as well', () => {
     const under: LinkSpec = { kind: 'gretap', name: 'under', local: '10.0.0.1' }
-    const over: LinkSpec = { kind: 'vxlan', name: 'over', id: 4, dev: 'under' }
+    const over: LinkSpec = { kind: 'vxlan', name: 'over', id: 4, link: 'under' }
     const port: LinkSpec = { kind: 'dummy', name: 'port', master: 'br0' }
     expect(lines([over, { kind: 'gretap', name: 'under', external: true }], [stateOf(under), stateOf(over)])).toEqual([
       'remove ip link del under', 'add ip link add under type gretap external', 'change ip link set under up',

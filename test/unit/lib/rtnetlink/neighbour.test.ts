@@ -4,7 +4,8 @@ import { Input, Output } from '../../../../generic-netlink/buffers.js'
 import { forwardingCommand, normalizeForwarding, readForwarding, type ForwardingSpec, type ForwardingState } from '../../../../lib/rtnetlink/neighbour/forwarding.js'
 import { neighbourCommand, normalizeNeighbour, readNeighbour, type IpNeighbourSpec, type IpNeighbourState } from '../../../../lib/rtnetlink/neighbour/spec.js'
 import { neighbourRemovals, neighbourSteps, type NeighbourSpec, type NeighbourState } from '../../../../lib/rtnetlink/neighbour/neighbours.js'
-import { ndmsg, neighbour } from '../../../../lib/rtnetlink/wire/tables.js'
+import { namesOf } from '../../../../lib/rtnetlink/link-names.js'
+import { ndmsg, neighbour } from '../../../../lib/rtnetlink/wire/neighbour.js'
 import { ipv4, ipv6 } from '../../../support/arbitraries.js'
 
 const u32 = fc.nat(0xffffffff)
@@ -16,7 +17,7 @@ it('what is written is read again', () => {
 })
 
 const links = new Map([[7, { ifname: 'eth0' }], [8, { ifname: 'br0' }], [9, { ifname: 'vx0', linkinfo: { kind: 'vxlan', data: { id: 42, port: 4789 } } }]])
-const indexOf = (link: string): number => [...links].find(([, { ifname }]) => ifname === link)![0]
+const names = namesOf(links)
 type Command = ReturnType<typeof forwardingCommand>
 const echo = ({ header, attributes }: Command): { header: typeof header; attributes: typeof attributes } => {
   const to = new Output()
@@ -24,10 +25,10 @@ const echo = ({ header, attributes }: Command): { header: typeof header; attribu
   return { header: ndmsg.read(new Input(to.finish()), 0, 12, {}), attributes: neighbour.decode(neighbour.encode(attributes)) }
 }
 /** What the kernel would say of one that was added so. */
-const neighbourState = (spec: IpNeighbourSpec): IpNeighbourState => readNeighbour(echo(neighbourCommand('add', normalizeNeighbour(spec), indexOf(spec.link))), links)
+const neighbourState = (spec: IpNeighbourSpec): IpNeighbourState => readNeighbour(echo(neighbourCommand('add', normalizeNeighbour(spec), names)), names)
 const forwardingState = (spec: ForwardingSpec, master?: number): ForwardingState => {
-  const { header, attributes } = echo(forwardingCommand('add', normalizeForwarding(spec), indexOf))
-  return readForwarding({ header, attributes: { ...attributes, ...master !== undefined && { master } } }, links)
+  const { header, attributes } = echo(forwardingCommand('add', normalizeForwarding(spec), names))
+  return readForwarding({ header, attributes: { ...attributes, ...master !== undefined && { master } } }, names, links)
 }
 
 const server = { address: '10.0.0.9', link: 'eth0', lladdr: '02:00:00:00:00:09' } as const
@@ -37,15 +38,15 @@ const flood = { lladdr: '00:00:00:00:00:00', link: 'vx0', dst: '10.0.0.2' } as c
 
 describe('specs', () => {
   it('become commands, and states', () => {
-    expect(neighbourCommand('add', normalizeNeighbour({ ...server, lladdr: '02:00:5E:00:00:09', state: 'noarp', protocol: 4 }), 7)).toEqual({
-      kind: 'neighbour', deed: 'add', object: 'neighbour 10.0.0.9 dev eth0',
+    expect(neighbourCommand('add', normalizeNeighbour({ ...server, lladdr: '02:00:5E:00:00:09', state: 'noarp', protocol: 4 }), names)).toEqual({
+      kind: 'neighbour', verb: 'add', object: 'neighbour 10.0.0.9 dev eth0',
       header: { family: 'inet', index: 7, state: { noarp: true }, flags: {}, type: 'unspec' }, attributes: { dst: '10.0.0.9', lladdr: '02:00:5e:00:00:09', protocol: 4 },
     })
     expect(neighbourState(server)).toEqual({ ...server, family: 'inet', proxy: false, state: 'permanent', router: false, external: false })
     expect(neighbourState({ address: 'fd00::1', link: 'eth0', proxy: true })).toEqual({ address: 'fd00::1', link: 'eth0', family: 'inet6', proxy: true, state: 'none', router: false, external: false })
-    expect(readNeighbour({ header: { family: 'inet', index: 0, state: { 10: true }, flags: { proxy: true }, type: 'unspec' }, attributes: { dst: '10.0.0.1' } }, links)).toMatchObject({ link: '*', state: 'none' })
-    expect(forwardingCommand('add', normalizeForwarding({ ...far, port: 5000, vni: 7, via: 'eth0' }), indexOf)).toEqual({
-      kind: 'neighbour', deed: 'add', object: 'forwarding entry 02:00:00:00:00:02 dev vx0 dst 10.0.0.2 self port 5000 vni 7 via eth0',
+    expect(readNeighbour({ header: { family: 'inet', index: 0, state: { 10: true }, flags: { proxy: true }, type: 'unspec' }, attributes: { dst: '10.0.0.1' } }, names)).toMatchObject({ link: '*', state: 'none' })
+    expect(forwardingCommand('add', normalizeForwarding({ ...far, port: 5000, vni: 7, via: 'eth0' }), names)).toEqual({
+      kind: 'neighbour', verb: 'add', object: 'forwarding entry 02:00:00:00:00:02 dev vx0 dst 10.0.0.2 self port 5000 vni 7 via eth0',
       header: { family: 'bridge', index: 9, state: { noarp: true, permanent: true }, flags: { self: true }, type: 'unspec' },
       attributes: { lladdr: '02:00:00:00:00:02', dst: '10.0.0.2', port: 5000, vni: 7, ifindex: 7 },
     })
@@ -66,27 +67,27 @@ describe('specs', () => {
     [server, { address: 'ff02::1' }, 'address: ff02::1 is a multicast address'],
     [server, { address: '10.0.0.9/24' }, 'address: "10.0.0.9/24" is not an IPv4 or IPv6 address'],
     [server, { link: '' }, 'link: "" is not an interface name'],
-    [server, { lladdr: undefined }, 'lladdr: a neighbour has one'],
+    [server, { lladdr: undefined }, 'lladdr: is required'],
     [server, { lladdr: '02:00:0' }, 'lladdr: "02:00:0" is not a link-layer address such as 02:00:5e:10:00:01'],
     [server, { state: 'failed' }, 'state: "failed" is not one of permanent, noarp, reachable, stale'],
     [server, { router: true }, 'router: only IPv6 neighbours say so'],
-    [server, { proxy: true }, 'proxy: the host answers with its own link-layer address, for ever'],
+    [server, { proxy: true }, 'proxy: goes without lladdr, state and router: the host answers with its own link-layer address, for ever'],
     [server, { protocol: 256 }, 'protocol: 256 is not an integer from 0 to 255'],
-    [server, { vlan: 5 }, 'vlan: there is no such field; there are address, link, proxy, lladdr, state, router, protocol'],
-    [port, { lladdr: '02:00:00' }, 'lladdr: "02:00:00" is not an address of Ethernet such as 02:00:5e:10:00:01'],
+    [server, { vlan: 5 }, ': there is no field "vlan"; there are proxy, address, lladdr, link, state, router, protocol'],
+    [port, { lladdr: '02:00:00' }, 'lladdr: "02:00:00" is not an Ethernet address such as 02:00:5e:10:00:01'],
     [port, { at: 'both' }, 'at: "both" is not one of self, master'],
     [port, { vlan: 4095 }, 'vlan: 4095 is not an integer from 1 to 4094'],
-    [port, { port: 4789 }, 'dst: port, vni, srcVni, via belong to it'],
-    [port, { sticky: true }, 'sticky: goes with at: master, and not with permanent'],
+    [port, { port: 4789 }, 'dst: is required with port, vni, srcVni and via'],
+    [port, { sticky: true }, 'sticky: needs at: master, and a state that is not permanent'],
     [far, { dst: '::' }, 'dst: :: is the unspecified address'],
     [far, { dst: 'there' }, 'dst: "there" is not an IPv4 or IPv6 address'],
-    [far, { at: 'master' }, 'at: a destination is the tunnel\'s own: self'],
-    [far, { vlan: 5 }, 'vlan: the kernel forgets it where there is a destination'],
+    [far, { at: 'master' }, 'at: must be self with a destination, which belongs to the tunnel'],
+    [far, { vlan: 5 }, 'vlan: the kernel drops it from entries with a destination'],
     [far, { port: 0 }, 'port: 0 is not an integer from 1 to 65535'],
     [far, { vni: 0x1000000 }, 'vni: 16777216 is not an integer from 0 to 16777215'],
     [far, { state: 'noarp' }, 'state: "noarp" is not one of permanent, static, dynamic'],
   ])('%j with %j is refused', (spec, wrong, message) => {
-    expect(() => neighbourSteps([{ ...spec, ...wrong } as NeighbourSpec], [])).toThrow(`neighbours[0].${message}`)
+    expect(() => neighbourSteps([{ ...spec, ...wrong } as NeighbourSpec], [])).toThrow(`neighbours[0]${message.startsWith(':') ? '' : '.'}${message}`)
   })
 })
 

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Input, Output } from '../../../../generic-netlink/buffers.js'
-import { route, rtmsg } from '../../../../lib/rtnetlink/wire/tables.js'
-import { normalizeRoute, readRoute, routeCommand, type RouteSpec, type RouteState } from '../../../../lib/rtnetlink/route/spec.js'
+import { namesOf } from '../../../../lib/rtnetlink/link-names.js'
+import { route, rtmsg } from '../../../../lib/rtnetlink/wire/route.js'
+import { normalizeRoute, readRoute, routeCommand } from '../../../../lib/rtnetlink/route/fields.js'
+import type { RouteSpec, RouteState } from '../../../../lib/rtnetlink/route/spec.js'
 import { routeRemovals, routeSteps } from '../../../../lib/rtnetlink/route/routes.js'
 import { networkOf, parsePrefix } from '../../../../lib/base/prefix.js'
 import { bitsOf, ipv4, ipv6 } from '../../../support/arbitraries.js'
@@ -39,11 +41,10 @@ it('networks', () => {
   expect(networkOf(parsePrefix('', '2001:db8:ffff::1/33'))).toBe('2001:db8:8000::')
 })
 
-const links = new Map([[1, { ifname: 'lo' }], [7, { ifname: 'eth0' }], [8, { ifname: 'eth1' }]])
-const indexOf = (link: string): number => [...links].find(([, { ifname }]) => ifname === link)![0]
+const links = namesOf(new Map([[1, { ifname: 'lo' }], [7, { ifname: 'eth0' }], [8, { ifname: 'eth1' }]]))
 /** What the kernel would say of a route that was added so. */
 const asState = (spec: RouteSpec): RouteState => {
-  const { header, attributes } = routeCommand('add', normalizeRoute(spec), indexOf)
+  const { header, attributes } = routeCommand('add', normalizeRoute(spec), links)
   const to = new Output()
   rtmsg.write(to, header, {})
   return readRoute({ header: rtmsg.read(new Input(to.finish()), 0, 12, {}), attributes: route.decode(route.encode(attributes)) }, links)
@@ -52,20 +53,20 @@ const servers = { to: '192.168.52.0/24', via: '192.168.51.1' } as const
 
 describe('specs', () => {
   it('become commands', () => {
-    expect(routeCommand('add', normalizeRoute({ ...servers, dev: 'eth0', onlink: true, table: 1000, metric: 5, mtu: 1400, source: '10.0.0.1', protocol: 'static', tos: 8 }), indexOf)).toEqual({
-      kind: 'route', deed: 'add', object: 'route 192.168.52.0/24 via 192.168.51.1 dev eth0 table 1000 metric 5',
+    expect(routeCommand('add', normalizeRoute({ ...servers, link: 'eth0', onlink: true, table: 1000, metric: 5, mtu: 1400, source: '10.0.0.1', protocol: 'static', tos: 8 }), links)).toEqual({
+      kind: 'route', verb: 'add', object: 'route 192.168.52.0/24 via 192.168.51.1 dev eth0 table 1000 metric 5',
       header: { family: 'inet', dstLen: 24, srcLen: 0, tos: 8, table: 0, protocol: 'static', scope: 'global', type: 'unicast', flags: { onlink: true } },
       attributes: { dst: '192.168.52.0', table: 1000, priority: 5, prefsrc: '10.0.0.1', metrics: { mtu: 1400 }, gateway: '192.168.51.1', oif: 7 },
     })
-    expect(routeCommand('add', normalizeRoute({ to: '10.0.0.0/8', dev: 'eth0' }), indexOf).header.scope).toBe('link')
-    expect(routeCommand('remove', normalizeRoute({ to: '10.0.0.0/8', dev: 'eth0' }), indexOf).header.scope).toBe('nowhere')
-    expect(routeCommand('add', normalizeRoute({ to: '10.0.0.0/8', via: 'fe80::1', dev: 'eth0' }), indexOf).attributes).toMatchObject({ via: 'fe80::1', oif: 7 })
+    expect(routeCommand('add', normalizeRoute({ to: '10.0.0.0/8', link: 'eth0' }), links).header.scope).toBe('link')
+    expect(routeCommand('remove', normalizeRoute({ to: '10.0.0.0/8', link: 'eth0' }), links).header.scope).toBe('nowhere')
+    expect(routeCommand('add', normalizeRoute({ to: '10.0.0.0/8', via: 'fe80::1', link: 'eth0' }), links).attributes).toMatchObject({ via: 'fe80::1', oif: 7 })
   })
 
   it.each<RouteSpec>([
-    servers, { ...servers, dev: 'eth0', onlink: true }, { to: 'default', via: 'fe80::1', dev: 'eth1' }, { to: 'default', dev: 'eth0' }, { to: 'default', family: 'inet6', dev: 'eth0' },
-    { to: '10.0.0.1', dev: 'eth0', scope: 'host', tos: 16, table: 'local', advmss: 1000 }, { to: '2001:db8::/32', from: 'fd00::/8', dev: 'eth0' },
-    { to: '10.0.0.0/8', nexthops: [{ via: '10.0.0.1', weight: 3 }, { via: 'fd00::1', dev: 'eth1', weight: 256 }, { dev: 'eth0' }, { via: '9.9.9.9', dev: 'eth0', onlink: true }] },
+    servers, { ...servers, link: 'eth0', onlink: true }, { to: 'default', via: 'fe80::1', link: 'eth1' }, { to: 'default', link: 'eth0' }, { to: 'default', family: 'inet6', link: 'eth0' },
+    { to: '10.0.0.1', link: 'eth0', scope: 'host', tos: 16, table: 'local', advmss: 1000 }, { to: '2001:db8::/32', from: 'fd00::/8', link: 'eth0' },
+    { to: '10.0.0.0/8', nexthops: [{ via: '10.0.0.1', weight: 3 }, { via: 'fd00::1', link: 'eth1', weight: 256 }, { link: 'eth0' }, { via: '9.9.9.9', link: 'eth0', onlink: true }] },
     { to: '10.0.0.0/8', nexthops: [{ via: '10.0.0.1' }] }, { to: '10.0.0.0/8', type: 'blackhole' }, { to: '2001:db8::/32', type: 'unreachable', metric: 0 }, { to: '10.0.0.0/8', type: 'prohibit', table: 77777 },
   ])('%j: a state of it is as wanted, and a spec again', spec => {
     const state = asState(spec)
@@ -81,17 +82,17 @@ describe('specs', () => {
     [{ family: 'inet6' }, 'family: 192.168.52.0/24 is inet'],
     [{ via: '0.0.0.0' }, 'via: 0.0.0.0 is the unspecified address'],
     [{ via: '224.0.0.1' }, 'via: 224.0.0.1 is a multicast address'],
-    [{ via: 'fd00::1' }, 'dev: the gateway fd00::1 does not show its link'],
+    [{ via: 'fd00::1' }, 'link: is required: the gateway fd00::1 does not lead to it'],
     [{ to: 'fd00::/8' }, 'via: IPv6 packets have no IPv4 gateway'],
-    [{ via: undefined }, 'via: a way has a gateway (via), a link (dev), or both'],
-    [{ onlink: true }, 'onlink: needs a gateway (via) and its link (dev)'],
-    [{ dev: '..' }, 'dev: ".." is not an interface name'],
-    [{ type: 'blackhole' }, 'type: blackhole goes nowhere: no via, dev, nexthops'],
+    [{ via: undefined }, 'via: a next hop has a gateway (via), a link (link), or both'],
+    [{ onlink: true }, 'onlink: needs a gateway (via) and its link (link)'],
+    [{ link: '..' }, 'link: ".." is not an interface name'],
+    [{ type: 'blackhole' }, 'type: blackhole goes nowhere: no via, link, nexthops'],
     [{ type: 'local' }, 'type: "local" is not one of unicast, blackhole, unreachable, prohibit'],
-    [{ nexthops: [{ via: '10.0.0.1' }] }, 'nexthops: goes without via, dev and onlink'],
+    [{ nexthops: [{ via: '10.0.0.1' }] }, 'nexthops: goes without via, link and onlink'],
     [{ via: undefined, nexthops: [] }, 'nexthops: the list is empty'],
     [{ via: undefined, nexthops: [{ via: '10.0.0.1' }, { via: '10.0.0.2', weight: 0 }] }, 'nexthops[1].weight: 0 is not an integer from 1 to 256'],
-    [{ via: undefined, nexthops: [{ weight: 1 }] }, 'nexthops[0].via: a way has a gateway (via), a link (dev), or both'],
+    [{ via: undefined, nexthops: [{ weight: 1 }] }, 'nexthops[0].via: a next hop has a gateway (via), a link (link), or both'],
     [{ metric: -1 }, 'metric: -1 is not an integer from 0 to 4294967295'],
     [{ table: 0 }, 'table: 0 is not an integer from 1 to 4294967295'],
     [{ table: 'mine' }, 'table: "mine" is not one of main, local, default'],
@@ -104,10 +105,10 @@ describe('specs', () => {
     [{ to: 'fd00::/8', via: 'fd01::1', mtu: 1279 }, 'mtu: 1279 is not an integer from 1280 to 65520'],
     [{ advmss: 0 }, 'advmss: 0 is not an integer from 1 to 65495'],
     [{ protocol: 'rip' }, 'protocol: "rip" is not one of unspec, redirect, kernel, boot, static, ra, dhcp, keepalived, bgp, ospf'],
-    [{ gateway: '10.0.0.1' }, 'gateway: there is no such field'],
+    [{ gateway: '10.0.0.1' }, ': there is no field "gateway"; there are family, type, to'],
   ])('%j is refused', (wrong, message) => {
     expect(() => normalizeRoute({ ...servers, ...wrong })).toThrow(message)
-    expect(() => routeSteps([{ to: '10.0.0.0/8', dev: 'eth0' }, { ...servers, ...wrong }], [])).toThrow(`routes[1].${message}`)
+    expect(() => routeSteps([{ to: '10.0.0.0/8', link: 'eth0' }, { ...servers, ...wrong }], [])).toThrow(`routes[1]${message.startsWith(':') ? '' : '.'}${message}`)
   })
 })
 
@@ -117,9 +118,9 @@ const shown = (wanted: readonly RouteSpec[], actual: readonly RouteState[]): str
 describe('steps', () => {
   it('add what is not there, with all that is said', () => {
     expect(shown([
-      { ...servers, dev: 'eth0', onlink: true, metric: 5, table: 100, scope: 'global', source: '10.0.0.1', mtu: 1400, advmss: 1000, protocol: 'static', tos: 4 },
-      { to: 'default', family: 'inet6', dev: 'eth0' }, { to: 'default', dev: 'eth0' }, { to: '10.0.0.0/8', via: 'fe80::1', dev: 'eth0' },
-      { to: '10.1.0.0/16', nexthops: [{ via: '10.0.0.1', weight: 2 }, { dev: 'eth1' }] }, { to: '2001:db8::/32', type: 'prohibit' },
+      { ...servers, link: 'eth0', onlink: true, metric: 5, table: 100, scope: 'global', source: '10.0.0.1', mtu: 1400, advmss: 1000, protocol: 'static', tos: 4 },
+      { to: 'default', family: 'inet6', link: 'eth0' }, { to: 'default', link: 'eth0' }, { to: '10.0.0.0/8', via: 'fe80::1', link: 'eth0' },
+      { to: '10.1.0.0/16', nexthops: [{ via: '10.0.0.1', weight: 2 }, { link: 'eth1' }] }, { to: '2001:db8::/32', type: 'prohibit' },
     ], [])).toEqual([
       'add: ip route add 192.168.52.0/24 tos 0x04 via 192.168.51.1 dev eth0 onlink table 100 metric 5 proto static scope global src 10.0.0.1 mtu 1400 advmss 1000',
       'add: ip -6 route add default dev eth0',
@@ -131,10 +132,10 @@ describe('steps', () => {
   })
 
   it('replace what leads elsewhere, and nothing else', () => {
-    const state = asState({ ...servers, via: '192.168.51.2', dev: 'eth0', mtu: 1400 })
+    const state = asState({ ...servers, via: '192.168.51.2', link: 'eth0', mtu: 1400 })
     expect(shown([servers], [state])).toEqual(['change: ip route replace 192.168.52.0/24 via 192.168.51.1'])
     for (const other of [{ metric: 1 }, { table: 100 }, { tos: 4 }, { to: '192.168.52.0/25' }]) expect(shown([{ ...servers, ...other }], [state])[0]).toMatch(/^add: /)
-    for (const other of [{ via: '192.168.51.3' }, { dev: 'eth1' }, { mtu: 1300 }, { source: '1.2.3.4' }, { protocol: 'static' }, { dev: 'eth0', onlink: true }] as const) {
+    for (const other of [{ via: '192.168.51.3' }, { link: 'eth1' }, { mtu: 1300 }, { source: '1.2.3.4' }, { protocol: 'static' }, { link: 'eth0', onlink: true }] as const) {
       expect(shown([{ ...servers, via: '192.168.51.2', ...other }], [state])[0]).toMatch(/^change: /)
     }
     expect(shown([{ ...servers, via: '192.168.51.2' }], [state])).toEqual([])
@@ -142,7 +143,7 @@ describe('steps', () => {
   })
 
   it('of several ways, look at each, in any order', () => {
-    const state = asState({ to: '10.0.0.0/8', nexthops: [{ via: '9.0.0.1', dev: 'eth0' }, { via: '9.0.0.2', dev: 'eth0', weight: 2 }] })
+    const state = asState({ to: '10.0.0.0/8', nexthops: [{ via: '9.0.0.1', link: 'eth0' }, { via: '9.0.0.2', link: 'eth0', weight: 2 }] })
     const wanted = (...nexthops: { via: string; weight?: number }[]): number => shown([{ to: '10.0.0.0/8', nexthops }], [state]).length
     expect(wanted({ via: '9.0.0.2', weight: 2 }, { via: '9.0.0.1' })).toBe(0)
     expect(wanted({ via: '9.0.0.2' }, { via: '9.0.0.1' })).toBe(1)
@@ -164,7 +165,7 @@ describe('steps', () => {
   })
 
   it('remove what is there, by id and by way', () => {
-    const states = [asState({ ...servers, dev: 'eth0' }), asState({ ...servers, via: '192.168.51.2', dev: 'eth0' }), asState({ ...servers, metric: 9 })]
+    const states = [asState({ ...servers, link: 'eth0' }), asState({ ...servers, via: '192.168.51.2', link: 'eth0' }), asState({ ...servers, metric: 9 })]
     const lines = (...ids: Parameters<typeof routeRemovals>[0]): string[] => routeRemovals(ids, states).map(step => step.line)
     expect(lines(servers)).toEqual(['ip route del 192.168.52.0/24 via 192.168.51.1 dev eth0 scope global'])
     expect(lines({ to: servers.to })).toHaveLength(2)

@@ -2,8 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { kernelName, Output, type AttributeSet, type Codec, type Table } from '../../../../generic-netlink/index.js'
 import { kinds } from '../../../../lib/rtnetlink/client.js'
-import * as tables from '../../../../lib/rtnetlink/wire/tables.js'
+import * as addresses from '../../../../lib/rtnetlink/wire/address.js'
+import * as linkInfos from '../../../../lib/rtnetlink/wire/link-info.js'
+import * as links from '../../../../lib/rtnetlink/wire/link.js'
+import * as neighbours from '../../../../lib/rtnetlink/wire/neighbour.js'
+import * as routes from '../../../../lib/rtnetlink/wire/route.js'
+import * as scalars from '../../../../lib/rtnetlink/wire/scalars.js'
 import { header } from '../../../support/headers.js'
+
+const tables = { ...scalars, ...linkInfos, ...links, ...addresses, ...routes, ...neighbours }
 
 /** Rows that the headers here are too old for, with the number that later ones have. */
 const newer: Readonly<Record<string, number>> = { IFLA_VXLAN_LOCALBYPASS: 31, IFLA_VXLAN_LABEL_POLICY: 32 }
@@ -11,7 +18,7 @@ const newer: Readonly<Record<string, number>> = { IFLA_VXLAN_LOCALBYPASS: 31, IF
 const rows = ({ prefix, table }: AttributeSet<Table>): [string, number][] => Object.entries(table).map(([key, [number]]) => [kernelName(prefix, key), number])
 
 describe.each<[string, AttributeSet<Table>]>([
-  ['if_link.h', tables.link], ['if_link.h', tables.linkInfo], ['if_link.h', tables.vxlan], ['if_link.h', tables.bridge], ['veth.h', tables.veth],
+  ['if_link.h', tables.link], ['if_link.h', tables.linkInfo], ['if_link.h', tables.vxlan], ['if_link.h', tables.geneve], ['if_link.h', tables.bridge], ['veth.h', tables.veth],
   ['if_tunnel.h', tables.iptun], ['if_tunnel.h', tables.iptun6], ['if_tunnel.h', tables.gre],
   ['if_addr.h', tables.address], ['rtnetlink.h', tables.route], ['rtnetlink.h', tables.routeMetrics], ['neighbour.h', tables.neighbour],
 ])('%s: %o', (file, set) => {
@@ -24,7 +31,7 @@ describe.each<[string, AttributeSet<Table>]>([
 
 describe('each constant has a row', () => {
   it.each<[string, string, AttributeSet<Table>[]]>([
-    ['if_link.h', 'IFLA_VXLAN', [tables.vxlan]], ['if_tunnel.h', 'IFLA_IPTUN', [tables.iptun, tables.iptun6]], ['if_tunnel.h', 'IFLA_GRE', [tables.gre]],
+    ['if_link.h', 'IFLA_VXLAN', [tables.vxlan]], ['if_link.h', 'IFLA_GENEVE', [tables.geneve]], ['if_tunnel.h', 'IFLA_IPTUN', [tables.iptun, tables.iptun6]], ['if_tunnel.h', 'IFLA_GRE', [tables.gre]],
     ['veth.h', 'VETH_INFO', [tables.veth]],
   ])('%s: %s', (file, prefix, sets) => {
     const known = new Set(sets.flatMap(rows).map(([name]) => name))

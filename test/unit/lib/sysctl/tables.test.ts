@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { effectiveSysctl } from '../../../../lib/sysctl/effective.js'
 import {
-  effectiveSysctl, ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlWants, sysctlRow, sysctlText, type SysctlRow,
+  ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, sysctlRow, type SysctlRow,
 } from '../../../../lib/sysctl/tables.js'
+import { sysctlRange, sysctlText } from '../../../../lib/sysctl/values.js'
 
 const rows: [string, SysctlRow][] = [ipvsSysctls, ipv4ConfSysctls, ipv6ConfSysctls, networkSysctls].flatMap(table => Object.entries<SysctlRow>(table))
 
@@ -11,7 +13,7 @@ describe('the tables', () => {
     if (row.default !== undefined) expect(sysctlText(row, row.default)).toBe([row.default].flat().join(' '))
     expect(row.meaning).toMatch(/^\S.{10,}[^.\s]$/)
     if (row.since !== undefined) expect(row.since).toMatch(/^\d+\.\d+(\.\d+)?$/)
-    expect(sysctlWants(row)).not.toBe('')
+    expect(sysctlRange(row)).not.toBe('')
   })
 
   it('are in the order of the alphabet, as a directory lists them', () => {
@@ -66,7 +68,7 @@ describe('what counts on a device', () => {
   it('is explained', () => {
     expect(effectiveSysctl('rp_filter', 'tun0', { all: 1, device: 0 }).sentence).toBe(
       'rp_filter of tun0 is in effect 1: the larger of conf.all (1) and conf.tun0 (0) counts;'
-      + ' a packet is dropped unless its source is routed: 0 never, 1 (strict) out of the link it came by, 2 (loose) out of any')
+      + ' a packet is dropped unless its source is routed: 0 never, 1 (strict) by the link on which it came, 2 (loose) by any link')
   })
 
   it('is the device\'s alone for forwarding', () => {

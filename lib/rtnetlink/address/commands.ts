@@ -1,0 +1,121 @@
+/** Commands about addresses, and what the kernel removes together with an address. */
+
+import { readFile } from 'node:fs/promises'
+import type { CallOptions } from '../../../generic-netlink/index.js'
+import type { RouteClient, RouteCommand, Verb } from '../client.js'
+import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
+import {
+  addressCommand, addressFields, keyOfAddress, nameOfAddress, networkOfAddress, readAddress,
+  type AddressId, type AddressSpec, type AddressState,
+} from './spec.js'
+
+const ANY = { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 } as const
+
+/** All IPv4 and IPv6 addresses. Rejects with NetlinkError. */
+export async function listAddresses(client: RouteClient, options?: CallOptions): Promise<AddressState[]> {
+  const names = namesOf(await readLinks(client, options))
+  const entries = await client.list('address', ANY, {}, options)
+  return entries.filter(({ header: { family } }) => family === 'inet' || family === 'inet6')
+    .map(entry => readAddress(entry, names))
+}
+
+/** Sends the same command for several addresses. Rejects with NetlinkError. */
+export async function sendAddresses(
+  client: RouteClient, verb: Verb, specs: readonly AddressSpec[], options?: CallOptions,
+): Promise<void> {
+  const [first] = specs
+  if (first === undefined) return
+  const names = await readIndexes(client, specs.map(({ link }) => link), addressCommand(verb, first, NO_LINKS), options)
+  await client.send(specs.map(spec => addressCommand(verb, spec, names)), options)
+}
+
+/** The secondaries that the kernel may remove together with this address. */
+export function secondariesOf(primary: AddressState, actual: readonly AddressState[]): AddressState[] {
+  if (primary.family !== 'inet' || primary.secondary) return []
+  const network = networkOfAddress(primary)
+  return actual.filter(other => other.secondary && other.link === primary.link && networkOfAddress(other) === network)
+}
+
+/**
+ * Removes an address alone: adds the secondaries again that the kernel removed with it, and removes
+ * the routes that the kernel left behind.
+ */
+export async function removeAddress(client: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> {
+  const before = await listAddresses(client, options)
+  await sendAddresses(client, 'remove', [spec], options)
+  const state = before.find(other => keyOfAddress(other) === keyOfAddress(spec))
+  if (!state) return
+  const secondaries = secondariesOf(state, before) // no abort between here and the end
+  if (secondaries.length > 0) {
+    const left = new Set((await listAddresses(client)).map(keyOfAddress))
+    for (const secondary of secondaries) {
+      if (!left.has(keyOfAddress(secondary))) await sendAddresses(client, 'add', [addressFields.settable(secondary)])
+    }
+  }
+  if (leavesRoutes(state)) await removeRoutes(client, state, before)
+}
+
+/**
+ * Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the
+ * router's.
+ */
+const ANNOUNCED = 2
+
+/**
+ * Whether the kernel leaves the route to the network behind, to expire: it does with an IPv6
+ * address that has a lifetime.
+ */
+const leavesRoutes = ({ family, lifetimes, noprefixroute, protocol, temporary }: AddressState): boolean =>
+  family === 'inet6' && lifetimes.valid !== 'forever' && !noprefixroute && !temporary && protocol !== ANNOUNCED
+
+/**
+ * `RT_TABLE_MAIN`, and the metric of the routes that come with IPv6 addresses
+ * (`IP6_RT_PRIO_ADDRCONF`).
+ */
+const MAIN = 254, ADDRCONF_METRIC = 256
+
+/**
+ * Removes the kernel's own routes to those networks of an address that no other address of its link
+ * needs.
+ */
+async function removeRoutes(client: RouteClient, state: AddressState, all: readonly AddressState[]): Promise<void> {
+  const networks = (each: AddressState): string[] =>
+    [networkOfAddress(each), networkOfAddress({ ...each, peer: undefined })]
+  const used = new Set(all.filter(other => other !== state && other.link === state.link).flatMap(networks))
+  const { indexOf } = await readIndexes(client, [state.link], addressCommand('remove', state, NO_LINKS))
+  const unused = [...new Set(networks(state))].filter(network => !used.has(network))
+  const commands = unused.map((network): RouteCommand<'route'> => {
+    const [dst, length] = network.split('/')
+    return {
+      kind: 'route', verb: 'remove', object: `route ${network} dev ${state.link}`,
+      header: {
+        family: 'inet6', dstLen: Number(length), srcLen: 0, tos: 0, table: MAIN, protocol: 'kernel', scope: 'nowhere',
+        type: 'unspec', flags: {},
+      },
+      attributes: { dst, oif: indexOf(state.link), priority: state.metric ?? ADDRCONF_METRIC },
+    }
+  })
+  await client.run(commands) // a route that is missing is no failure
+}
+
+/** Whether the kernel makes the first secondary the primary when the primary goes. */
+async function promotes(link: string): Promise<boolean> {
+  const values = await Promise.all(
+    ['all', link].map(
+      name => readFile(`/proc/sys/net/ipv4/conf/${name}/promote_secondaries`, 'latin1').catch(() => '0'),
+    ),
+  )
+  return values.some(value => Number(value) !== 0)
+}
+
+/**
+ * @throws RangeError where the kernel would remove secondaries of other owners together with the
+ * address
+ */
+export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
+  const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))
+  const secondaries = state ? secondariesOf(state, actual).map(({ address }) => address) : []
+  if (secondaries.length === 0 || await promotes(id.link)) return
+  throw new RangeError(`address: the kernel would remove ${secondaries.join(', ')} with ${nameOfAddress(id)}; remove `
+    + `${secondaries.length === 1 ? 'it' : 'them'} first, or set net.ipv4.conf.${id.link}.promote_secondaries to 1`)
+}

@@ -1,0 +1,63 @@
+/** Links by name and by index: specs have names, the kernel's messages have indexes. */
+
+import type { CallOptions } from '../../generic-netlink/index.js'
+import type { RouteClient } from './client.js'
+import { explainRefusal, type Asked } from './explain.js'
+import type { LinkAttributes } from './wire/link.js'
+
+/** A lookup in both directions. */
+export interface LinkNames {
+  /**
+   * The link's name; `if7`, as `ip` prints it, for a link that is gone or in another network
+   * namespace.
+   */
+  readonly nameOf: (index: number) => string
+  /** The index of a link that a command names. */
+  readonly indexOf: (name: string) => number
+}
+
+/** The header of messages that name a link by an attribute, or ask for all links. */
+export const ANY_LINK = { family: 'unspec', type: 0, index: 0, flags: {}, change: {} } as const
+
+/** Reads all links by their index. */
+export async function readLinks(
+  client: RouteClient, options?: CallOptions,
+): Promise<ReadonlyMap<number, LinkAttributes>> {
+  return new Map(
+    (await client.list('link', ANY_LINK, {}, options)).map(({ header, attributes }) => [header.index, attributes]),
+  )
+}
+
+/** The names of links that were read. */
+export const namesOf = (links: ReadonlyMap<number, LinkAttributes>): LinkNames => ({
+  nameOf: index => links.get(index)?.ifname ?? `if${index}`,
+  indexOf: name => [...links].find(([, { ifname }]) => ifname === name)?.[0] ?? 0,
+})
+
+/** No names: for commands that only describe an object. */
+export const NO_LINKS: LinkNames = namesOf(new Map())
+
+/**
+ * Reads the indexes of the links that a command names. Rejects with `ENODEV`, as the failure of
+ * that command, where one is missing.
+ */
+export async function readIndexes(
+  client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
+): Promise<LinkNames> {
+  const wanted = [...new Set(names)].filter(name => typeof name === 'string')
+  const found = await Promise.all(wanted.map(async ifname => {
+    try {
+      const { header } = await client.get(
+        { kind: 'link', header: ANY_LINK, attributes: { ifname }, object: `link ${ifname}` }, options,
+      )
+      return [ifname, header.index] as const
+    } catch (error) {
+      throw explainRefusal(causeOf(error), asked, `there is no link ${ifname} in this network namespace`)
+    }
+  }))
+  const indexes = new Map(found)
+  return { ...NO_LINKS, indexOf: name => indexes.get(name)! }
+}
+
+/** The error as the kernel gave it. */
+const causeOf = (error: unknown): unknown => error instanceof Error && error.cause !== undefined ? error.cause : error

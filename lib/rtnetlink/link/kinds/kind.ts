@@ -1,0 +1,47 @@
+/** The description of one kind of link. */
+
+import type { FieldSet, Values } from '../../../base/field.js'
+import type { LinkContext } from '../fields.js'
+import { settings } from '../settings.js'
+
+/** A kind of link. Parameters are given in their normal form. */
+export interface Kind {
+  readonly fields: FieldSet<object, object, LinkContext>
+  /** The kernel module that brings the kind. */
+  readonly module: string
+  /**
+   * Whether such a link carries Ethernet: it has a MAC address then, and can be a port of a bridge.
+   */
+  readonly ethernet: (parameters: Values) => boolean
+  /**
+   * The parameters that a change has to contain: `all`, where the kernel resets the others, or
+   * `some`, where it keeps them.
+   */
+  readonly changes: 'all' | 'some'
+  /** Why the kernel cannot change the link in place; undefined where it can. */
+  readonly inPlace?: (wanted: Values, actual: Values, changed: readonly string[]) => string | undefined
+  /** Why the kernel cannot tell two links apart, names aside: `has the same id and port`. */
+  readonly conflict?: (own: Values, other: Values, sameKind: boolean) => string | undefined
+  /** Another kind whose links conflict with links of this one. */
+  readonly rival?: string
+  /**
+   * The link that the kernel creates when it loads the module, and keeps until it unloads the
+   * module.
+   */
+  readonly fallback?: string
+  /** Whether the kernel removes the link together with the link below. */
+  readonly removedWithLink?: boolean
+  /** The other end of a pair. */
+  readonly peer?: (parameters: Values) => { readonly name: string; readonly netns?: number } | undefined
+  /** The parameters that lead back to an end whose other end is `name`. */
+  readonly peerOf?: (name: string) => Values
+}
+
+/** The other fields of a link's spec and of its state. */
+export const ofLinks = {
+  others: ['name', 'kind', ...settings.names],
+  stateOnly: ['index', 'operstate', 'carrier', 'altNames', 'statistics', 'data'],
+} as const
+
+/** For kinds that always carry Ethernet, and for those that never do. */
+export const always = (): boolean => true, never = (): boolean => false

@@ -1,0 +1,108 @@
+/** Settings of links of every kind: MTU, addresses, masters, and whether they are up. */
+
+import { atPath, boolean, integer, interfaceName, show } from '../../base/check.js'
+import { fieldSet, type Values } from '../../base/field.js'
+import type { Entry } from '../client.js'
+import type { LinkContext, LinkField } from './fields.js'
+
+/** Settings of every link. Settings that a spec leaves out stay as they are, except `up`. */
+export interface LinkSettings {
+  /** 1 to 15 of A-Z, a-z, 0-9, _, . and -. */
+  readonly name: string
+  /** Largest packet in bytes. Tunnels compute theirs from the link below and their own headers. */
+  readonly mtu?: number
+  /**
+   * Whether it carries packets. A link that goes down loses its routes, and setting it up does not
+   * bring them back.
+   * @defaultValue true
+   */
+  readonly up?: boolean
+  /** A remark for people, up to 255 bytes; `''` removes it. */
+  readonly alias?: string
+}
+
+/** Links that carry Ethernet frames have a MAC address, and can be ports of a bridge. */
+export interface EthernetSettings extends LinkSettings {
+  /** The MAC address. @defaultValue a random one */
+  readonly address?: string
+  /** The bridge whose port the link is; null is none. */
+  readonly master?: string | null
+}
+
+/** Settings without the name. */
+export interface Settings extends Omit<EthernetSettings, 'name'> {}
+
+/** An MTU in bytes: less than 68 carries no IPv4. @throws RangeError naming the path */
+export const checkMtu = (path: string, value: unknown): number => integer(path, value, 68, 65536)
+
+/** A MAC address that a host can have. @throws RangeError naming the path */
+export function macAddress(path: string, value: unknown): string {
+  if (typeof value !== 'string' || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) {
+    throw new RangeError(`${path}: ${show(value)} is not a MAC address such as 02:00:00:00:00:01`)
+  }
+  if (parseInt(value.slice(0, 2), 16) & 1) throw new RangeError(`${path}: ${value} is a multicast address`)
+  if (/^[0:]+$/.test(value)) throw new RangeError(`${path}: ${value} is not a host's address`)
+  return value.toLowerCase()
+}
+
+function checkAlias(path: string, value: unknown): string {
+  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > 255) {
+    throw new RangeError(`${path}: it is not text of at most 255 bytes`)
+  }
+  return value
+}
+
+/** The hardware type of Ethernet, `ARPHRD_ETHER`. */
+const ETHERNET = 1
+type Wire = Entry<'link'>
+
+const mtu: LinkField<Wire> = {
+  check: checkMtu,
+  write({ attributes }, value) { attributes.mtu = value as number },
+  read: ({ attributes }) => attributes.mtu ?? 0,
+  words: value => `mtu ${value as number}`,
+}
+const address: LinkField<Wire> = {
+  check: macAddress,
+  write({ attributes }, value) { attributes.address = value as string },
+  read: ({ header, attributes }) => header.type === ETHERNET ? attributes.address : undefined,
+  words: value => `address ${value as string}`,
+}
+const alias: LinkField<Wire> = {
+  otherwise: '',
+  check: checkAlias,
+  write({ attributes }, value) { attributes.ifalias = value as string },
+  read: ({ attributes }) => attributes.ifalias,
+  words: value => `alias '${(value as string).replaceAll('\'', '\'\\\'\'')}'`,
+}
+const master: LinkField<Wire> = {
+  otherwise: null,
+  check: (path, value) => value === null ? null : interfaceName(path, value),
+  write({ attributes }, value, context) { attributes.master = value === null ? 0 : context.indexOf(value as string) },
+  read: ({ attributes: { master: index = 0 } }, context) => index === 0 ? undefined : context.nameOf(index),
+  words: value => value === null ? 'nomaster' : `master ${value as string}`,
+}
+const up: LinkField<Wire> = {
+  otherwise: false,
+  check: boolean,
+  write({ header }, value) {
+    header.flags = { up: value as boolean }
+    header.change = { up: true }
+  },
+  read: ({ header }) => header.flags.up === true,
+  words: value => value === true ? 'up' : 'down',
+}
+
+/**
+ * The settings, in the order in which they are made: the link's own, then its master, then up.
+ * Defaults are those of a new link.
+ */
+export const settings = fieldSet<Settings, Wire, LinkContext>()('link', { mtu, address, alias, master, up })
+
+/** The settings that a spec has. @throws TypeError, RangeError naming the field below `path` */
+export function normalizeSettings(path: string, given: Values, ethernet = true): Settings {
+  const normal = settings.pick(given, path)
+  const own = ethernet ? undefined : (['address', 'master'] as const).find(name => normal[name] !== undefined)
+  if (own !== undefined) throw new TypeError(`${atPath(path, own)}: only links that carry Ethernet have one`)
+  return normal
+}

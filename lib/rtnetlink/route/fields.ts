@@ -1,0 +1,435 @@
+/** Routes, declared field by field: normal form, words and wire. Pure. */
+
+import { familyOf, type Family } from '../../base/address.js'
+import { boolean, checkList, integer, interfaceName, oneOf, within } from '../../base/check.js'
+import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
+import { checkScope, type Scope } from '../address/spec.js'
+import type { Entry, RouteCommand, Verb } from '../client.js'
+import type { LinkNames } from '../link-names.js'
+import type { WireNexthop } from '../wire/route.js'
+import {
+  PROTOCOLS, TABLES, TYPES,
+  type Nexthop, type RouteId, type RouteProtocol, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
+  type RouteTable, type WeightedNexthop,
+} from './spec.js'
+
+/**
+ * A route in its normal form, with all fields that identify it. It has `nexthops` only if there are
+ * several.
+ */
+export interface Route extends RouteSettings, Nexthop {
+  readonly family: Family
+  readonly type: RouteState['type']
+  readonly table: RouteTable
+  readonly metric: number
+  readonly tos: number
+  readonly nexthops?: readonly WeightedNexthop[] | undefined
+}
+
+const U32 = 0xffffffff
+/** `IP6_RT_PRIO_USER`: the metric that IPv6 makes of 0. */
+const IPV6_METRIC = 1024
+
+/** The next hops of a route. */
+export const nexthopsOf = (
+  { via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined },
+): readonly WeightedNexthop[] =>
+  nexthops
+  ?? (
+    (via ?? link) === undefined
+      ? []
+      : [
+          { ...via !== undefined && { via }, ...link !== undefined && { link }, ...onlink !== undefined && { onlink } },
+        ]
+  )
+
+// ── values ──
+
+const nameIn = <T extends Readonly<Record<string, number>>>(names: T, value: number): keyof T & string | number =>
+  (Object.keys(names) as (keyof T & string)[]).find(name => names[name] === value) ?? value
+
+/**
+ * A name of a table, or a number; a number that has a name becomes the name.
+ * @throws RangeError naming the path
+ */
+const checkNamed = <T extends Readonly<Record<string, number>>>(
+  names: T, path: string, value: unknown, min: number, max: number,
+): keyof T & string | number =>
+  typeof value === 'number'
+    ? nameIn(names, integer(path, value, min, max))
+    : oneOf(path, value, Object.keys(names) as (keyof T & string)[])
+
+const tableNumber = (table: RouteTable): number => typeof table === 'number' ? table : TABLES[table]
+
+const textOf = (prefix: Prefix): string =>
+  prefix.length === widthOf(prefix.family) ? prefix.address : `${prefix.address}/${prefix.length}`
+/** A network on the wire. */
+const textOfNetwork = (family: Family, address: string | undefined, length: number): string | undefined =>
+  length === 0 ? undefined : textOf({ family, address: address ?? '', length })
+
+/** A network, without bits behind its prefix. @throws RangeError naming the path */
+function network(path: string, value: unknown): Prefix {
+  const prefix = parsePrefix(path, value)
+  const address = networkOf(prefix)
+  if (address !== prefix.address) {
+    throw new RangeError(
+      `${path}: ${String(value)} has bits behind its prefix; the network is ${address}/${prefix.length}`,
+    )
+  }
+  return prefix
+}
+
+const ordinaryMetric = (family: unknown): number => family === 'inet6' ? IPV6_METRIC : 0
+
+/** The attribute of a gateway: IPv4 packets take one for a gateway of either family. */
+const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' =>
+  family === 'inet' && via.includes(':') ? 'via' : 'gateway'
+
+// ── next hops ──
+
+/** Refuses a next hop that leads nowhere. @throws TypeError, RangeError naming the field */
+function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
+  if (via !== undefined && family === 'inet6' && !via.includes(':')) {
+    throw new RangeError('via: IPv6 packets have no IPv4 gateway')
+  }
+  if (onlink === true && (via === undefined || link === undefined)) {
+    throw new TypeError('onlink: needs a gateway (via) and its link (link)')
+  }
+  if (via === undefined && link === undefined) {
+    throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
+  }
+  if (
+    via !== undefined && link === undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))
+  ) {
+    throw new TypeError(`link: is required: the gateway ${via} does not lead to it`)
+  }
+}
+
+interface HopContext extends LinkNames { readonly family: Family }
+
+const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop', {
+  via: {
+    check: unicast,
+    write({ attributes }, value, { family }) {
+      attributes[gatewayAttribute(value as string, family)] = value as string
+    },
+    read: ({ attributes: { gateway, via } }) => gateway ?? via,
+  },
+  link: {
+    check: interfaceName,
+    write(to, value, { indexOf }) { to.index = indexOf(value as string) },
+    read: ({ index }, { nameOf }) => nameOf(index),
+  },
+  weight: {
+    otherwise: 1,
+    check: (path, value) => integer(path, value, 1, 256),
+    write(to, value) { to.hops = value as number - 1 },
+    read: ({ hops }) => hops + 1,
+  },
+  onlink: {
+    check: boolean,
+    write(to, value) { if (value === true) to.flags = { ...to.flags, onlink: true } },
+    read: ({ flags }) => flags.onlink === true ? true : undefined,
+  },
+})
+
+/** A next hop in words: `via 192.0.2.1 dev eth0 weight 2 onlink`. */
+const hopWords = ({ via, link, onlink, weight }: WeightedNexthop, family: Family): string => [
+  via !== undefined && `via ${family === 'inet' && via.includes(':') ? 'inet6 ' : ''}${via}`,
+  link !== undefined && `dev ${link}`,
+  weight !== undefined && `weight ${weight}`,
+  onlink && 'onlink',
+].filter(Boolean).join(' ')
+
+// ── fields ──
+
+type Wire = Entry<'route'>
+type RouteField = Field<Wire, LinkNames>
+
+/** A network among the attributes, and the length of its prefix in the header. */
+const networkField = (
+  attribute: 'dst' | 'src', length: 'dstLen' | 'srcLen', words: (value: unknown) => string,
+): RouteField => ({
+  check: (_, value) => value, // normalizeRouteId checks it
+  write({ header, attributes }, value) {
+    if (value === 'default') return
+    const prefix = parsePrefix(attribute, value)
+    header[length] = prefix.length
+    attributes[attribute] = prefix.address
+  },
+  read: ({ header, attributes }) =>
+    textOfNetwork(header.family as Family, attributes[attribute], header[length])
+    ?? (attribute === 'dst' ? 'default' : undefined),
+  words,
+})
+const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField => ({
+  check: (path, value) => integer(path, value, min, max),
+  write({ attributes }, value) { attributes.metrics = { ...attributes.metrics, [name]: value as number } },
+  read: ({ attributes: { metrics = {} } }) => metrics[name],
+  words: value => `${name} ${value as number}`,
+})
+
+/** Whether the kernel names a link although packets go nowhere: IPv6 says lo. */
+const leadsNowhere = ({ header: { type } }: Wire): boolean =>
+  type === 'blackhole' || type === 'unreachable' || type === 'prohibit'
+const single = (from: Wire): boolean => from.attributes.multipath === undefined && !leadsNowhere(from)
+
+/** The fields of a route, in the order of `ip route add`; its next hops have words of their own. */
+export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
+  family: {
+    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
+    write({ header }, value) { header.family = value as Family },
+    read: ({ header }) => header.family,
+  },
+  type: {
+    otherwise: 'unicast',
+    check: (path, value) => oneOf(path, value, TYPES),
+    write({ header }, value) { header.type = value as typeof TYPES[number] },
+    read: ({ header }) => header.type,
+    words: String,
+  },
+  to: networkField('dst', 'dstLen', String),
+  from: networkField('src', 'srcLen', value => `from ${value as string}`),
+  tos: {
+    otherwise: 0,
+    check: (path, value) => integer(path, value, 0, 255),
+    write({ header }, value) { header.tos = value as number },
+    read: ({ header: { tos } }) => tos === 0 ? undefined : tos,
+    words: value => `tos 0x${(value as number).toString(16).padStart(2, '0')}`,
+    same: (wanted, actual = 0) => wanted === actual,
+  },
+  via: {
+    check: unicast,
+    write({ header, attributes }, value) {
+      attributes[gatewayAttribute(value as string, header.family)] = value as string
+    },
+    read: from => single(from) ? from.attributes.gateway ?? from.attributes.via : undefined,
+  },
+  link: {
+    check: interfaceName,
+    write({ attributes }, value, { indexOf }) { attributes.oif = indexOf(value as string) },
+    read: (from, { nameOf }) =>
+      single(from) && from.attributes.oif !== undefined ? nameOf(from.attributes.oif) : undefined,
+  },
+  onlink: {
+    check: boolean,
+    write({ header }, value) { if (value === true) header.flags = { ...header.flags, onlink: true } },
+    read: from => single(from) && from.header.flags.onlink === true ? true : undefined,
+  },
+  table: {
+    otherwise: 'main',
+    check: (path, value) => checkNamed(TABLES, path, value, 1, U32),
+    write({ header, attributes }, value) {
+      const number = tableNumber(value as RouteTable)
+      header.table = number > 255 ? 0 : number
+      attributes.table = number
+    },
+    read: ({ header, attributes: { table = header.table } }) => nameIn(TABLES, table),
+    words: value => `table ${value as RouteTable}`,
+  },
+  metric: {
+    otherwise: ({ family }: Values) => ordinaryMetric(family),
+    check: (path, value) => integer(path, value, 0, U32),
+    write({ attributes }, value) { if (value !== 0) attributes.priority = value as number },
+    read: ({ attributes: { priority = 0 } }) => priority,
+    words: value => `metric ${value as number}`,
+  },
+  protocol: {
+    otherwise: 'boot',
+    check: (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255),
+    write({ header }, value) { header.protocol = value as RouteProtocol },
+    read: ({ header }) => header.protocol,
+    words: value => `proto ${value as RouteProtocol}`,
+  },
+  scope: {
+    otherwise: ({ family }: Values) => family === 'inet6' ? 'global' : undefined,
+    check: checkScope,
+    write({ header }, value) { header.scope = value as Scope },
+    read: ({ header }) => header.scope,
+    words: value => `scope ${value as Scope}`,
+  },
+  source: {
+    check: unicast,
+    write({ attributes }, value) { attributes.prefsrc = value as string },
+    read: ({ attributes }) => attributes.prefsrc,
+    words: value => `src ${value as string}`,
+  },
+  mtu: metricField('mtu', 68, 65520),
+  advmss: metricField('advmss', 1, 65495),
+  nexthops: {
+    check: (path, value) => checkList(path, value).map((hop, i) => hopFields.normalize(hop, `${path}[${i}]`)),
+    write({ header, attributes }, value, names) {
+      const context = { ...names, family: header.family as Family }
+      attributes.multipath = (value as readonly WeightedNexthop[]).map(
+        hop => hopFields.write({ flags: {}, hops: 0, index: 0, attributes: {} }, hop, context),
+      )
+    },
+    read: ({ header, attributes: { multipath } }, names) =>
+      multipath?.map(hop => hopFields.read(hop, { ...names, family: header.family as Family })),
+  },
+}, {
+  stateOnly: ['dead', 'nexthopId'],
+  verify(spec) {
+    const route = spec as unknown as Route
+    const { family, type, nexthops, source, scope, mtu } = route
+    if (type !== 'unicast' && nexthopsOf(route).length > 0) {
+      throw new TypeError(`type: ${type} goes nowhere: no via, link, nexthops`)
+    }
+    if (type === 'unicast' && nexthops === undefined) verifyNexthop(route, family)
+    nexthops?.forEach((hop, i) => { within(`nexthops[${i}]`, () => { verifyNexthop(hop, family) }) })
+    if (source !== undefined && familyOf(source) !== family) {
+      throw new RangeError(`source: ${source} is of another family than the route`)
+    }
+    if (family === 'inet6' && scope !== undefined && scope !== 'global') {
+      throw new RangeError('scope: IPv6 routes have none but global')
+    }
+    if (mtu !== undefined && family === 'inet6') integer('mtu', mtu, 1280, 65520)
+  },
+})
+
+// ── normal forms ──
+
+/**
+ * The fields that identify a route, in their normal form; `hint` is the family of a default route
+ * that does not say its own.
+ * @throws RangeError naming the field below `path`
+ */
+export const normalizeRouteId = (
+  { to, family, table = 'main', metric = 0, tos = 0, from }: RouteId, path = '', hint: Family = 'inet',
+): Pick<Route, 'to' | 'family' | 'table' | 'metric' | 'tos' | 'from'> => within(path, () => {
+  if (family !== undefined) oneOf('family', family, ['inet', 'inet6'])
+  const prefix = to === 'default' ? undefined : network('to', to)
+  if (prefix && family !== undefined && family !== prefix.family) {
+    throw new RangeError(`family: ${to} is ${prefix.family}`)
+  }
+  const own = prefix?.family ?? family ?? (from === undefined ? hint : 'inet6')
+  if (own === 'inet6' && tos !== 0) throw new RangeError('tos: IPv6 has none')
+  if (own === 'inet' && from !== undefined) throw new RangeError('from: only IPv6 routes by source')
+  const source = from === undefined ? undefined : network('from', from)
+  if (source?.family === 'inet') throw new RangeError(`from: ${from!} is not an IPv6 network`)
+  const [number, where] = [integer('metric', metric, 0, U32), checkNamed(TABLES, 'table', table, 1, U32)]
+  return {
+    to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix),
+    family: own,
+    table: where,
+    metric: number === 0 && own === 'inet6' && where !== 'local' ? IPV6_METRIC : number,
+    tos: integer('tos', tos, 0, 255),
+    ...source && source.length > 0 && { from: textOf(source) },
+  }
+})
+
+/**
+ * A spec in its normal form; also a state of a type that a spec can have.
+ * @throws TypeError, RangeError naming the field below `path`
+ */
+export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
+  const given = routeFields.checkNames(spec, path)
+  const { nexthops, via, link, onlink, source } = given as unknown as Route
+  return within(path, () => {
+    if (nexthops !== undefined && (via ?? link ?? onlink) !== undefined) {
+      throw new TypeError('nexthops: goes without via, link and onlink')
+    }
+    if (nexthops !== undefined && checkList('nexthops', nexthops).length === 0) {
+      throw new RangeError('nexthops: the list is empty')
+    }
+    const gateway: unknown = via ?? nexthops?.find(hop => hop.via !== undefined)?.via ?? source
+    const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')
+    const normal = routeFields.pick(
+      { type: 'unicast', ...given, ...id, ...id.from === undefined && { from: undefined } },
+    ) as unknown as Route
+    routeFields.verify(normal)
+    return alone(normal)
+  })
+}
+
+/** A list of one next hop is that next hop. */
+function alone(route: Route): Route {
+  const { nexthops, ...rest } = route
+  if (nexthops?.length !== 1) return route
+  const { weight: _, ...hop } = nexthops[0]!
+  return { ...rest, ...hop }
+}
+
+/** A state in the normal form, of any type. */
+export function routeOf(state: RouteState): Route {
+  return alone({ ...routeFields.existing(state) as unknown as Route, tos: state.tos ?? 0 })
+}
+
+/** The kernel's identity of a route. */
+export const keyOfRoute = ({ family, table, to, metric = 0, tos = 0, from = '' }: RouteId): string =>
+  [family, table, to, metric, tos, from].join(' ')
+
+// ── words ──
+
+/** The fields whose words go before the next hop. */
+const DESTINATION = ['type', 'to', 'from', 'tos']
+const wordsOf = (route: Route, has: (name: string) => boolean): string =>
+  routeFields.words(Object.fromEntries(Object.entries(route).filter(([name]) => name === 'family' || has(name))))
+
+/** The words after `ip route add`. */
+export function notationOfRoute(route: Route): string {
+  const { nexthops, family } = route
+  const [hop] = nexthops ? [] : nexthopsOf(route)
+  return [
+    wordsOf(route, name => DESTINATION.includes(name)),
+    hop && hopWords(hop, family),
+    wordsOf(route, name => !DESTINATION.includes(name)),
+    ...nexthops?.map(each => `nexthop ${hopWords(each, family)}`) ?? [],
+  ].filter(Boolean).join(' ')
+}
+
+/** `ip`, or `ip -6` for a route whose words do not show that it is IPv6. */
+export const program = (route: Route): string =>
+  route.family === 'inet6' && route.to === 'default' && route.from === undefined
+  && !nexthopsOf(route).some(hop => hop.via !== undefined)
+    ? 'ip -6'
+    : 'ip'
+
+/** `192.168.60.0/24 via 192.168.9.1` */
+export function nameOfRoute(route: Partial<Route> & RouteQuery): string {
+  const { to, family = 'inet', table = 'main', metric = 0, type = 'unicast' } = route
+  return [
+    type !== 'unicast'
+    && type, to, nexthopsOf(route).map(
+      ({ via, link }) => hopWords({ ...via !== undefined && { via }, ...link !== undefined && { link } }, family),
+    ).join(', '),
+    table !== 'main' && `table ${table}`, metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
+  ].filter(Boolean).join(' ')
+}
+
+// ── wire ──
+
+/** The scope that `ip` sends where the kernel expects one: it fits the next hops. */
+function scopeOf(route: Route): Scope {
+  const { family, type, nexthops, scope } = route
+  return scope ?? (family === 'inet' && type === 'unicast' && !nexthops && route.via === undefined ? 'link' : 'global')
+}
+
+/** A header that matches all routes. */
+export const ANY_ROUTE = {
+  family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec',
+  flags: {},
+} as const
+
+/** The command that does something with a route. */
+export const routeCommand = (verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> => ({
+  kind: 'route',
+  verb,
+  object: `route ${nameOfRoute(route)}`,
+  ...routeFields.write({ header: { ...ANY_ROUTE, flags: {} }, attributes: {} }, {
+    protocol: 'boot', ...route, scope: verb === 'remove' && route.scope === undefined ? 'nowhere' : scopeOf(route),
+  }, names),
+})
+
+/** A route that the kernel describes. */
+export function readRoute(entry: Wire, names: LinkNames): RouteState {
+  const { header: { flags }, attributes: { multipath, nhId } } = entry
+  return {
+    ...routeFields.read(entry, names) as unknown as RouteState,
+    dead: multipath
+      ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
+      : (flags.dead ?? flags.linkdown) === true,
+    ...nhId !== undefined && { nexthopId: nhId },
+  }
+}
