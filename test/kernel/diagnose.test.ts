@@ -52,7 +52,7 @@ const set = (...settings: string[]): string[] => ['sysctl', '-qw', ...settings.m
 const web = { port: 80, protocols: ['tcp'] } as const
 const VIP = '10.1.0.100'
 const misdirected = { address: '10.1.0.20', forward: 'route', weight: 1, thresholds: { upper: 0, lower: 0 } } as const
-const routed = { link: 'eth0', routes: [{ to: '10.3.0.0/24', dev: 'eth1' }] }
+const routed = { link: 'eth0', routes: [{ to: '10.3.0.0/24', link: 'eth1' }] }
 
 const groups: readonly Group[] = [
   {
