@@ -7,7 +7,9 @@ import { DecodeError, EncodeError } from './errors.js'
 
 // ── numbers ──
 
-/** Makes the codec of a number. One function serves all sizes: V8 inlines a call with one target. */
+/**
+ * Makes the codec of a number. One function serves all sizes: V8 inlines a call with one target.
+ */
 function number(size: 1 | 2 | 4, { signed = false, littleEndian = HOST } = {}): Fixed<number> {
   const max = 2 ** (size * 8 - (signed ? 1 : 0)) - 1
   const min = signed ? -max - 1 : 0
@@ -120,7 +122,9 @@ export const ipv4: Fixed<string> = {
   },
   write(to, value) {
     const at = to.take(4)
-    if (typeof value !== 'string' || !putIPv4(to.bytes, at, value)) throw new EncodeError(`${show(value)} is not an IPv4 address`)
+    if (typeof value !== 'string' || !putIPv4(to.bytes, at, value)) {
+      throw new EncodeError(`${show(value)} is not an IPv4 address`)
+    }
   },
 }
 
