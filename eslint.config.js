@@ -15,7 +15,7 @@ const doors = (files, patterns) => ({ files, rules: { 'no-restricted-imports': [
 const LONG_LINES = { ignoreUrls: true, ignoreRegExpLiterals: true }
 
 export default defineConfig(
-  globalIgnores(['dist/', 'docs/', 'node_modules/']),
+  globalIgnores(['dist/', 'docs/api/', 'node_modules/']),
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -1,6 +1,6 @@
 /**
  * IP addresses: text to bytes and back. The tables below keep the last results: a listing repeats
- * its addresses.
+ * its addresses. Performance: address texts.
  */
 
 import { Memo } from './memo.js'

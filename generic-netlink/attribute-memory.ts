@@ -3,8 +3,8 @@
  *
  * A listing repeats the same attributes in the same order, most with the same bytes; a batch
  * repeats the same keys with the same sizes. So the set remembers the last objects, decodes only
- * the bytes that differ, and encodes only the values that differ. Each row of docs/performance.md
- * that names this file tells what that saves.
+ * the bytes that differ, and encodes only the values that differ. Performance: remembered reading,
+ * remembered writing, borrowed answers.
  *
  * The plain set stays the authority: it reads and writes each object that is unlike the remembered
  * ones, and reports each error.

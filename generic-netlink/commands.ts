@@ -5,7 +5,7 @@
  * a datagram in order and answers each failed one, even where no acknowledgement is requested. So
  * only a no-op behind the last command requests one: at its acknowledgement, all commands without
  * an answer are done. The last command cannot request it: the kernel says nothing about a command
- * that ends with EINTR, such as the stop of a sync daemon that never ran.
+ * that ends with EINTR, such as the stop of a sync daemon that never ran. Performance: batches.
  *
  * @module
  */
@@ -40,7 +40,10 @@ const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
 const DONE: Outcome = Object.freeze({ status: 'fulfilled', value: undefined })
 
-/** A request on the wire. The slots are reused: a large batch allocates none. */
+/**
+ * A request on the wire. The slots are reused: a large batch allocates none. Performance: reused
+ * slots.
+ */
 interface Slot {
   batch: Batch
   index: number

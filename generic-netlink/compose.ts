@@ -35,7 +35,7 @@ export function bits<const N extends string>(of: Fixed<number>, names: readonly 
   const keys = Array.from({ length: of.size * 8 }, (_, bit) => names[bit] ?? String(bit))
   const bitOf = new Map(keys.map((key, bit) => [key, bit]))
   const namesIn = (word: number): string[] => keys.filter((_, bit) => bitwise().getBit(word, bit))
-  const bitsOf = new Memo<number, Bits<N>>() // the rows of a listing share a few words
+  const bitsOf = new Memo<number, Bits<N>>() // a listing repeats a few words; Performance: flag words
   return {
     size: of.size,
     read(from, at, length, siblings) {

@@ -106,7 +106,10 @@ export class MappedRequest extends QueryRequest {
   }
 }
 
-/** The requests of a batch. One object serves all commands that the kernel only acknowledges. */
+/**
+ * The requests of a batch. One object serves all commands that the kernel only acknowledges.
+ * Performance: one request.
+ */
 export class CommandRequests implements Sequence<Request<unknown>> {
   readonly length: number
   readonly #commands: Sequence<AnyCommand>

@@ -18,6 +18,7 @@ interface ReadPlace {
   value: unknown
   /**
    * The header and the bytes that `value` was decoded from; a header of 0 where they are not kept.
+   * Performance: kept bytes.
    */
   head: number
   word1: number

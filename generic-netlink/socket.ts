@@ -4,7 +4,8 @@
  * npm `netlink` opens the socket and watches it. Its reader goes through the event loop, aborts the
  * process when the socket overruns, and costs more than the work (a netlink socket answers within
  * the send). So where the socket's descriptor can be found, this file writes and reads it directly,
- * and events bring only late datagrams; elsewhere events bring all datagrams.
+ * and events bring only late datagrams; elsewhere events bring all
+ * datagrams. Performance: the descriptor.
  *
  * @module
  */
