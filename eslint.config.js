@@ -4,8 +4,18 @@ import stylistic from '@stylistic/eslint-plugin'
 import { defineConfig, globalIgnores } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 
+const ONLY_SOCKET = [{ regex: '^netlink(/|$)', message: 'Only generic-netlink/socket.ts imports npm netlink: use openSocket.' }]
+const ONLY_LOG = [{ regex: '^debug(/|$)', message: 'Only generic-netlink/log.ts imports debug: use logger.' }]
+const ONLY_INDEX = [{ regex: 'generic-netlink/(?!index\\.js$)', message: 'lib/ imports generic-netlink/index.js and no other file of that folder.' }]
+
+/** Forbids imports in files. A later rule for the same file replaces an earlier one. */
+/** @type {(files: string[], patterns: { regex: string, message: string }[]) => import('eslint').Linter.Config} */
+const doors = (files, patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } })
+
+const LONG_LINES = { ignoreUrls: true, ignoreRegExpLiterals: true }
+
 export default defineConfig(
-  globalIgnores(['dist/', 'docs/', 'node_modules/']),
+  globalIgnores(['dist/', 'docs/api/', 'node_modules/']),
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
@@ -24,7 +34,7 @@ export default defineConfig(
       '@typescript-eslint/no-empty-object-type': ['error', { allowInterfaces: 'with-single-extends' }],
       '@stylistic/arrow-parens': ['error', 'as-needed'],
       '@stylistic/member-delimiter-style': ['error', { multiline: { delimiter: 'none' }, singleline: { delimiter: 'semi', requireLast: false } }],
-      '@stylistic/max-len': ['error', { code: 160, ignoreUrls: true, ignoreRegExpLiterals: true }],
+      '@stylistic/max-len': ['error', { code: 160, ...LONG_LINES }],
       '@stylistic/key-spacing': ['error', { mode: 'minimum' }],
       '@stylistic/no-multi-spaces': ['error', { ignoreEOLComments: true, exceptions: { Property: true, ArrayExpression: true, VariableDeclarator: true } }],
       '@stylistic/max-statements-per-line': 'off',
@@ -35,6 +45,12 @@ export default defineConfig(
       '@stylistic/yield-star-spacing': ['error', 'after'],
     },
   },
+  // The doors between the parts.
+  doors(['**/*.ts'], [...ONLY_LOG, ...ONLY_SOCKET]),
+  doors(['lib/**'], [...ONLY_LOG, ...ONLY_SOCKET, ...ONLY_INDEX]),
+  doors(['generic-netlink/socket.ts'], ONLY_LOG),
+  doors(['generic-netlink/log.ts', 'test/**'], []),
+  { files: ['generic-netlink/**'], rules: { '@stylistic/max-len': ['error', { code: 120, comments: 100, ...LONG_LINES }] } },
   // Tables of cases are read by column.
-  { files: ['test/**'], rules: { '@stylistic/max-len': ['error', { code: 200, ignoreUrls: true, ignoreRegExpLiterals: true, ignoreStrings: true }] } },
+  { files: ['test/**'], rules: { '@stylistic/max-len': ['error', { code: 200, ...LONG_LINES, ignoreStrings: true }] } },
 )

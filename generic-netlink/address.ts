@@ -1,9 +1,15 @@
-/** IP addresses: text to bytes and back. The tables below keep the last results: a listing repeats its addresses. */
+/**
+ * IP addresses: text to bytes and back. The tables below keep the last results: a listing repeats
+ * its addresses. Performance: address texts.
+ */
 
 import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'
 
-/** The texts of IPv4 addresses, at an index computed from the number; a later address overwrites an earlier one. */
+/**
+ * The texts of IPv4 addresses, at an index computed from the number; a later address overwrites an
+ * earlier one.
+ */
 const v4Numbers = new Int32Array(65536)
 const v4Texts = new Array<string | undefined>(65536).fill(undefined)
 const v6Text = new Memo<string, string>()
@@ -30,8 +36,12 @@ export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
 
 const four = new Uint8Array(4)
 
-/** Parses an IPv4 address as a number; -1 where the text is not dotted decimal without leading zeros. */
-export const parseIPv4 = (text: string): number => putIPv4(four, 0, text) ? ((four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0) : -1
+/**
+ * Parses an IPv4 address as a number; -1 where the text is not dotted decimal without leading
+ * zeros.
+ */
+export const parseIPv4 = (text: string): number =>
+  putIPv4(four, 0, text) ? (four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0 : -1
 
 /** Formats an IPv4 address that is a number. */
 export function formatIPv4(n: number): string {
@@ -42,7 +52,10 @@ export function formatIPv4(n: number): string {
   return v4Texts[index] = `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`
 }
 
-/** Parses an IPv6 address as its 16 bytes; null for any other text, and for an address with a zone or a prefix. */
+/**
+ * Parses an IPv6 address as its 16 bytes; null for any other text, and for an address with a zone
+ * or a prefix.
+ */
 export function parseIPv6(text: string): Uint8Array | null {
   const known = v6Bytes.get(text)
   if (known !== undefined) return known

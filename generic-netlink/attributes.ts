@@ -31,7 +31,9 @@ export interface AttributeSet<T extends Table> extends Codec<{ -readonly [K in k
   readonly table: T
   /**
    * Reads an object, passes it to `use`, and returns the result. The object is valid until `use`
-   * returns: a later read may overwrite it. @throws DecodeError
+   * returns: a later read may overwrite it.
+   *
+   * @throws DecodeError
    */
   visit<R>(
     from: Input, at: number, length: number, use: (value: { -readonly [K in keyof T]?: Infer<T[K][1]> }) => R,
@@ -53,13 +55,20 @@ export const align = (n: number): number => n + 3 & ~3
 export const kernelName = (prefix: string, key: string): string =>
   `${prefix}_${key.replace(/[A-Z]/g, c => `_${c}`).toUpperCase()}`
 
-/** Calls `visit` for each attribute, in the order of the wire: number, offset and length of the payload. @throws DecodeError */
+/**
+ * Calls `visit` for each attribute, in the order of the wire: number, offset and length of the
+ * payload.
+ *
+ * @throws DecodeError
+ */
 export function eachAttribute(
   { view }: Input, at: number, end: number, visit: (type: number, at: number, length: number) => void,
 ): void {
   while (at + HEADER <= end) {
     const length = view.getUint16(at, HOST)
-    if (length < HEADER || at + length > end) throw new DecodeError(`an attribute claims ${length} bytes of ${end - at}`)
+    if (length < HEADER || at + length > end) {
+      throw new DecodeError(`an attribute claims ${length} bytes of ${end - at}`)
+    }
     visit(view.getUint16(at + 2, HOST) & NLA_TYPE_MASK, at + HEADER, length - HEADER)
     at += align(length)
   }
@@ -85,9 +94,17 @@ export interface Attribute {
   readonly depth: number
 }
 
-/** Returns the attributes of a table, in its order. @throws TypeError where a row depends on a sibling that the table lacks */
+/**
+ * Returns the attributes of a table, in its order.
+ *
+ * @throws TypeError where a row depends on a sibling that the table lacks
+ */
 export const attributesOf = (table: Table): Attribute[] => Object.entries(table).map(([key, [number, codec]]) => ({
-  key, number, codec, type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number, depth: depth(table, key),
+  key,
+  number,
+  codec,
+  type: 'table' in codec || 'nested' in codec ? number | NLA_F_NESTED : number,
+  depth: depth(table, key),
 }))
 
 function depth(table: Table, key: string, path: readonly string[] = []): number {
@@ -143,7 +160,9 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
         if (values[key] === undefined) continue
         try {
           const attribute = byKey.get(key)
-          if (attribute === undefined) throw new EncodeError(`there is no such attribute; the attributes are ${[...byKey.keys()].join(', ')}`)
+          if (attribute === undefined) {
+            throw new EncodeError(`there is no such attribute; the attributes are ${[...byKey.keys()].join(', ')}`)
+          }
           writeAttribute(to, attribute.type, () => attribute.codec.write(to, values[key], values))
         } catch (error) {
           throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error

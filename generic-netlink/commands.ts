@@ -3,22 +3,23 @@
  *
  * All commands of one turn of the event loop go together. The kernel works through the messages of
  * a datagram in order and answers each failed one, even where no acknowledgement is requested. So
- * only a no-op behind the last command requests one: at its acknowledgement, all commands without an
- * answer are done. The last command cannot request it: the kernel says nothing about a command that
- * ends with EINTR, such as the stop of a sync daemon that never ran.
+ * only a no-op behind the last command requests one: at its acknowledgement, all commands without
+ * an answer are done. The last command cannot request it: the kernel says nothing about a command
+ * that ends with EINTR, such as the stop of a sync daemon that never ran. Performance: batches.
  *
  * @module
  */
 
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
+import { attempt, because, NO_BATCH, rejectUnsent, settle, type Batch, type Outcome } from './batch.js'
 import type { Budget } from './budget.js'
 import { Output, type Input } from './buffers.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP, readVerdict,
-  writeMessage, type Message,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP,
+  readVerdict, writeMessage, type Message,
 } from './message.js'
 import { Pump } from './pump.js'
 import { refused, type Request } from './request.js'
@@ -37,25 +38,12 @@ const LARGEST_BATCH = 128
 
 const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
-type Outcome = PromiseSettledResult<unknown>
-
 const DONE: Outcome = Object.freeze({ status: 'fulfilled', value: undefined })
 
-/** The requests of one call. */
-interface Batch {
-  readonly requests: Sequence<Request<unknown>>
-  readonly outcomes: (Outcome | undefined)[]
-  /** The index of the next request to send. */
-  next: number
-  /** The number of requests without an outcome. */
-  open: number
-  settled(): void
-}
-
-/** The batch of an empty slot. */
-const NO_BATCH: Batch = { requests: { length: 0, each: () => {} }, outcomes: [], next: 0, open: 0, settled: () => {} }
-
-/** A request on the wire. The slots are reused: a large batch allocates none. */
+/**
+ * A request on the wire. The slots are reused: a large batch allocates none. Performance: reused
+ * slots.
+ */
 interface Slot {
   batch: Batch
   index: number
@@ -130,7 +118,7 @@ export class Commands {
     if (this.#closed) return
     this.#closed = reason
     this.#watchdog.stop()
-    this.#settleSent(slot => rejection(slot, reason.errno, reason.message))
+    this.#settleSent(slot => rejection(slot, reason.errno, { why: reason.message }))
     for (const batch of this.#queue.splice(0)) rejectUnsent(batch, because(reason))
     this.#socket.close()
   }
@@ -149,7 +137,8 @@ export class Commands {
           this.#lost((error as NetlinkError).errno)
           continue
         }
-        // The kernel has answered by now. Where the answer can be read, the event loop need not turn.
+        // The kernel has answered by now. Where the answer can be read, the event loop need not
+        // turn.
         while (this.#sent > 0 && this.#socket.receive());
         if (this.#sent > 0) { this.#watchdog.start(); return }
       }
@@ -158,7 +147,10 @@ export class Commands {
     }
   }
 
-  /** Writes as many of the queued requests as one datagram can carry; false where there is none to send. */
+  /**
+   * Writes as many of the queued requests as one datagram can carry; false where there is none to
+   * send.
+   */
   #fill(): boolean {
     this.#openDatagram()
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
@@ -196,7 +188,9 @@ export class Commands {
       request.write(this.#out)
       finishMessage(this.#out, at, request.type, NLM_F_REQUEST | (request.flags ?? 0), this.#first + this.#sent)
       const size = this.#out.length - at
-      if (size > this.#largest) throw refused(request, EMSGSIZE, { why: `the message has ${size} bytes, and at most ${this.#largest} can be sent` })
+      if (size > this.#largest) {
+        throw refused(request, EMSGSIZE, { why: `the message has ${size} bytes; at most ${this.#largest} fit` })
+      }
     } catch (reason) {
       this.#out.length = at
       batch.next++
@@ -223,7 +217,8 @@ export class Commands {
     this.#fenced = !this.#slots[this.#sent - 1]!.answered
     if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent, () => {})
     if (debug.enabled) {
-      debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, withRequest(this.#slots[0]!, ({ name }) => name))
+      const first = withRequest(this.#slots[0]!, ({ name }) => name)
+      debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, first)
     }
   }
 
@@ -248,8 +243,8 @@ export class Commands {
     const { batch, index } = slot // a reader may close this socket and clear the slot
     if (message.type === NLMSG_ERROR) {
       const { errno, extack } = readVerdict(from, message)
-      if (errno !== 0) settle(batch, index, { status: 'rejected', reason: withRequest(slot, request => refused(request, errno, { extack })) })
-      else settle(batch, index, slot.answered ? rejection(slot, ENODATA, 'the kernel acknowledged the request and sent no answer') : DONE)
+      if (errno !== 0) settle(batch, index, rejection(slot, errno, { extack }))
+      else settle(batch, index, slot.answered ? rejection(slot, ENODATA, NO_ANSWER) : DONE)
     } else if (message.type >= NLMSG_MIN_TYPE && slot.answered) {
       settle(batch, index, attempt(() => withRequest(slot, request => request.read!(from, message.at, message.length))))
     } else return
@@ -273,39 +268,21 @@ export class Commands {
 
   /** Settles the requests on the wire after their answers are lost. */
   #lost(errno: number): void {
-    this.#settleSent(slot => rejection(slot, errno, 'the answer is lost and the outcome is unknown: read the state again'))
+    this.#settleSent(slot => rejection(slot, errno, LOST))
     this.#watchdog.stop()
     if (this.#queue.length > 0) this.#pump.schedule()
     else if (!this.#closed) this.#socket.unref()
   }
 }
 
-const withRequest = <R>({ batch, index }: Slot, use: (request: Request<unknown>) => R): R => withItem(batch.requests, index, use)
-
-function settle(batch: Batch, index: number, outcome: Outcome): void {
-  if (batch.outcomes[index] !== undefined) return
-  batch.outcomes[index] = outcome
-  if (--batch.open === 0) batch.settled()
-}
-
-type Reason = (request: Request<unknown>) => unknown
-const because = ({ errno, message }: NetlinkError): Reason => request => refused(request, errno, { why: message })
-
-/** Rejects the requests of a batch that are not on the wire. */
-function rejectUnsent(batch: Batch, reason: Reason): void {
-  while (batch.next < batch.requests.length) {
-    const index = batch.next++
-    const outcome = attempt(() => withItem(batch.requests, index, reason))
-    settle(batch, index, { status: 'rejected', reason: outcome.status === 'fulfilled' ? outcome.value : outcome.reason as unknown })
-  }
-}
+const withRequest = <R>({ batch, index }: Slot, use: (request: Request<unknown>) => R): R =>
+  withItem(batch.requests, index, use)
 
 /** The outcome of a request that the kernel did not name. */
-const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA, 'the kernel sent no answer') : DONE
+const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA, NO_ANSWER) : DONE
 
-const rejection = (slot: Slot, errno: number, why: string): Outcome =>
-  ({ status: 'rejected', reason: withRequest(slot, request => refused(request, errno, { why })) })
+const NO_ANSWER = { why: 'the kernel sent no answer' }
+const LOST = { why: 'the answer is lost and the outcome is unknown: read the state again' }
 
-function attempt<T>(run: () => T): PromiseSettledResult<T> {
-  try { return { status: 'fulfilled', value: run() } } catch (reason) { return { status: 'rejected', reason } }
-}
+const rejection = (slot: Slot, errno: number, details: Parameters<typeof refused>[2]): Outcome =>
+  ({ status: 'rejected', reason: withRequest(slot, request => refused(request, errno, details)) })

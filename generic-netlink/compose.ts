@@ -35,7 +35,7 @@ export function bits<const N extends string>(of: Fixed<number>, names: readonly 
   const keys = Array.from({ length: of.size * 8 }, (_, bit) => names[bit] ?? String(bit))
   const bitOf = new Map(keys.map((key, bit) => [key, bit]))
   const namesIn = (word: number): string[] => keys.filter((_, bit) => bitwise().getBit(word, bit))
-  const bitsOf = new Memo<number, Bits<N>>() // the rows of a listing share a few words
+  const bitsOf = new Memo<number, Bits<N>>() // a listing repeats a few words; Performance: flag words
   return {
     size: of.size,
     read(from, at, length, siblings) {
@@ -96,7 +96,10 @@ export function struct<const F extends Readonly<Record<string, Fixed<unknown>>>>
 
 // ── codecs that depend on a sibling ──
 
-/** A codec that the value of the attribute `sibling` selects; `otherwise` serves values without a case. */
+/**
+ * A codec that the value of the attribute `sibling` selects; `otherwise` serves values without a
+ * case.
+ */
 export function by<const C extends Readonly<Record<string, Codec<unknown>>>, const O extends Codec<unknown> = never>(
   sibling: string, cases: C, otherwise?: O,
 ): Codec<Infer<C[keyof C]> | Infer<O>> {
@@ -104,8 +107,9 @@ export function by<const C extends Readonly<Record<string, Codec<unknown>>>, con
   const codecOf = new Map<unknown, Codec<unknown>>(Object.entries(cases))
   const select = (siblings: Siblings): Codec<Value> | undefined =>
     (codecOf.get(siblings[sibling]) ?? otherwise) as Codec<Value> | undefined
+  const names = Object.keys(cases).join(', ')
   const missing = (siblings: Siblings): string =>
-    `its type depends on ${sibling}, which must be one of ${Object.keys(cases).join(', ')}, not ${show(siblings[sibling])}`
+    `its type depends on ${sibling}, which must be one of ${names}, not ${show(siblings[sibling])}`
   return {
     after: sibling,
     read(from, at, length, siblings) {

@@ -1,4 +1,7 @@
-/** A conversation with the kernel over one netlink protocol: commands, batches of commands, and dumps. */
+/**
+ * A conversation with the kernel over one netlink protocol: commands, batches of commands, and
+ * dumps.
+ */
 
 import { Budget } from './budget.js'
 import { Commands } from './commands.js'
@@ -15,7 +18,12 @@ export const NETLINK_GENERIC = 16
 
 /** Options of a {@link Connection}. */
 export interface ConnectionOptions {
-  /** The time that the kernel may be silent before a request fails with `ETIMEDOUT`, in milliseconds. @defaultValue 10000 */
+  /**
+   * The time that the kernel may be silent before a request fails with `ETIMEDOUT`, in
+   * milliseconds.
+   *
+   * @defaultValue 10000
+   */
   readonly timeLimit?: number
   /** Opens the sockets; a test passes a kernel of its own. @defaultValue real netlink sockets */
   readonly openSocket?: OpenSocket
@@ -33,31 +41,47 @@ export class Connection implements AsyncDisposable {
   readonly #commands: Commands
   readonly #dumps: Dumps
 
-  /** @param protocol {@link NETLINK_GENERIC} or {@link NETLINK_ROUTE}. @throws NetlinkError where the system refuses a socket */
+  /**
+   * @param protocol {@link NETLINK_GENERIC} or {@link NETLINK_ROUTE}.
+   *
+   * @throws NetlinkError where the system refuses a socket
+   */
   constructor(protocol: number, { timeLimit = 10_000, openSocket: open = openSocket }: ConnectionOptions = {}) {
     const budget = new Budget()
     this.#commands = new Commands(open, protocol, budget, timeLimit)
     this.#dumps = new Dumps(open, protocol, budget, timeLimit)
   }
 
-  /** Sends one request and resolves with its answer, or with undefined where the kernel only acknowledges it. Rejects with NetlinkError. */
+  /**
+   * Sends one request and resolves with its answer, or with undefined where the kernel only
+   * acknowledges it. Rejects with NetlinkError.
+   */
   async ask<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T> {
     return unwrap(await this.batch([request], { signal }))
   }
 
-  /** Sends many requests, in as few datagrams as possible, and resolves with the outcome of each, in order. Never rejects. */
+  /**
+   * Sends many requests, in as few datagrams as possible, and resolves with the outcome of each, in
+   * order. Never rejects.
+   */
   batch<T>(
     requests: readonly Request<T>[] | Sequence<Request<T>>, { signal }: CallOptions = {},
   ): Promise<PromiseSettledResult<T>[]> {
     return this.#commands.batch(sequence(requests), signal) as Promise<PromiseSettledResult<T>[]>
   }
 
-  /** Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a table that is known to be incomplete. */
+  /**
+   * Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a
+   * table that is known to be incomplete.
+   */
   dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
     return this.#dumps.dump(request, signal)
   }
 
-  /** Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes nothing. Closing again does nothing. */
+  /**
+   * Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes
+   * nothing. Closing again does nothing.
+   */
   close(): void {
     const reason = new NetlinkError(ECANCELED, 'netlink', { message: 'the connection was closed' })
     this.#commands.close(reason)

@@ -1,10 +1,10 @@
 /**
  * Dumps: the kernel lists a whole table, part by part.
  *
- * A socket carries one dump at a time and the kernel refuses others meanwhile, so dumps have a socket
- * of their own and wait in a queue. A dump that fails half way must not look like a short table: the
- * errno of DONE is read, a part that was cut is an error, and a dump that the kernel calls
- * inconsistent is repeated.
+ * A socket carries one dump at a time and the kernel refuses others meanwhile, so dumps have a
+ * socket of their own and wait in a queue. A dump that fails half way must not look like a short
+ * table: the errno of DONE is read, a part that was cut is an error, and a dump that the kernel
+ * calls inconsistent is repeated.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { Output, type Input } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE,
-  readVerdict, type Message, type Verdict,
+  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
+  NLMSG_MIN_TYPE, readVerdict, type Message, type Verdict,
 } from './message.js'
 import { Pump } from './pump.js'
 import { refused, type Request } from './request.js'
@@ -29,7 +29,10 @@ const debug = logger('ipvs-nl:netlink')
 /** The number of times that an inconsistent dump is repeated. */
 const RETRIES = 3
 
-/** The number of parts of one dump that are read without a turn of the event loop: some thousand services. */
+/**
+ * The number of parts of one dump that are read without a turn of the event loop: some thousand
+ * services.
+ */
 const LONGEST_STRETCH = 8
 
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
@@ -50,13 +53,15 @@ class Dump {
   #forget: (() => void) | undefined
 
   constructor(
-    request: DumpRequest, signal: AbortSignal | undefined, resolve: (rows: unknown[]) => void, reject: (error: unknown) => void,
+    request: DumpRequest, signal: AbortSignal | undefined,
+    resolve: (rows: unknown[]) => void, reject: (error: unknown) => void,
   ) {
     this.request = request
     this.#resolve = resolve
     this.#reject = reject
     if (!signal) return
-    // After an abort a dump on the wire runs to its end: until then the kernel starts no other on its socket.
+    // After an abort a dump on the wire runs to its end: until then the kernel starts no other on
+    // its socket.
     const abort = (): void => this.finish(signal.reason ?? new Error('aborted'))
     if (signal.aborted) abort()
     else this.#forget = onAbort(signal, abort)
@@ -80,7 +85,10 @@ export class Dumps {
   readonly #out = new Output()
   readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #queue: Dump[] = []
-  /** Opened for the first dump, and again after a dump that broke off: the kernel may still be at work on that. */
+  /**
+   * Opened for the first dump, and again after a dump that broke off: the kernel may still be at
+   * work on that.
+   */
   #socket: KernelSocket | undefined
   /** The dump on the wire, and the sequence number of its parts. */
   #running: Dump | undefined
@@ -123,7 +131,8 @@ export class Dumps {
   #receive(): void {
     try {
       while (!this.#closed) {
-        // While a dump runs, a turn of the event loop lets the addon read the parts, which is slower:
+        // While a dump runs, a turn of the event loop lets the addon read the parts, which is
+        // slower:
         // the loop turns between dumps, and rarely within a long one.
         if (!this.#running || this.#stretch >= LONGEST_STRETCH) {
           if (!this.#budget.allows(this.#pump.run)) return
@@ -194,7 +203,8 @@ export class Dumps {
     if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
     else if (!dump.interrupted) dump.finish(dump.error)
     else if (++dump.attempts > RETRIES) {
-      dump.finish(refused(dump.request, EINTR, { why: `the table changed during each of ${dump.attempts} attempts to list it` }))
+      const why = `the table changed during each of ${dump.attempts} attempts to list it`
+      dump.finish(refused(dump.request, EINTR, { why }))
     } else {
       dump.rows = []
       dump.interrupted = false

@@ -4,10 +4,13 @@ import { getSystemErrorName } from 'node:util'
 
 /** A system error's name; `(string & {})` keeps the list open while editors complete it. */
 export type Errno =
-  | 'EPERM' | 'ENOENT' | 'ESRCH' | 'EINTR' | 'ENOMEM' | 'EBUSY' | 'EEXIST' | 'ENODEV' | 'EINVAL' | 'ERANGE' | 'EOPNOTSUPP' | 'EAFNOSUPPORT'
-  | 'ENOBUFS' | 'EMSGSIZE' | 'ETIMEDOUT' | 'ECANCELED' | 'ENOPROTOOPT' | (string & {})
+  | 'EPERM' | 'ENOENT' | 'ESRCH' | 'EINTR' | 'ENOMEM' | 'EBUSY' | 'EEXIST' | 'ENODEV' | 'EINVAL' | 'ERANGE'
+  | 'EOPNOTSUPP' | 'EAFNOSUPPORT' | 'ENOBUFS' | 'EMSGSIZE' | 'ETIMEDOUT' | 'ECANCELED' | 'ENOPROTOOPT' | (string & {})
 
-/** The kernel's addition to an errno (`NETLINK_EXT_ACK`). IPVS adds nothing for services and destinations. */
+/**
+ * The kernel's addition to an errno (`NETLINK_EXT_ACK`). IPVS adds nothing for services and
+ * destinations.
+ */
 export interface ExtendedAck {
   /** The kernel's own sentence. */
   readonly message?: string
@@ -43,7 +46,8 @@ export class NetlinkError extends Error {
 
   constructor(errno: number, request: string, { object, extack, message, cause }: Refusal = {}) {
     const code = errorName(errno)
-    super(message ?? [request, object, extack?.message, code].filter(Boolean).join(': '), cause === undefined ? undefined : { cause })
+    const sentence = message ?? [request, object, extack?.message, code].filter(Boolean).join(': ')
+    super(sentence, cause === undefined ? undefined : { cause })
     this.code = code
     this.errno = errno
     this.request = request
@@ -52,7 +56,10 @@ export class NetlinkError extends Error {
   }
 }
 
-/** Linux has one number with two names: netlink's documentation says `EOPNOTSUPP`, libuv says `ENOTSUP`. */
+/**
+ * Linux has one number with two names: netlink's documentation says `EOPNOTSUPP`, libuv says
+ * `ENOTSUP`.
+ */
 const errorName = (errno: number): Errno => {
   const name = errno < 0 ? getSystemErrorName(errno) : `E${errno}`
   return name === 'ENOTSUP' ? 'EOPNOTSUPP' : name

@@ -24,9 +24,9 @@ export { Connection, NETLINK_GENERIC, NETLINK_ROUTE, type ConnectionOptions } fr
 export { controller, multicastGroup, operation, type FamilyAttributes } from './controller.js'
 export { DecodeError, EncodeError, NetlinkError, type Errno, type ExtendedAck, type Refusal } from './errors.js'
 export {
-  describeFamily, family, FamilyClient,
-  type Attributes, type Command, type CommandOptions, type CommandRow, type CommandTable, type DumpOptions, type FamilyDeclaration, type Reply,
+  family, type Attributes, type Command, type CommandRow, type CommandTable, type FamilyDeclaration, type Reply,
 } from './family.js'
+export { describeFamily, FamilyClient, type CommandOptions, type DumpOptions } from './family-client.js'
 export { fou, fouEncapsulation, fouPort, type FouPortAttributes } from './families/fou.js'
 export * from './families/ipvs.js'
 export { logger, type Log } from './log.js'

@@ -9,8 +9,8 @@ export interface Log {
 }
 
 /**
- * Opens the log of a namespace. The package is loaded when `DEBUG` is set, and no earlier. An error of
- * the package, of a formatter or of the output is dropped: it reaches neither a callback of the
+ * Opens the log of a namespace. The package is loaded when `DEBUG` is set, and no earlier. An error
+ * of the package, of a formatter or of the output is dropped: it reaches neither a callback of the
  * addon nor a half-written datagram.
  */
 export function logger(namespace: string): Log {

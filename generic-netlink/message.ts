@@ -1,4 +1,7 @@
-/** Netlink's messages: `struct nlmsghdr`, and the kernel's errors and acknowledgements (`linux/netlink.h`). */
+/**
+ * Netlink's messages: `struct nlmsghdr`, and the kernel's errors and acknowledgements
+ * (`linux/netlink.h`).
+ */
 
 import { attributeSet } from './attributes.js'
 import { HOST, type Input, type Output } from './buffers.js'
@@ -64,7 +67,9 @@ export function eachMessage(from: Input, end: number, visit: (message: Readonly<
   const message = { type: 0, flags: 0, seq: 0, port: 0, at: 0, length: 0 }
   for (let at = 0; at < end;) {
     const size = at + HEADER_SIZE <= end ? view.getUint32(at, HOST) : 0
-    if (size < HEADER_SIZE || at + size > end) throw new DecodeError(`a netlink message of ${size} bytes in a datagram that has ${end - at} left`)
+    if (size < HEADER_SIZE || at + size > end) {
+      throw new DecodeError(`a netlink message of ${size} bytes in a datagram that has ${end - at} left`)
+    }
     message.type = view.getUint16(at + 4, HOST)
     message.flags = view.getUint16(at + FLAGS_OFFSET, HOST)
     message.seq = view.getUint32(at + 8, HOST)
@@ -102,7 +107,9 @@ export function readVerdict(from: Input, { type, flags, at, length }: Message): 
   if (type === NLMSG_ERROR) {
     if (length < ERRNO_SIZE + HEADER_SIZE) throw new DecodeError(`an error message of ${length} bytes`)
     const echoed = flags & NLM_F_CAPPED ? HEADER_SIZE : from.view.getUint32(at + ERRNO_SIZE, HOST)
-    if (echoed < HEADER_SIZE || echoed > length - skipped) throw new DecodeError(`an error message of ${length} bytes echoes ${echoed}`)
+    if (echoed < HEADER_SIZE || echoed > length - skipped) {
+      throw new DecodeError(`an error message of ${length} bytes echoes ${echoed}`)
+    }
     skipped = Math.min(skipped + (echoed + 3 & ~3), length)
   }
   const { msg, offs, missType } = extended.read(from, at + skipped, length - skipped, {})

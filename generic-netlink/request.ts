@@ -13,13 +13,26 @@ export interface Request<T> {
   readonly type: number
   /** Flags in addition to `NLM_F_REQUEST`: `NLM_F_CREATE`, … @defaultValue 0 */
   readonly flags?: number
-  /** Appends the body, behind the netlink header. @throws EncodeError, and the request is not sent */
+  /**
+   * Appends the body, behind the netlink header.
+   *
+   * @throws EncodeError, and the request is not sent
+   */
   write(to: Output): void
-  /** Reads the body of an answer. The kernel answers a request without `read` by an acknowledgement only. @throws DecodeError */
+  /**
+   * Reads the body of an answer. The kernel answers a request without `read` by an acknowledgement
+   * only.
+   *
+   * @throws DecodeError
+   */
   read?(from: Input, at: number, length: number): T
 }
 
-/** Returns the value of the only outcome. @throws its reason, with the stack of the caller: the socket's stack leads nowhere */
+/**
+ * Returns the value of the only outcome.
+ *
+ * @throws its reason, with the stack of the caller: the socket's stack leads nowhere
+ */
 export function unwrap<T>([outcome]: readonly PromiseSettledResult<T>[]): T {
   if (!outcome) throw new TypeError('there is no outcome')
   if (outcome.status === 'fulfilled') return outcome.value
@@ -30,13 +43,17 @@ export function unwrap<T>([outcome]: readonly PromiseSettledResult<T>[]): T {
 
 /** Options of every request. */
 export interface CallOptions {
-  /** Rejects, with the signal's reason, the requests that are not sent yet. The kernel still carries out the others. */
+  /**
+   * Rejects, with the signal's reason, the requests that are not sent yet. The kernel still carries
+   * out the others.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Makes the error of a request: the kernel's answer, or the reason why there is none. */
 export function refused(
-  { name, object }: Request<unknown>, errno: number, { why, extack }: { why?: string; extack?: ExtendedAck | undefined } = {},
+  { name, object }: Request<unknown>, errno: number,
+  { why, extack }: { why?: string; extack?: ExtendedAck | undefined } = {},
 ): NetlinkError {
   return new NetlinkError(errno, name, {
     ...object !== undefined && { object },

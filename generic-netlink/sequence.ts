@@ -1,12 +1,14 @@
 /** Sequences whose items are made one at a time. */
 
-/** Items in order: a long batch that makes each item when it is sent is never in memory as a whole. */
+/**
+ * Items in order: a long batch that makes each item when it is sent is never in memory as a whole.
+ */
 export interface Sequence<T> {
   readonly length: number
   /**
-   * Calls `send` with the items from index `from` to index `to`, without the latter, in order, until
-   * `send` returns false. An item is valid until `send` returns; the next one may overwrite it. Each
-   * item can be asked for again.
+   * Calls `send` with the items from index `from` to index `to`, without the latter, in order,
+   * until `send` returns false. An item is valid until `send` returns; the next one may overwrite
+   * it. Each item can be asked for again.
    */
   each(send: (item: T) => boolean, from: number, to: number): void
 }
@@ -17,7 +19,11 @@ export const sequence = <T>(items: readonly T[] | Sequence<T>): Sequence<T> => '
   each(send, from, to) { for (let i = from; i < to && send(items[i]!); i++); },
 }
 
-/** Calls `use` with one item and returns the result. @throws TypeError where the sequence does not send the item */
+/**
+ * Calls `use` with one item and returns the result.
+ *
+ * @throws TypeError where the sequence does not send the item
+ */
 export function withItem<T, R>(items: Sequence<T>, index: number, use: (item: T) => R): R {
   let result: { value: R } | undefined
   items.each(item => {

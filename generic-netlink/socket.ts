@@ -4,7 +4,8 @@
  * npm `netlink` opens the socket and watches it. Its reader goes through the event loop, aborts the
  * process when the socket overruns, and costs more than the work (a netlink socket answers within
  * the send). So where the socket's descriptor can be found, this file writes and reads it directly,
- * and events bring only late datagrams; elsewhere events bring all datagrams.
+ * and events bring only late datagrams; elsewhere events bring all
+ * datagrams. Performance: the descriptor.
  *
  * @module
  */
@@ -15,13 +16,19 @@ import { RawNetlinkSocket } from 'netlink/dist/raw.js' // the package's index lo
 import { Input, Output } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
-import { eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message } from './message.js'
+import {
+  eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message,
+} from './message.js'
 
 const debug = logger('ipvs-nl:netlink')
 const wire = logger('ipvs-nl:wire') // every byte
-const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs // the originals: a later patch of `fs` does not reach the wire
+// The originals: a later patch of `fs` does not reach the wire.
+const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs
 
-/** The receiver of datagrams. Neither method may throw: an error in the addon's callback aborts the process. */
+/**
+ * The receiver of datagrams. Neither method may throw: an error in the addon's callback aborts the
+ * process.
+ */
 export interface SocketListener {
   /** Takes a datagram from the kernel; it is valid until the return. */
   datagram(from: Input, length: number): void
@@ -36,7 +43,10 @@ export interface KernelSocket {
   readonly sendBuffer: number
   /** Sends one datagram; the caller may reuse the bytes on return. @throws NetlinkError */
   send(datagram: Uint8Array): void
-  /** Passes the next waiting datagram to the listener; false where none waits, or where only events bring datagrams. */
+  /**
+   * Passes the next waiting datagram to the listener; false where none waits, or where only events
+   * bring datagrams.
+   */
   receive(): boolean
   /** Lets the socket keep the process alive. */
   ref(): void
@@ -49,10 +59,16 @@ export interface KernelSocket {
 /** Opens a socket of a netlink protocol. */
 export type OpenSocket = (protocol: number, listener: SocketListener) => KernelSocket
 
-/** Larger than any part of a dump (32 KB), and constant: the kernel sizes the next part by the largest buffer that it has seen. */
+/**
+ * Larger than any part of a dump (32 KB), and constant: the kernel sizes the next part by the
+ * largest buffer that it has seen.
+ */
 const READ_SIZE = 65536
 
-/** Returns the negative errno: errors of the addon carry positive numbers, errors of `node:fs` negative ones. */
+/**
+ * Returns the negative errno: errors of the addon carry positive numbers, errors of `node:fs`
+ * negative ones.
+ */
 const errnoOf = (error: unknown): number => {
   const { errno } = error as { errno?: unknown }
   return typeof errno === 'number' && errno !== 0 ? -Math.abs(errno) : -5 // EIO
@@ -67,10 +83,13 @@ export interface SocketOptions {
 }
 
 /** Opens a real netlink socket. @throws NetlinkError where the system refuses one */
-export function openSocket(protocol: number, listener: SocketListener, { descriptor = true }: SocketOptions = {}): KernelSocket {
+export function openSocket(
+  protocol: number, listener: SocketListener, { descriptor = true }: SocketOptions = {},
+): KernelSocket {
   let raw: RawNetlinkSocket
   try {
-    // Port 0: the kernel selects a free port. Another process can occupy the port that the addon would select.
+    // Port 0: the kernel selects a free port. Another process can occupy the port that the addon
+    // would select.
     raw = new RawNetlinkSocket(protocol, { localPort: 0 } as ConstructorParameters<typeof RawNetlinkSocket>[1])
   } catch (cause) {
     throw new NetlinkError(errnoOf(cause), `netlink socket of protocol ${protocol}`, { cause })
@@ -115,10 +134,14 @@ export function openSocket(protocol: number, listener: SocketListener, { descrip
       if (closed) throw new NetlinkError(-9, 'netlink send') // EBADF
       if (wire.enabled) wire('-> %s', hex(datagram))
       if (fd >= 0) {
-        try { writeSync(fd, datagram) } catch (cause) { throw new NetlinkError(errnoOf(cause), 'netlink send', { cause }) }
+        try { writeSync(fd, datagram) } catch (cause) {
+          throw new NetlinkError(errnoOf(cause), 'netlink send', { cause })
+        }
       } else {
         // The addon keeps the buffer until it has sent it.
-        raw.send(Buffer.from(datagram), undefined, error => { if (error) failed(errnoOf(error), 'netlink send', false) })
+        raw.send(Buffer.from(datagram), undefined, error => {
+          if (error) failed(errnoOf(error), 'netlink send', false)
+        })
       }
     },
     receive() {
@@ -149,9 +172,9 @@ export function openSocket(protocol: number, listener: SocketListener, { descrip
 }
 
 /**
- * Finds the descriptor of this process's netlink socket on `port`: /proc/net/netlink names its inode,
- * one link in /proc/self/fd points to the inode, and the acknowledgement of a no-op sent there must
- * name the port.
+ * Finds the descriptor of this process's netlink socket on `port`: /proc/net/netlink names its
+ * inode, one link in /proc/self/fd points to the inode, and the acknowledgement of a no-op sent
+ * there must name the port.
  */
 function findDescriptor(protocol: number, port: number): number {
   const row = readFileSync('/proc/thread-self/net/netlink', 'latin1').split('\n').map(line => line.trim().split(/\s+/))
@@ -168,14 +191,18 @@ function findDescriptor(protocol: number, port: number): number {
   const length = readSync(fd, answer.bytes)
   const messages: Message[] = []
   eachMessage(answer, length, message => messages.push({ ...message }))
-  if (!messages.some(m => m.type === NLMSG_ERROR && m.port === port && m.seq === seq && readVerdict(answer, m).errno === 0)) {
+  const acknowledges = (message: Message): boolean => message.type === NLMSG_ERROR
+    && message.port === port && message.seq === seq && readVerdict(answer, message).errno === 0
+  if (!messages.some(acknowledges)) {
     throw new Error(`descriptor ${fd} did not answer for port ${port}`)
   }
   return fd
 }
 
 function linkOf(name: string): string {
-  try { return readlinkSync(`/proc/self/fd/${name}`) } catch { return '' } // the descriptor of the directory is closed by now
+  // The descriptor of the directory itself is closed by now.
+  try { return readlinkSync(`/proc/self/fd/${name}`) } catch { return '' }
 }
 
-const hex = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString('hex')
+const hex = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('hex')

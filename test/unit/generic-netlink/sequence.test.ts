@@ -18,7 +18,7 @@ describe('a sequence', () => {
   })
   it('gives one item, or says that it does not', () => {
     expect(withItem(sequence(['a', 'b']), 1, item => `${item}!`)).toBe('b!')
-    expect(withItem(sequence([undefined]), 0, item => item)).toBeUndefined()
+    expect(withItem(sequence([null]), 0, item => item)).toBeNull()
     const empty = { length: 2, each: () => {} }
     expect(() => withItem(empty, 1, () => 0)).toThrow(new TypeError('the sequence of 2 items sends no item 1'))
   })
