@@ -96,7 +96,7 @@ export async function planServices(
     left = STRETCH
   }
   const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(comparison.finish())]
-  return new Plan(parts, { session: () => new Session().lend(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison) })
+  return new Plan(parts, { session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison) })
 }
 
 /** Compares some services. Returns the number of services and real servers. */

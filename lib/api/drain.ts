@@ -160,7 +160,7 @@ async function begin(
     throw new DrainError('unprepared', `${nameOf(places)} cannot be drained without losing clients; first run: ${linesOf(preparation).join('; ')}`)
   }
 
-  await using session = new Session().lend(openIpvs, ipvs)
+  await using session = new Session().share(openIpvs, ipvs)
   for (const step of sysctls) await step.run(session, { signal })
   for (const { service, id, server = declared({ service, id }), by } of drained) {
     if (server && !ipvs.overrides.get(service, id)) ipvs.overrides.set('drain', service, server, by)

@@ -138,7 +138,7 @@ export abstract class Resource<Client extends Conversation, Spec, Id, State, Fil
   }
 
   async #run(steps: readonly Step[], options?: CallOptions): Promise<void> {
-    await using session = new Session().lend(this.#kind.open, this.client)
+    await using session = new Session().share(this.#kind.open, this.client)
     for (const step of steps) await step.run(session, options)
   }
 }

@@ -15,18 +15,18 @@ export type Open<T extends Conversation> = (options?: CallOptions) => T | Promis
 /** Opens each conversation when a step first needs it, and closes all of them together. */
 export class Session implements AsyncDisposable {
   readonly #opened = new Map<Open<Conversation>, Promise<Conversation>>()
-  readonly #lent = new Map<Open<Conversation>, Conversation>()
+  readonly #shared = new Map<Open<Conversation>, Conversation>()
 
-  /** Uses a conversation that somebody else has open, while it is open; its owner closes it. */
-  lend<T extends Conversation>(open: Open<T>, conversation: T): this {
-    this.#lent.set(open, conversation)
+  /** Shares an open conversation with the steps; its owner closes it. */
+  share<T extends Conversation>(open: Open<T>, conversation: T): this {
+    this.#shared.set(open, conversation)
     return this
   }
 
   /** The conversation that `open` opens. Rejects as `open` does. */
   async use<T extends Conversation>(open: Open<T>, options?: CallOptions): Promise<T> {
-    const lent = this.#lent.get(open)
-    if (lent !== undefined && lent.closed !== true) return lent as T
+    const shared = this.#shared.get(open)
+    if (shared !== undefined && shared.closed !== true) return shared as T
     let opened = this.#opened.get(open)
     if (opened === undefined) {
       opened = Promise.resolve(open(options))
