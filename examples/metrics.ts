@@ -12,7 +12,7 @@
  *     # HELP ipvs_service_info How a virtual service distributes its connections.
  *     # TYPE ipvs_service_info gauge
  *     ipvs_service_info{protocol="udp",vip="10.0.0.1",port="53",family="inet",scheduler="rr"} 1
- *     # HELP ipvs_service_real_servers Real servers of a virtual service, of whatever weight.
+ *     # HELP ipvs_service_real_servers Real servers of a virtual service, of any weight.
  *     # TYPE ipvs_service_real_servers gauge
  *     ipvs_service_real_servers{protocol="udp",vip="10.0.0.1",port="53",family="inet"} 1
  *     # HELP ipvs_service_connections_total Connections scheduled.

@@ -1,6 +1,6 @@
 /**
- * IPVS, the kernel's layer-4 load balancer, and the network it stands on, from Node over netlink: declare a virtual
- * service, its director's and its real servers' links, addresses, routes and sysctls; see the plan; apply it.
+ * IPVS, the kernel's layer-4 load balancer, and its network, from Node over netlink: declare a virtual service, and the links,
+ * addresses, routes and sysctls of its director and real servers; read the plan; apply it.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export type { TableChange, WatchOptions } from './ipvs/watch.js'
 
 export type { Finding, Problem } from './diagnose/finding.js'
 export {
-  BrakeError, Plan, PlanError, type ApplyOptions, type Outcome, type PlanProgress, type Step, type StepBatch, type StepFailure, type StepObject,
+  BrakeError, Plan, PlanError, type ApplyOptions, type PlanProgress, type Step, type StepFailure, type StepObject,
 } from './plan/plan.js'
 export type { Patch, Resource } from './plan/resource.js'
 export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'

@@ -1,8 +1,8 @@
-/** What is wrong with a director. */
+/** The faults of a director. */
 
 import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
 import { familyOf } from '../base/address.js'
-import { bare, ELSEWHERE, finding, held, linkSetting, otherLinks, readHost, settingUp, type Finding } from './finding.js'
+import { bare, ELSEWHERE, finding, numberOf, linkSetting, otherLinks, readHost, settingUp, type Finding } from './finding.js'
 import type { Change } from '../ipvs/changes.js'
 import { differences } from '../ipvs/diff.js'
 import { directorNetwork } from '../network/director.js'
@@ -15,19 +15,19 @@ import { routeSteps, Routes } from '../rtnetlink/route/routes.js'
 import type { RouteState } from '../rtnetlink/route/spec.js'
 import { sysctlSteps } from '../sysctl/steps.js'
 
-/** What is there, read once. */
+/** The state of the director, read once. */
 export interface DirectorFacts {
   readonly network: NetworkState
-  /** The way to the VIP and to each real server, by address; or why there is none. */
+  /** The route to the VIP and to each real server, by address; or the reason that there is none. */
   readonly ways: ReadonlyMap<string, RouteState | string>
-  /** What IPVS has of the service. */
+  /** The service in IPVS. */
   readonly states: readonly ServiceState[]
 }
 
 const FORWARDING = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const
 const PMTU_DISC = 'net.ipv4.vs.pmtu_disc'
 
-/** Reads what a diagnosis goes by. */
+/** Reads the state that a diagnosis needs. */
 export async function readDirector(services: readonly Service[], states: readonly ServiceState[], options?: CallOptions): Promise<DirectorFacts> {
   const network = await readHost([...Object.values(FORWARDING), PMTU_DISC], options)
   const addresses = new Set(services.flatMap(({ vip, realServers }) => [...vip === undefined ? [] : [vip], ...realServers.map(({ address }) => address)]))
@@ -42,19 +42,19 @@ export async function readDirector(services: readonly Service[], states: readonl
   return { network, ways, states }
 }
 
-/** All that is wrong, each with what mends it alone; what only follows from something else is not said again. Pure. */
+/** The faults, each with its own repair. A fault that only follows from another one is not reported. Pure. */
 export function directorFindings(spec: VirtualServiceSpec, services: readonly Service[], facts: DirectorFacts): Finding[] {
   const { network, states } = facts
   const wanted = directorNetwork(spec, services)
   const link = spec.network?.link
   if (link !== undefined && !network.links.some(({ name }) => name === link)) {
     return [finding('wrong-namespace', `there is no link ${link} in this network namespace; its links are ${otherLinks(network.links)}`,
-      'the VIP cannot live here, and clients do not come here', [], `${ELSEWHERE}, or name the link on which clients come`)]
+      'this host cannot have the VIP, and clients do not reach it', [], `${ELSEWHERE}, or name the link of the clients`)]
   }
   const changes = differences(services, states)
   if (changes.length > 0 && services.some(needsIPv4) && !network.addresses.some(({ family }) => family === 'inet')) {
     return [finding('no-local-address', 'no link of this network namespace has an IPv4 address, not even lo',
-      'the kernel refuses every IPv4 real server (EINVAL), so that there is no service',
+      'the kernel refuses every IPv4 real server (EINVAL), and the service has none',
       [...settingUp(network.links, 'lo'), ...networkSteps(wanted, network), ...ipvsSteps(changes)])]
   }
   return [
@@ -75,17 +75,17 @@ function vipMissing(spec: VirtualServiceSpec, [service]: readonly Service[], { n
   const { addresses = [] } = directorNetwork(spec, [])
   const there = network.addresses.find(address => bare(address) === vip)
   const steps = [...there ? settingUp(network.links, there.link) : [], ...networkSteps({ addresses }, network)]
-  const why = there?.dadfailed ? 'found it at another host' : there?.tentative ? 'still asks whether another host has it' : 'is down'
+  const why = there?.dadfailed ? 'found the address at another host' : there?.tentative ? 'still checks for the address at other hosts' : 'is down'
   const found = there ? `${there.link}, which has the VIP ${vip}, ${why}` : `no link has the VIP ${vip}`
-  return [finding('vip-missing', found, 'nobody answers for the VIP; and IPVS takes only packets to addresses of this host', steps,
-    'set network.link, add the VIP, or wait for the program that moves it (keepalived)')]
+  return [finding('vip-missing', found, 'no host answers for the VIP, and IPVS takes only packets to addresses of this host', steps,
+    'set network.link, add the VIP, or wait for the program that moves the VIP (keepalived)')]
 }
 
-// ── the way to the real servers ──
+// ── the routes to the real servers ──
 
 interface TunnelTo { readonly kind: TunnelKind; readonly local: string; readonly checksum?: TunnelChecksum }
 
-/** The tunnel to a real server, if it is reached by one that the library knows. */
+/** The tunnel to a real server, if its forwarding is a known tunnel. */
 function tunnelTo({ address, forward }: RealServerSettings): TunnelTo | undefined {
   if (forward === 'tunnel') return { kind: 'ipip', local: address }
   if (typeof forward !== 'object') return undefined
@@ -93,10 +93,10 @@ function tunnelTo({ address, forward }: RealServerSettings): TunnelTo | undefine
   return isTunnelKind(kind) ? { kind, local: address, ...typeof checksum === 'string' && { checksum } } : undefined
 }
 
-/** What every path must carry, in bytes: hosts heed no ICMP that asks for less. */
+/** The size of packets in bytes that every path must carry: hosts ignore ICMP that asks for less. */
 const LEAST = { inet: 576, inet6: 1280 } as const
 
-/** Why no packet goes a way; undefined where it does. */
+/** The reason that a route carries no packets; undefined where it does. */
 const lost = (way: RouteState | string | undefined): string | undefined =>
   typeof way === 'string' ? way : way && way.type !== 'unicast' && way.type !== 'local' ? `the route to it is ${way.type}` : undefined
 
@@ -109,8 +109,8 @@ function wayToServers(spec: VirtualServiceSpec, services: readonly Service[], { 
   if (steps.length > 0 || cut.length > 0) {
     const found = cut.length > 0 ? cut.map(address => `${address}: ${lost(ways.get(address))!}`) : steps.map(({ line }) => `not as declared: ${line}`)
     findings.push(finding('no-route', found.join('; '),
-      'packets to real servers are dropped, or go another way; the scheduler knows nothing of it, and sends them their share', steps,
-      'add a route that leads there, or name it in network.routes; when a link goes down its routes go, and do not come back with it'))
+      'packets to real servers are dropped, or take another route; the scheduler does not know, and still chooses these real servers', steps,
+      'add a route, or name it in network.routes; a link that goes down loses its routes for good'))
   }
   for (const { server, service } of servers.values()) {
     const way = ways.get(server.address)
@@ -121,61 +121,61 @@ function wayToServers(spec: VirtualServiceSpec, services: readonly Service[], { 
   return findings
 }
 
-/** Which address the outer packets come from. IPVS asks the routes once, and keeps the answer until the real server is set again. */
+/** The source address of the outer packets. IPVS looks up the route once, and keeps the result until the real server is set again. */
 function source(spec: VirtualServiceSpec, service: Service, server: RealServerSettings, way: RouteState, network: NetworkState): Finding[] {
   const { vip } = service
   if (vip === undefined || way.source !== vip) return []
   const steps = networkSteps({ addresses: directorNetwork(spec, []).addresses ?? [] }, network)
-  const again = ipvsSteps([{ action: 'change', service, server, before: server }], 'IPVS keeps the source that it found first until then')
+  const again = ipvsSteps([{ action: 'change', service, server, before: server }], 'IPVS keeps its first source until then')
   return [finding('vip-as-source', `the director's packets to ${server.address} have the VIP ${vip} as their source`,
-    'the real server has the VIP itself, and drops what seems to come from its own address', steps.length > 0 ? [...steps, ...again] : [],
-    `give ${way.link ?? 'the link'} an address of its own besides the VIP, of IPv6 make the VIP's preferred lifetime 0, and set the real server again`)]
+    'the real server has the VIP too, and drops packets from its own address', steps.length > 0 ? [...steps, ...again] : [],
+    `give ${way.link ?? 'the link'} an address of its own besides the VIP, set the preferred lifetime of an IPv6 VIP to 0, and set the real server again`)]
 }
 
-/** Whether the least packet fits. */
+/** Whether the smallest packet fits. */
 function narrow(service: Service, { address }: RealServerSettings, tunnel: TunnelTo, way: RouteState, network: NetworkState): Finding[] {
   const inner = serviceFamily(service)
   const link = network.links.find(({ name }) => name === way.link)
   const carries = Math.min(link?.mtu ?? 65535, way.mtu ?? 65535)
   const overhead = tunnelOverhead(tunnel)
   const needs = LEAST[inner] + overhead
-  if (carries >= needs || (inner === 'inet' && held(network.sysctls, PMTU_DISC) === 0)) return []
-  const fragmenting = { key: PMTU_DISC, value: 0, why: 'the director then fragments what the tunnel does not take' }
+  if (carries >= needs || (inner === 'inet' && numberOf(network.sysctls, PMTU_DISC) === 0)) return []
+  const fragmenting = { key: PMTU_DISC, value: 0, why: 'the director then fragments packets that do not fit into the tunnel' }
   const steps = inner === 'inet' ? sysctlSteps([fragmenting], network.sysctls)
     : link && link.mtu < needs ? [linkSetting(link.name, `mtu ${needs}`, { mtu: needs }, { mtu: link.mtu })] : []
-  return [finding('mtu', `the way to ${address} carries packets of ${carries} bytes, and the tunnel takes ${overhead} of them: ${carries - overhead} are left`,
-    `clients may send packets of ${LEAST[inner]} bytes whatever ICMP tells them; larger ones than fit are dropped, and long requests hang`, steps,
-    `let the way carry ${needs} bytes`)]
+  return [finding('mtu', `the path to ${address} carries packets of ${carries} bytes, and the tunnel takes ${overhead} of them: ${carries - overhead} are left`,
+    `clients may send packets of ${LEAST[inner]} bytes in spite of ICMP; packets that do not fit are dropped, and long requests hang`, steps,
+    `raise the MTU of the path to ${needs} bytes`)]
 }
 
 // ── IPVS ──
 
 function kernelDiffers(changes: readonly Change[], states: readonly ServiceState[]): Finding[] {
   const findings: Finding[] = []
-  const mended = new Set<Change>()
+  const repaired = new Set<Change>()
   for (const state of states) {
     if (state.fwmark !== undefined || state.port === 0) continue
     for (const server of state.realServers) {
       if (server.port === state.port || server.forward === 'masq' || server.forward === 'local') continue
       const own = changes.filter(change => serviceName(change.service) === serviceName(state) && change.server?.address === server.address)
-      own.forEach(change => mended.add(change))
+      own.forEach(change => repaired.add(change))
       findings.push(finding('port-mismatch', `${serviceName(state)} has ${server.address} with port ${server.port}, and forwards to it unchanged`,
-        `packets arrive at port ${state.port} of the VIP, whatever this says: who listens at ${server.port} alone refuses them`,
+        `packets still arrive at port ${state.port} of the VIP, where a program that listens on ${server.port} does not get them`,
         ipvsSteps([{ action: 'remove', service: state, server, before: server }, ...own])))
     }
   }
-  const left = changes.filter(change => !mended.has(change))
+  const left = changes.filter(change => !repaired.has(change))
   const absent = left.filter(({ service, server }) => !server && !states.some(state => serviceName(state) === serviceName(service)))
   const names = new Set(absent.map(({ service }) => serviceName(service)))
   const rest = left.filter(({ service }) => !names.has(serviceName(service)))
-  const told = (some: readonly Change[]): string => ipvsSteps(some).map(({ line }) => line).join('; ')
+  const linesOf = (some: readonly Change[]): string => ipvsSteps(some).map(({ line }) => line).join('; ')
   if (names.size > 0) {
     findings.push(finding('service-missing', `IPVS does not have ${[...names].join(' and ')}`,
       'the director itself gets the clients\' packets, and refuses them', ipvsSteps(left.filter(change => !rest.includes(change)))))
   }
   if (rest.length > 0) {
-    findings.push(finding('service-differs', `IPVS has it otherwise than declared; it lacks: ${told(rest)}`,
-      'connections go elsewhere than they should, or nowhere', ipvsSteps(rest)))
+    findings.push(finding('service-differs', `IPVS differs from the declared service; missing: ${linesOf(rest)}`,
+      'connections go to wrong real servers, or to none', ipvsSteps(rest)))
   }
   return findings
 }
@@ -184,8 +184,8 @@ function forwardingOff(services: readonly Service[], { sysctls }: NetworkState):
   return (['inet', 'inet6'] as const).flatMap(family => {
     const masq = services.some(service => serviceFamily(service) === family && service.realServers.some(({ forward }) => forward === 'masq'))
     const key = FORWARDING[family]
-    if (!masq || held(sysctls, key) !== 0) return []
-    return [finding('forwarding-off', `${key} is 0`, 'with masq replies pass through the director, which drops what is not its own: clients wait in vain',
+    if (!masq || numberOf(sysctls, key) !== 0) return []
+    return [finding('forwarding-off', `${key} is 0`, 'with masq the replies pass through the director, which drops them: clients get no answer',
       sysctlSteps([{ key, value: 1, why: 'with masq the real servers\' replies pass through the director' }], sysctls))]
   })
 }

@@ -1,4 +1,4 @@
-/** What is wrong with a host that should serve, why a client would fail for it, and what mends it. */
+/** Findings: a fault of a host, its consequence for clients, and its repair. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
 import type { NetworkState } from '../network/network.js'
@@ -16,9 +16,9 @@ import { sysctl } from '../sysctl/accessor.js'
 import type { SysctlKey } from '../sysctl/keys.js'
 
 /**
- * What can be wrong.
+ * The faults that a diagnosis finds.
  *
- * - Of both: `wrong-namespace`, `no-local-address`, `vip-missing`, `no-route`.
+ * - Of both hosts: `wrong-namespace`, `no-local-address`, `vip-missing`, `no-route`.
  * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`, `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
  * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`, `vip-as-source`, `mtu`.
  */
@@ -27,25 +27,25 @@ export type Problem =
   | 'module-missing' | 'fou-port-missing' | 'tunnel-missing' | 'tunnel-down' | 'tunnel-mode' | 'gre-checksum' | 'rp-filter' | 'arp-leak'
   | 'service-missing' | 'service-differs' | 'port-mismatch' | 'forwarding-off' | 'vip-as-source' | 'mtu'
 
-/** Something that is wrong. */
+/** A fault of a host. */
 export interface Finding {
   readonly problem: Problem
-  /** What was found. */
+  /** The fault. */
   readonly found: string
-  /** Why a client would fail. */
+  /** The consequence for clients. */
   readonly consequence: string
-  /** What to do, where no program may. */
+  /** The repair for a person, where a program cannot decide it. */
   readonly advice?: string
-  /** Mends it; empty where no program may, and `advice` says what to do. */
+  /** The repair; empty where `advice` has it. */
   readonly plan: Plan
 }
 
-/** A finding that some steps mend; without any, by what the advice says. */
+/** A finding whose repair is these steps; without steps, the advice. */
 export function finding(problem: Problem, found: string, consequence: string, steps: readonly Step[], advice?: string): Finding {
   return { problem, found, consequence, ...steps.length === 0 && advice !== undefined && { advice }, plan: new Plan(steps) }
 }
 
-/** What a host has: links, addresses, routes, and these sysctls. */
+/** Reads a host's links, addresses, routes, and these sysctls. */
 export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions): Promise<NetworkState> {
   await using links = await Links.open()
   await using addresses = await Addresses.open()
@@ -60,26 +60,26 @@ export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions)
   }
 }
 
-/** A link as it is told to be; for links of any kind, also those that nobody made. */
+/** The step that sets a link of any kind, also the kernel's own links. */
 export const linkSetting = (name: string, words: string, wanted: Settings, before: Settings): Step => ({
   action: 'change', object: 'link', line: `ip link set ${name} ${words}`,
   run: async (session, options) => setLink(await session.use(openRtnetlink), name, wanted, options),
   undo: async (session, options) => setLink(await session.use(openRtnetlink), name, before, options),
 })
 
-/** Sets up a link that is there and down. */
+/** The step that sets an existing link up, if it is down. */
 export const settingUp = (links: readonly LinkState[], name: string): Step[] =>
   links.some(link => link.name === name && !link.up) ? [linkSetting(name, 'up', { up: true }, { up: false })] : []
 
 /** An address without the length of its prefix. */
 export const bare = ({ address }: Pick<AddressState, 'address'>): string => address.split('/')[0]!
 
-/** Where a link should be that is not: in words, what is there. */
+/** The names of the links that exist, for a sentence about a missing link. */
 export const otherLinks = (links: readonly LinkState[]): string =>
   links.map(({ name }) => name).filter(name => !FALLBACKS.has(name)).join(', ') || 'none'
 
-/** What to do in another namespace. */
+/** The advice for a diagnosis in the wrong namespace. */
 export const ELSEWHERE = 'run in the network namespace of the host (ip netns exec NAME …, nsenter -t PID -n …)'
 
-/** What a sysctl holds, as a number. */
-export const held = (sysctls: ReadonlyMap<string, string>, name: string): number => Number(sysctls.get(name) ?? 0)
+/** The value of a sysctl as a number. */
+export const numberOf = (sysctls: ReadonlyMap<string, string>, name: string): number => Number(sysctls.get(name) ?? 0)

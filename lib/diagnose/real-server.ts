@@ -1,9 +1,9 @@
-/** What is wrong with a real server. */
+/** The faults of a real server. */
 
 import { access } from 'node:fs/promises'
 import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
 import { familyOf } from '../base/address.js'
-import { bare, ELSEWHERE, finding, held, otherLinks, readHost, type Finding, type Problem } from './finding.js'
+import { bare, ELSEWHERE, finding, numberOf, otherLinks, readHost, type Finding, type Problem } from './finding.js'
 import { address } from '../base/check.js'
 import { FouPorts, fouSteps, type FouPortState } from '../network/fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
@@ -15,19 +15,19 @@ import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
 import { sysctlName } from '../sysctl/keys.js'
 
-/** What is there, read once. */
+/** The state of the real server, read once. */
 export interface RealServerFacts {
   readonly network: NetworkState
-  /** A module that is not loaded, and that nothing loads by itself. */
+  /** A module that is not loaded; the kernel does not load it by itself. */
   readonly missingModule?: 'fou' | 'fou6'
 }
 
 const conf = (link: string, name: string): string => sysctlName(['net', 'ipv4', 'conf', link, name])
-/** A link may have a name that no key here can have. */
+/** Whether a link's name can be part of a sysctl's key. */
 const nameable = (name: string): boolean => /^[A-Za-z0-9_.:@+-]+$/.test(name)
 const CONF = ['rp_filter', 'arp_ignore', 'arp_announce']
 
-/** Reads what a diagnosis goes by. */
+/** Reads the state that a diagnosis needs. */
 export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
   const network = await readHost([], options)
@@ -52,17 +52,17 @@ async function readPorts(six: boolean, options?: CallOptions): Promise<{ fouPort
   }
 }
 
-/** Findings whose plans bring the addresses of the link along. */
+/** Findings whose plans contain the addresses of the link. */
 const OF_LINK = new Set<Problem>(['tunnel-missing', 'tunnel-down', 'tunnel-mode', 'gre-checksum'])
 
-/** All that is wrong, each with what mends it alone; what only follows from something else is not said again. Pure. */
+/** The faults, each with its own repair. A fault that only follows from another one is not reported. Pure. */
 export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts): Finding[] {
   const wanted = realServerNetwork(spec)
   if (spec.masq) return wayBack(spec.masq.director, wanted, facts.network)
   const { network } = facts
   const receiving = spec.route ? network.links.find(({ name }) => name === spec.route.link)?.name
     : network.addresses.find(each => bare(each) === address('tunnel.local', spec.tunnel.local))?.link
-  if (receiving === undefined) return [elsewhere(spec, network)]
+  if (receiving === undefined) return [wrongHost(spec, network)]
   const tunnel = spec.tunnel ? unwrapping(wanted, facts) : []
   const [link] = spec.tunnel ? wanted.links! : []
   const there = network.links.find(({ name }) => name === link?.name)
@@ -74,39 +74,39 @@ export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts
   ]
 }
 
-/** Neither the tunnel's end nor the receiving link is here. */
-function elsewhere({ route, tunnel }: RealServerSetup, { links, addresses }: NetworkState): Finding {
+/** This host has neither the tunnel's end nor the receiving link. */
+function wrongHost({ route, tunnel }: RealServerSetup, { links, addresses }: NetworkState): Finding {
   if (route) {
     return finding('wrong-namespace', `there is no link ${route.link} in this network namespace; its links are ${otherLinks(links)}`,
       'the director\'s packets do not arrive here', [], `${ELSEWHERE}, or name the link on which the director's packets arrive`)
   }
   const { local } = tunnel!
-  const strange = addresses.every(each => each.link === 'lo' || each.scope === 'link')
-  return strange
-    ? finding('wrong-namespace', `no link but lo has an address of its own in this network namespace, and the tunnel's end is to be ${local}`,
+  const addressless = addresses.every(each => each.link === 'lo' || each.scope === 'link')
+  return addressless
+    ? finding('wrong-namespace', `no link but lo has a global address in this network namespace, and the tunnel's end should be ${local}`,
         'the director\'s packets do not arrive here', [], ELSEWHERE)
-    : finding('no-local-address', `no link of this network namespace has the address ${local}, which is to be the tunnel's end`,
-        'the director\'s packets to it do not arrive, or are not taken', [],
-        `add ${local} to the link that is on the director's network, or name the address that the director has`)
+    : finding('no-local-address', `no link of this network namespace has the address ${local} of the tunnel's end`,
+        'the director\'s packets do not arrive, or are dropped', [],
+        `add ${local} to the link on the director's network, or set local to the address that the director forwards to`)
 }
 
-/** With masq replies that take another way keep the real server's own address, and the client knows nothing of it. */
+/** With masq a reply on another route keeps the real server's own address, which the client does not know. */
 function wayBack(director: string, wanted: NetworkSpec, network: NetworkState): Finding[] {
   const steps = networkSteps(wanted, network)
   if (steps.length === 0) return []
   const [{ to } = { to: 'default' }] = wanted.routes!
-  return [finding('no-route', `the route to ${to} does not lead through the director, ${director}`,
-    'replies do not come back through the director, which alone can give them the VIP as their source: clients hear nothing, or from a stranger', steps)]
+  return [finding('no-route', `the route to ${to} does not pass through the director, ${director}`,
+    'only the director can set the VIP as the source of replies: clients get no replies, or replies from an unknown address', steps)]
 }
 
-/** Ports and links that take packets out of tunnels. */
+/** The ports and links that unwrap packets. */
 function unwrapping(wanted: NetworkSpec, { network, missingModule }: RealServerFacts): Finding[] {
   const ports = fouSteps(wanted.fouPorts ?? [], network.fouPorts)
   const port = wanted.fouPorts?.[0]?.port ?? 0
   return [
     ...missingModule === undefined ? [] : [finding('module-missing', `the kernel's module ${missingModule} is not loaded`,
-      'nobody unwraps GUE: the director\'s packets are answered with ICMP port unreachable', [],
-      `modprobe ${missingModule}, then apply the plan; nothing loads it by itself`)],
+      'GUE is not unwrapped: the director\'s packets are answered with ICMP port unreachable', [],
+      `modprobe ${missingModule}, then plan again; the kernel does not load it by itself`)],
     ...missingModule !== undefined || ports.length === 0 ? [] : [finding('fou-port-missing', `UDP port ${port} does not unwrap GUE`,
       'the director\'s packets are answered with ICMP port unreachable', ports)],
     ...link(wanted, network),
@@ -116,7 +116,7 @@ function unwrapping(wanted: NetworkSpec, { network, missingModule }: RealServerF
 function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
   const [{ mtu: _, ...tunnel }] = wanted.links as [LinkSpec]
   const there = network.links.find(({ name }) => name === tunnel.name)
-  // With the link go, or come, the addresses on it and what it is told.
+  // A new link needs its addresses and sysctls too.
   const own = ({ key }: { key: unknown }): boolean => Array.isArray(key) && key[3] === tunnel.name
   const whole: NetworkSpec = {
     links: [tunnel],
@@ -126,47 +126,47 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
   let steps: Step[]
   try { steps = networkSteps(whole, network) } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    return [finding('tunnel-mode', error.message, 'the link that is to unwrap the director\'s packets cannot be there', [],
-      'remove what is in its way, or name another link')]
+    return [finding('tunnel-mode', error.message, 'the link that should unwrap the director\'s packets cannot be added', [],
+      'remove the conflicting link, or use another name')]
   }
   const changes = steps.filter(({ object }) => object === 'link')
   if (changes.length === 0) return []
   if (!there) {
     return [finding('tunnel-missing', `there is no link ${tunnel.name}`,
-      'nobody unwraps the director\'s packets, and they are answered with ICMP or dropped', steps)]
+      'the director\'s packets are not unwrapped, but answered with ICMP or dropped', steps)]
   }
   if (changes.every(({ line }) => line === `ip link set ${tunnel.name} up`)) {
-    return [finding('tunnel-down', `${tunnel.name} is down`, 'it takes no packets: the director\'s are answered with ICMP or dropped', steps)]
+    return [finding('tunnel-down', `${tunnel.name} is down`, 'the link takes no packets: the director\'s packets are answered with ICMP or dropped', steps)]
   }
   if ('checksum' in tunnel && there.kind === tunnel.kind && checks(there) !== tunnel.checksum) {
     const found = tunnel.checksum ? 'expects no checksum, and the director sends one' : 'expects a checksum, and the director sends none'
     return [finding('gre-checksum', `${tunnel.name} ${found}`, 'the director\'s packets are dropped in silence', steps)]
   }
-  return [finding('tunnel-mode', `${tunnel.name} is not what it has to be: ${changes.map(({ line }) => line).join('; ')}`,
-    'it does not take what the director sends, which is answered with ICMP or dropped in silence', steps)]
+  return [finding('tunnel-mode', `${tunnel.name} has wrong parameters: ${changes.map(({ line }) => line).join('; ')}`,
+    'the link does not take the director\'s packets, which are answered with ICMP or dropped in silence', steps)]
 }
 
 const checks = (link: LinkState): boolean => 'checksum' in link && (link.checksum === true || link.checksum === 'in')
 
-/** VIPs, but those on a link that is wrong itself. */
+/** The VIPs, except those on a link that is reported itself. */
 function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | undefined): Finding[] {
   return wanted.addresses!.filter(({ link }) => link !== wrong).flatMap((spec): Finding[] => {
     const vip = bare(spec)
     const there = network.addresses.find(address => bare(address) === vip && address.link === spec.link)
-    if (there && !there.dadfailed && !there.tentative) return [] // even where its link is down: IPv4 does not mind, and of IPv6 it goes with the link
+    if (there && !there.dadfailed && !there.tentative) return [] // also on a link that is down: IPv4 accepts that, and IPv6 removes the address with the link
     const carriers = wanted.links!.filter(({ kind, name }) => kind === 'dummy' && name === spec.link)
     const taken = occupied({ links: carriers }, network.links) !== undefined
     const steps = taken ? [] : networkSteps({ links: carriers, addresses: [spec] }, network)
-    const found = there ? `another host of its network has ${vip} too, so that the kernel does not use it` : `${spec.link} does not have the VIP ${vip}`
-    return [finding('vip-missing', found, 'this host drops packets to the VIP, or passes them on', steps,
-      `${spec.link} is no dummy link; say lo, or another name, for the carrier`)]
+    const found = there ? `another host of the network has ${vip} too, and the kernel does not use it` : `${spec.link} does not have the VIP ${vip}`
+    return [finding('vip-missing', found, 'this host drops packets to the VIP, or forwards them', steps,
+      `${spec.link} is not a dummy link; use lo, or another name, as the carrier`)]
   })
 }
 
 const effective = (name: 'rp_filter' | 'arp_ignore' | 'arp_announce', link: string, sysctls: ReadonlyMap<string, string>): EffectiveSysctl =>
-  effectiveSysctl(name, link, { all: held(sysctls, conf('all', name)), device: held(sysctls, conf(link, name)) })
+  effectiveSysctl(name, link, { all: numberOf(sysctls, conf('all', name)), device: numberOf(sysctls, conf(link, name)) })
 
-/** Whether clients' packets may come out of the tunnel. */
+/** Whether the reverse path filter lets clients' packets out of the tunnel. */
 function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkState): Finding[] {
   const filters = wanted.sysctls!.filter(({ key }) => key.at(-1) === 'rp_filter')
   if (filters.length === 0) return []
@@ -174,31 +174,31 @@ function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkSt
   const { sysctls } = network
   const { value, sentence } = effective('rp_filter', name, sysctls)
   if (value === 0 || (value === 2 && !addressless)) return []
-  const why = addressless ? 'has no address, so that even the loose filter (2) drops what comes out of it' : 'is not the way back to clients'
-  return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped without a word`, networkSteps({ sysctls: filters }, network))]
+  const why = addressless ? 'has no address, so that even the loose filter (2) drops its packets' : 'is not the route back to clients'
+  return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped in silence`, networkSteps({ sysctls: filters }, network))]
 }
 
 /** Values of arp_ignore with which a VIP on another link stays silent. */
 const SILENT = [1, 2, 8]
 
-/** Whether ARP tells of a VIP. */
+/** Whether ARP names a VIP. */
 function leaks({ route }: RealServerSetup, wanted: NetworkSpec, receiving: string, network: NetworkState): Finding[] {
   const { sysctls } = network
   const ignore = effective('arp_ignore', receiving, sysctls)
   const announce = effective('arp_announce', receiving, sysctls)
   const quiet = wanted.sysctls!.filter(({ key }) => /^arp_/.test(String(key.at(-1))))
-  const consequence = 'clients and routers take this host for the VIP, and go around the director: no balancing, and no service while this host is out'
+  const consequence = 'clients and routers send to this host in place of the director: no balancing, and no service while this host is down'
   const findings: Finding[] = []
   if (!SILENT.includes(ignore.value) || announce.value < 2) {
     const found = [...SILENT.includes(ignore.value) ? [] : [ignore.sentence], ...announce.value < 2 ? [announce.sentence] : []].join('. ')
-    // A value of `all` that is larger than what is wanted would count.
+    // A larger value of `all` would count.
     const all = ignore.value > 2 ? [{ key: ['net', 'ipv4', 'conf', 'all', 'arp_ignore'], value: 1 }] : []
     findings.push(finding('arp-leak', found, consequence, networkSteps({ sysctls: [...all, ...quiet] }, network)))
   }
   for (const { address } of wanted.addresses!) {
     const here = network.addresses.find(each => bare(each) === address.split('/')[0] && each.link === receiving)
     if (route && here) {
-      findings.push(finding('arp-leak', `${receiving}, on which the director's packets arrive, has the VIP ${bare(here)} itself, and answers for it`,
+      findings.push(finding('arp-leak', `${receiving}, on which the director's packets arrive, has the VIP ${bare(here)}, and answers for it`,
         consequence, addressRemovals([here], network.addresses)))
     }
   }

@@ -33,7 +33,7 @@ const COMMANDS: Readonly<Record<CommandName, readonly [verb: string, kind: strin
 interface AskedOfIpvs extends Asked { readonly sent: CommandAttributes }
 
 const BAD_SERVER = 'the kernel takes no such address: it is not unicast, or a subnet\'s broadcast, or this network namespace has no local address yet'
-  + ' (ip link set lo up), or real server and service are of two families while a sync daemon runs'
+  + ' (ip link set lo up), or real server and service have different families while a sync daemon runs'
 
 const REASONS: Reasons<AskedOfIpvs> = {
   'add service EEXIST':     'it is there already; change it instead',
@@ -54,7 +54,7 @@ const REASONS: Reasons<AskedOfIpvs> = {
   'start daemon EEXIST':    'one runs already; stop it first',
   'stop daemon ESRCH':      'none runs',
   'start daemon ENODEV':    'there is no such interface in this network namespace',
-  'start daemon EINVAL':    'the kernel takes no such multicast group, or some real server is of another family than its service, which cannot be told',
+  'start daemon EINVAL':    'the kernel takes no such multicast group, or some real server is of another family than its service, which the daemon cannot transmit',
 
   'set timeouts EINVAL':    'a timeout is too long for the kernel',
   'use IPVS ENOENT':        'the kernel has no module ip_vs, or could not load it (modprobe ip_vs says why)',

@@ -72,8 +72,10 @@ export function checkTunnel(
   const checksums = checksumsOf(kind)
   if (tunnels[kind].port) integer('port', port, 1, 65535)
   else if (port !== undefined) throw new TypeError(`port: a tunnel of kind ${kind} has no port; remove it`)
-  if (checksum !== undefined && checksums.length === 0) throw new TypeError(`checksum: a tunnel of kind ${kind} has no checksum; remove it`)
-  if (checksum !== undefined && !checksums.some(each => each === checksum)) throw invalid('checksum', checksum, `a checksum of ${kind}: ${checksums.join(', ')}`)
+  if (checksum !== undefined && !checksums.some(each => each === checksum)) {
+    if (checksums.length === 0) throw new TypeError(`checksum: a tunnel of kind ${kind} has no checksum; remove it`)
+    throw invalid('checksum', checksum, `a checksum of ${kind}: ${checksums.join(', ')}`)
+  }
   return { kind, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Tunnel
 }
 

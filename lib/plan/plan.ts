@@ -1,11 +1,11 @@
-/** Plans: what must change, shown before it is done, and undone as it was done. */
+/** Plans: steps that are shown, applied and reverted. */
 
 import { logger, type CallOptions } from '../../generic-netlink/index.js'
 import { Session } from './session.js'
 
 const debug = logger('ipvs-nl:plan')
 
-/** What a step is about. */
+/** The kind of object of a step. */
 export type StepObject =
   'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl' | 'fou port' | 'module'
 
@@ -15,59 +15,59 @@ const SIGNS = { add: '+', change: '~', remove: '-' } as const
 export interface Step {
   readonly action: 'add' | 'change' | 'remove'
   readonly object: StepObject
-  /** The command that an operator would type for it: `ip addr add 192.0.2.1/32 dev tun0`. */
+  /** The operator's command for the step: `ip addr add 192.0.2.1/32 dev tun0`. */
   readonly line: string
-  /** Why it is needed, where that does not show. */
+  /** The reason of the step, where the line does not show it. */
   readonly why?: string | undefined
-  /** The link that goes, if only to be made anew: what stands on it goes with it. */
+  /** The link that the step removes, with the objects on it; it may be added again by the next step. */
   readonly removes?: string
-  /** Makes the change. */
+  /** Makes the change. @internal */
   run(session: Session, options?: CallOptions): Promise<void>
-  /** Takes it back. */
+  /** Undoes the change. @internal */
   undo(session: Session, options?: CallOptions): Promise<void>
 }
 
-/** How a step came out. One that was skipped needs another that failed. */
+/** The outcome of a step. A skipped step depends on a failed step. @internal */
 export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
 
-/** Steps that stand together and are made together, faster than one by one. */
+/** Steps that are applied together, faster than one by one. @internal */
 export interface StepBatch {
-  /** How many they are. */
+  /** The number of steps. */
   readonly length: number
   /** The step of this index, from 0. */
   at(index: number): Step
-  /** Makes those of these indices, in this order, and tells of each how it came out. */
+  /** Applies the steps of these indices, in this order. Resolves with the outcome of each. */
   run(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
-  /** Takes them back, in this order. */
+  /** Undoes the steps of these indices, in this order. */
   undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
 }
 
-/** A step that failed, and how. */
+/** A failed step and its error. */
 export interface StepFailure { readonly step: Step; readonly error: unknown }
 
-/** How far a plan is. */
+/** The progress of a plan. */
 export interface PlanProgress {
-  /** Steps that are made. */
+  /** The number of steps that are applied. */
   readonly done: number
-  /** Steps that failed. */
+  /** The number of steps that failed. */
   readonly failed: number
   readonly total: number
-  /** The last step that was tried. */
+  /** The last step. */
   readonly step: Step
 }
 
 /** Options of {@link Plan.apply}. */
 export interface ApplyOptions extends CallOptions {
-  /** What happens when a step fails: nothing more is sent, or all that does not need it. @defaultValue `'stop'` */
+  /** On the failure of a step, stops, or continues with the steps that do not depend on it. @defaultValue `'stop'` */
   readonly onFailure?: 'stop' | 'continue'
-  /** Told after each step, or each thousand of those that are sent together. What it throws ends the application, and is passed on. */
+  /** Called after each step, or after each thousand steps that are sent together. An error that it throws ends the application, and is thrown on. */
   readonly progress?: (progress: PlanProgress) => void
 }
 
-/** Steps of a plan failed. Those that were made stay made; applying again goes on from there. */
+/** Steps of a plan failed. Applied steps stay applied; a second apply continues from there. */
 export class PlanError extends Error {
   static { this.prototype.name = 'PlanError' }
-  /** The first step that failed; `cause` says how. */
+  /** The first step that failed; `cause` is its error. */
   readonly step: Step
   /** All steps that failed. */
   readonly failed: readonly StepFailure[]
@@ -81,26 +81,26 @@ export class PlanError extends Error {
   }
 }
 
-/** A plan that would take out too much is not applied. */
+/** The refusal of a plan that removes too much. */
 export class BrakeError extends Error {
   static { this.prototype.name = 'BrakeError' }
 }
 
-/** So many steps are sent together before progress is told and an abort is heard. */
+/** The number of steps that are sent together, between two calls of `progress` and two checks of the signal. */
 const LARGEST_GROUP = 1024
 
-/** A part of a plan, and which of its steps are to be made, or taken back, now. */
+/** A part of a plan, and the steps of it to apply or to undo now. */
 interface Group {
   readonly part: Step | StepBatch
-  /** Where the part begins among all steps. */
+  /** The index of the part's first step among all steps. */
   readonly start: number
   readonly indices: readonly number[]
 }
 
 /**
- * What must change for the host to be as wanted; empty where it is.
+ * The steps from the actual to the wanted state; empty where they are the same.
  *
- * Printed, it shows the commands that an operator would type, with `+`, `~` and `-` for what is added, changed and removed.
+ * As text, a plan shows the operator's commands, with `+`, `~` and `-` for additions, changes and removals.
  *
  * @example
  * ```ts
@@ -109,15 +109,15 @@ interface Group {
  * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
  * console.log(`${plan}`)
  * await plan.apply()
- * await plan.revert() // as it was before
+ * await plan.revert() // restores the state before
  * ```
  */
 export class Plan {
-  /** Why {@link Plan.apply} refuses it; undefined where it does not. */
+  /** The reason that {@link Plan.apply} refuses the plan; undefined where it does not. */
   readonly brake: string | undefined
   readonly #parts: readonly (Step | StepBatch)[]
   readonly #session: () => Session
-  /** Of each step, whether it is made: 1. */
+  /** For each step 1 where it is applied. */
   readonly #made: Uint8Array
   #steps: readonly Step[] | undefined
   #failed: readonly StepFailure[] = []
@@ -130,36 +130,36 @@ export class Plan {
     this.#made = new Uint8Array(parts.reduce((sum, part) => sum + lengthOf(part), 0))
   }
 
-  /** In the order in which they are made. */
+  /** The steps, in the order in which they are applied. */
   get steps(): readonly Step[] {
     return this.#steps ??= this.#parts.flatMap(part => 'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
   }
 
-  /** Whether nothing has to change. */
+  /** Whether there are no steps. */
   get empty(): boolean { return this.#made.length === 0 }
 
-  /** How many steps there are of each sort. */
+  /** The numbers of additions, changes and removals. */
   get counts(): Record<Step['action'], number> {
     const counts = { add: 0, change: 0, remove: 0 }
     for (const { action } of this.steps) counts[action]++
     return counts
   }
 
-  /** How many steps are made. */
+  /** The number of applied steps. */
   get done(): number { return this.#made.reduce((sum, made) => sum + made, 0) }
 
-  /** The steps that are made. */
+  /** The applied steps. */
   get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
 
-  /** The steps that failed when the plan was last applied, and how. What needed one of them was not tried, and is in neither list. */
+  /** The failures of the last apply. Steps that depend on a failed step were not tried, and are in neither list. */
   get failed(): readonly StepFailure[] { return this.#failed }
 
   /**
-   * Makes the changes that are not made yet, in order.
+   * Applies the steps that are not applied yet, in order.
    *
-   * Steps of IPVS are sent a thousand at a time; where one fails, others that were sent with it may be made. What somebody
-   * else has done meanwhile is no failure. Rejects with {@link PlanError} where a step failed, with {@link BrakeError} where
-   * the plan takes out too much, and with the signal's reason; {@link Plan.applied} says what was made.
+   * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be applied. A step that another
+   * program has made meanwhile is no failure. Rejects with {@link PlanError} where a step failed, with {@link BrakeError} where
+   * the plan removes too much, and with the signal's reason; {@link Plan.applied} lists the applied steps.
    */
   async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
     if (this.brake !== undefined) throw new BrakeError(this.brake)
@@ -178,7 +178,7 @@ export class Plan {
     if (this.#made.includes(0)) signal?.throwIfAborted()
   }
 
-  /** Takes back what {@link Plan.apply} did, last first. Rejects with the first error; reverting again goes on from there. */
+  /** Undoes the applied steps, last first. Rejects with the first error; a second revert continues from there. */
   async revert(options?: CallOptions): Promise<void> {
     await using session = this.#session()
     for (const group of this.#groups(true)) {
@@ -189,7 +189,7 @@ export class Plan {
     }
   }
 
-  /** Notes how the steps of a group came out; how many were made. */
+  /** Notes the outcomes of a group. Returns the number of applied steps. */
   #note({ start, indices }: Group, outcomes: readonly Outcome[], failed: StepFailure[]): number {
     let made = 0
     for (let n = 0; n < indices.length; n++) {
@@ -202,7 +202,7 @@ export class Plan {
     return made
   }
 
-  /** The steps to be made, or, last first, those to be taken back: together what may go together. */
+  /** Groups the steps to apply, or, last first, the steps to undo. */
   * #groups(backwards = false): Generator<Group> {
     const count = this.#parts.length
     for (let p = 0, start = backwards ? this.#made.length : 0; p < count; p++) {
@@ -228,7 +228,7 @@ export class Plan {
     return this.steps.map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`).join('\n')
   }
 
-  /** The steps without what makes them. */
+  /** The steps as plain data. */
   toJSON(): Pick<Step, 'action' | 'object' | 'line' | 'why'>[] {
     return this.steps.map(({ action, object, line, why }) => ({ action, object, line, ...why !== undefined && { why } }))
   }
@@ -238,13 +238,13 @@ const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length 
 
 const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
 
-/** Makes, or takes back, a group. Never rejects. */
-async function perform(deed: 'run' | 'undo', group: Group, session: Session, options?: CallOptions): Promise<readonly Outcome[]> {
+/** Applies or undoes a group. Never rejects. */
+async function perform(direction: 'run' | 'undo', group: Group, session: Session, options?: CallOptions): Promise<readonly Outcome[]> {
   const { part, indices } = group
-  if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', deed, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
+  if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', direction, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
   try {
-    if ('at' in part) return await part[deed](indices, session, options)
-    await part[deed](session, options)
+    if ('at' in part) return await part[direction](indices, session, options)
+    await part[direction](session, options)
     return [{ done: true }]
   } catch (error) {
     return indices.map(() => ({ done: false, error }))

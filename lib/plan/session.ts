@@ -17,7 +17,7 @@ export class Session implements AsyncDisposable {
   readonly #opened = new Map<Open<Conversation>, Promise<Conversation>>()
   readonly #shared = new Map<Open<Conversation>, Conversation>()
 
-  /** Uses a conversation that is open already, while it is open; its owner closes it. */
+  /** Shares an open conversation with the steps; its owner closes it. */
   share<T extends Conversation>(open: Open<T>, conversation: T): this {
     this.#shared.set(open, conversation)
     return this

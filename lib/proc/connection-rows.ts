@@ -1,8 +1,8 @@
 /**
  * The rows of `/proc/net/ip_vs_conn` and `ip_vs_conn_sync` (net/netfilter/ipvs/ip_vs_conn.c).
  *
- * Both list the same connections, with the same columns but for the last: the one has the data of persistence engines, the
- * other has the origin. IPv4 addresses are eight hexadecimal digits, IPv6 addresses eight full groups, ports hexadecimal.
+ * Both list the same connections and differ in the last column: the data of persistence engines in one, the origin in the
+ * other. IPv4 addresses are eight hexadecimal digits, IPv6 addresses eight full groups, ports hexadecimal.
  *
  * @module
  */
@@ -18,51 +18,51 @@ const SCTP_STATES = [
   'INIT1', 'INIT', 'C-SENT', 'C-REPLIED', 'C-WAIT', 'COOKIE', 'C-ECHOED', 'S-SENT', 'S-RECEIVED', 'S-ACK-SENT', 'REJECTED', 'CLOSED',
 ] as const
 const TEMPLATE_STATES = ['ASSURED'] as const
-/** What the kernel prints for a state that it has no name for. */
+/** The kernel's text for a state without a name. */
 const NO_STATES = ['ERR!', 'BUG!', '?'] as const
 
-/** Every state that the kernel has a name for, of whatever protocol; and what it prints for those that it has none for. */
+/** The names of all states of all protocols, and the kernel's texts for states without a name. */
 export const connectionStates = [...TCP_STATES, ...UDP_STATES, ...SCTP_STATES, ...TEMPLATE_STATES, ...NO_STATES] as const
 
 /**
- * What a connection is about, in the kernel's words: of TCP `ESTABLISHED` and the like, of UDP `UDP`, of SCTP `C-SENT` (the
- * client's turn) and the like; of a persistence template `NONE`, or `ASSURED` when a connection of it was established.
+ * A connection's state in the kernel's words: `ESTABLISHED` and others for TCP, `UDP` for UDP, `C-SENT` (sent by the client)
+ * and others for SCTP; for a persistence template `NONE`, or `ASSURED` after one of its connections was established.
  */
 export type ConnectionStateName = typeof connectionStates[number] | (string & {})
 
-/** One of a connection's ends. */
+/** An end of a connection. */
 export interface ConnectionEnd {
   /** IPv4 or IPv6, in its correct form. */
   address: string
   port: number
 }
 
-/** A connection through the director, or a persistence template, as the kernel lists it. */
+/** A connection through the director, or a persistence template, in the kernel's list. */
 export interface ConnectionState {
-  /** One without a name is a number; 0 in a firewall mark's template, which is for all protocols. */
+  /** A protocol without a name is a number; 0 in the template of a firewall mark, which is for all protocols. */
   protocol: Protocol | number
-  /** Who connects. Of a template: the client's network (the service's netmask of its address), port 0. */
+  /** The client. In a template: the client's network (its address with the service's netmask), and port 0. */
   client: ConnectionEnd
   /**
-   * Whom the client connects to. Of a template: port 0 where it is for all ports; the mark where the service is a firewall
-   * mark. Of a connection through a firewall mark's service: where the client's packets went; the kernel does not tell the mark.
+   * The client's destination. In a template: port 0 where it is for all ports; the mark where the service is a firewall mark.
+   * A connection of a firewall mark has the destination of the client's packets; the kernel does not show the mark.
    */
   virtual: (ConnectionEnd & { fwmark?: never }) | { fwmark: number; address?: never; port?: never }
-  /** Who serves the client. Its family may be another than the client's, through a tunnel. Port 0, in templates: the client's. */
+  /** The real server. Through a tunnel its family may differ from the client's. Port 0, in templates: the client's port. */
   server: ConnectionEnd
   /** `ESTABLISHED`, `UDP`, … */
   state: ConnectionStateName
-  /** Seconds until it is forgotten if nothing more is heard of it. */
+  /** Seconds until the kernel forgets the connection, if it stays idle. */
   expires: number
-  /** Whether it is no connection but a persistence template: where this client's next connections go. */
+  /** Whether the row is a persistence template, which chooses the real server of the client's next connections. */
   template: boolean
-  /** What a persistence engine tells clients apart by: of `sip` the Call-ID. Where there is one, and the origin was not asked for. */
+  /** The data by which a persistence engine tells clients apart: the Call-ID for `sip`. Present without the origin. */
   engine?: { name: string; data: string }
-  /** Whether this director scheduled it, or was told of it by another's sync daemon. Where the origin was asked for. */
+  /** The origin, where it was requested. */
   origin?: ConnectionOrigin
 }
 
-/** Whether this director scheduled a connection, or was told of it by another's sync daemon. */
+/** The origin of a connection: scheduled by this director, or received from another director's sync daemon. */
 export type ConnectionOrigin = 'local' | 'sync'
 
 /** protocol, client, port, virtual, port, server, port, state, [origin,] expires, [engine, data] */
@@ -71,12 +71,12 @@ const HEADER = 'Pro FromIP '
 
 const PROTOCOLS: Readonly<Record<string, Protocol | number>> = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp', IP: 0, ICMP: 1, ICMPv6: 58 }
 
-/** A line of either file: a connection, or undefined for the header. @throws DecodeError where it is neither */
+/** A line of either file: a connection, or undefined for the header. @throws DecodeError for any other line */
 export function parseConnection(line: string): ConnectionState | undefined {
   const row = ROW.exec(line)
   if (!row) {
     if (line.startsWith(HEADER)) return undefined
-    throw new DecodeError(`a list of connections has a row that is none: ${JSON.stringify(line)}`)
+    throw new DecodeError(`the list of connections has an unknown row: ${JSON.stringify(line)}`)
   }
   const [, name, client, clientPort, virtual, virtualPort, server, serverPort, state, origin, expires, engine, data] = row as unknown as string[]
   const protocol = PROTOCOLS[name!] ?? Number(name!.slice(3)) // IP_50
@@ -85,11 +85,11 @@ export function parseConnection(line: string): ConnectionState | undefined {
   return {
     protocol,
     client: { address: addressOf(client!), port },
-    // Only the template of a firewall mark has no protocol: the mark is where the VIP's first four bytes would be.
+    // Only the template of a firewall mark has no protocol: the mark is in the first four bytes of the VIP.
     virtual: protocol === 0 ? { fwmark: markOf(virtual!) } : { address: addressOf(virtual!), port: portOf(virtualPort!) },
     server: { address: addressOf(server!), port: portOf(serverPort!) },
     state: state!,
-    // Between a timer's end and its handling the kernel prints a negative number as an enormous one.
+    // Between a timer's end and its handling the kernel prints a negative number as a very large one.
     expires: seconds > 0x7fffffff ? 0 : seconds,
     template: port === 0 && (state === 'NONE' || state === 'ASSURED'),
     ...engine !== undefined && { engine: { name: engine, data: data! } },
@@ -102,7 +102,7 @@ const markOf = (digits: string): number => parseInt(digits.replace(':', '').slic
 const addressOf = (digits: string): string =>
   digits.length === 8 ? formatIPv4(parseInt(digits, 16)) : formatIPv6(Buffer.from(digits.replaceAll(':', ''), 'hex'))
 
-/** The connections of a file that comes in pieces, holding no more than a piece of it, and a line. */
+/** Yields the connections of a file in pieces; memory holds one piece and one line. */
 export async function* parseConnections(pieces: AsyncIterable<string>): AsyncGenerator<ConnectionState, void, undefined> {
   let rest = ''
   for await (const piece of pieces) {
@@ -113,5 +113,5 @@ export async function* parseConnections(pieces: AsyncIterable<string>): AsyncGen
       if (row) yield row
     }
   }
-  if (rest !== '') throw new DecodeError(`a list of connections ends within a row: ${JSON.stringify(rest)}`)
+  if (rest !== '') throw new DecodeError(`the list of connections ends within a row: ${JSON.stringify(rest)}`)
 }

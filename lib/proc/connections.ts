@@ -1,4 +1,4 @@
-/** The connections through this director, one after the other, of as many as there are. */
+/** The connections through this director. */
 
 import type { CallOptions } from '../../generic-netlink/index.js'
 import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
@@ -9,30 +9,30 @@ import { streamProcNet } from './files.js'
 import { contains, parsePrefix } from '../base/prefix.js'
 import { serviceKeys } from '../ipvs/key.js'
 
-/** Which connections are wanted: those that match all that is said here. */
+/** A filter of connections: a connection must match every field. */
 export interface ConnectionFilter {
   /**
-   * Those to this virtual service; port 0 is every port of the VIP. Of a firewall mark's service the kernel shows only the
-   * persistence templates as such: its connections are known by the addresses that they are for.
+   * The virtual service; port 0 is every port of the VIP. For a firewall mark only persistence templates match: the kernel
+   * lists its connections by their addresses, without the mark.
    */
   readonly service?: ServiceId | ServiceKey
-  /** Those that this real server serves: at any port, or at this one. */
+  /** The real server, at any port or at a given port. */
   readonly server?: string | RealServerId
-  /** Those of this client, or of a network's: `'192.0.2.7'`, `'192.0.2.0/24'`, `'2001:db8::/32'`. A template's client is a network's first address. */
+  /** The client, or its network: `'192.0.2.7'`, `'192.0.2.0/24'`, `'2001:db8::/32'`. A template's client is the first address of a network. */
   readonly client?: string
-  /** Those in this state, or in one of these. */
+  /** The state, or several states. */
   readonly state?: ConnectionStateName | readonly ConnectionStateName[]
-  /** Persistence templates alone, or connections alone. @defaultValue both */
+  /** Only persistence templates, or only connections. @defaultValue both */
   readonly templates?: boolean
-  /** Those that this director scheduled, or those that another told it of. */
+  /** Connections that this director scheduled, or connections from another director's sync daemon. */
   readonly origin?: ConnectionOrigin
 }
 
 /** Options of {@link connections}. */
 export interface ConnectionListOptions extends CallOptions {
   /**
-   * Whether rows say their origin. The kernel shows it in another file than the data of persistence engines, so that rows
-   * have either. @defaultValue true where the filter names an origin, else false
+   * Reads the origin of each connection. The kernel shows the origin in another file than the data of persistence engines, so
+   * a connection has either. @defaultValue true where the filter names an origin, otherwise false
    */
   readonly origin?: boolean
 }
@@ -40,15 +40,15 @@ export interface ConnectionListOptions extends CallOptions {
 type Match = (row: ConnectionState) => boolean
 
 /**
- * The connections and persistence templates of this network namespace, without holding them all: a million take no more memory
- * than a thousand. Nobody needs to be root for it.
+ * Yields the connections and persistence templates of this network namespace. A million connections take no more memory than
+ * a thousand. Reading needs no privileges.
  *
- * The list is no snapshot: the kernel gives some fifty rows at a time, and finds its place again by counting. Where others come
- * and go meanwhile, a row may be there twice or be left out. Before Linux 6.14 it counts from the start each time, so that a long
- * list takes time by the square of its length. Datagrams of a one-packet service leave no connection.
+ * The list is not a snapshot: the kernel returns about fifty rows at a time, and finds its place again by counting. While
+ * connections come and go, a row may be repeated or missing. Before Linux 6.14 the kernel counts from the start each time, so
+ * the time grows with the square of the length. Datagrams of a one-packet service leave no connection.
  *
- * @throws TypeError, RangeError naming the field of a filter that matches nothing, when called. Reading rejects with `ENOENT` where
- * the kernel has no IPVS.
+ * @throws TypeError, RangeError naming the field of a wrong filter, when called. Reading rejects with `ENOENT` where the kernel has
+ * no IPVS.
  *
  * @example
  * ```ts
@@ -62,11 +62,11 @@ type Match = (row: ConnectionState) => boolean
 export function connections(filter: ConnectionFilter = {}, options: ConnectionListOptions = {}): AsyncGenerator<ConnectionState, void, undefined> {
   const matches = matcher(filter)
   const { origin = filter.origin !== undefined, signal } = options
-  if (!origin && filter.origin !== undefined) throw new TypeError('origin: the filter names one, and the options ask for none')
-  return those(parseConnections(streamProcNet(origin ? 'ip_vs_conn_sync' : 'ip_vs_conn', { signal })), matches)
+  if (!origin && filter.origin !== undefined) throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+  return filtered(parseConnections(streamProcNet(origin ? 'ip_vs_conn_sync' : 'ip_vs_conn', { signal })), matches)
 }
 
-async function* those(rows: AsyncIterable<ConnectionState>, matches: Match): AsyncGenerator<ConnectionState, void, undefined> {
+async function* filtered(rows: AsyncIterable<ConnectionState>, matches: Match): AsyncGenerator<ConnectionState, void, undefined> {
   for await (const row of rows) if (matches(row)) yield row
 }
 
@@ -75,7 +75,7 @@ async function* those(rows: AsyncIterable<ConnectionState>, matches: Match): Asy
 const FIELDS = new Set(['service', 'server', 'client', 'state', 'templates', 'origin'])
 const SERVER_FIELDS = new Set(['address', 'port'])
 
-/** What tells the rows that a filter wants. @throws TypeError, RangeError naming the field */
+/** The predicate of a filter. @throws TypeError, RangeError naming the field */
 export function matcher(filter: ConnectionFilter): Match {
   checkObject('filter', filter, FIELDS)
   const { service, server, client, state, templates, origin } = filter

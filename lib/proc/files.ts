@@ -1,19 +1,19 @@
-/** What the kernel says of IPVS beside netlink: text files below /proc/net, of the network namespace that the process runs in. */
+/** The kernel's text files about IPVS in /proc/net, in the network namespace of the process. */
 
 import { open, readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../generic-netlink/index.js'
 
 const pathOf = (name: string): string => `/proc/net/${name}`
 
-/** Node's own error, in a sentence that says what to do. */
+/** Adds the remedy to Node's own error. */
 function explained(name: string, error: unknown): unknown {
   if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') {
-    error.message = `cannot read ${pathOf(name)}: it is not there; the kernel's module ip_vs is not loaded (modprobe ip_vs, or open a Director) (ENOENT)`
+    error.message = `cannot read ${pathOf(name)}: the kernel's module ip_vs is not loaded; run modprobe ip_vs, or open a Director (ENOENT)`
   }
   return error
 }
 
-/** A file as a whole. Rejects with `ENOENT` where there is none. */
+/** Reads a whole file. Rejects with `ENOENT` where there is none. */
 export async function readProcNet(name: string, { signal }: CallOptions = {}): Promise<string> {
   signal?.throwIfAborted()
   try {
@@ -23,10 +23,10 @@ export async function readProcNet(name: string, { signal }: CallOptions = {}): P
   }
 }
 
-/** The most that one read asks for. Of a list the kernel gives a page (4 KB) at a time, whatever it is asked for. */
+/** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size of the read. */
 const STEP = 65536
 
-/** A file piece by piece. Rejects with `ENOENT` where there is none. */
+/** Yields a file piece by piece. Rejects with `ENOENT` where there is none. */
 export async function* streamProcNet(name: string, { signal }: CallOptions = {}): AsyncGenerator<string, void, undefined> {
   signal?.throwIfAborted()
   const file = await open(pathOf(name)).catch((error: unknown) => { throw explained(name, error) })

@@ -1,20 +1,20 @@
-/** What the kernel reports, as text for Prometheus and whatever else reads OpenMetrics. */
+/** The kernel's counters as text for Prometheus and other readers of OpenMetrics. */
 
-import { oneOf, checkObject } from '../base/check.js'
+import { checkObject, oneOf } from '../base/check.js'
 import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, ServiceState, Stats } from '../ipvs/model.js'
 import { serviceFamily } from '../ipvs/names.js'
 import type { CpuStatistics } from './statistics.js'
 
-/** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's own text format, 0.0.4, which has no infos, and other names in its `# TYPE` lines. */
+/** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's text format 0.0.4, without infos and with other names in `# TYPE` lines. */
 export type MetricsFormat = 'openmetrics' | 'prometheus'
 
-/** What is to be told. */
+/** The objects of the metrics. */
 export interface Metrics {
-  /** As `director.list()` or `VirtualService.list()` gives them. */
+  /** The result of `director.list()` or `VirtualService.list()`. */
   readonly services: readonly ServiceState[]
-  /** As `ipvsTotals()` gives them. @defaultValue left out */
+  /** The result of `ipvsTotals()`. @defaultValue left out */
   readonly totals?: Stats
-  /** As `perCpuStatistics()` gives them. @defaultValue left out */
+  /** The result of `perCpuStatistics()`. @defaultValue left out */
   readonly cpus?: readonly CpuStatistics[]
 }
 
@@ -24,21 +24,21 @@ export interface MetricsOptions {
   readonly format?: MetricsFormat
 }
 
-/** The content type that goes with each format. */
+/** The content type of each format. */
 export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
   prometheus:  'text/plain; version=0.0.4; charset=utf-8',
 }
 
 /**
- * Services, their real servers, and what else was given, as a text of metrics that all begin with `ipvs_`.
+ * Prints services, their real servers, totals and processors as metrics whose names begin with `ipvs_`.
  *
- * Counters and gauges are labelled by what never changes about a service or a real server: `protocol`, `vip` and `port`, or
- * `fwmark`; `family`; `server` and `server_port`. What can change (scheduler, forwarding, persistence) is in `ipvs_service_info`
- * and `ipvs_real_server_info`, to be joined where it is wanted. Counters are exact here, whatever their size; Prometheus itself
- * keeps 53 bits of them. There are no rates: whoever reads the counters twice has better ones.
+ * Counters and gauges have labels that never change for a service or a real server: `protocol`, `vip` and `port`, or `fwmark`;
+ * `family`; `server` and `server_port`. Settings that can change (scheduler, forwarding, persistence) are in `ipvs_service_info`
+ * and `ipvs_real_server_info`, for joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
+ * Prometheus computes better rates from the counters.
  *
- * @throws RangeError where there is no such format
+ * @throws RangeError for an unknown format
  *
  * @example
  * ```ts
@@ -64,11 +64,11 @@ export function formatMetrics({ services, totals, cpus = [] }: Metrics, options:
   ].join('')
 }
 
-// ── what there is to tell ──
+// ── the metrics ──
 
 type Labels = Readonly<Record<string, string | number | undefined>>
 
-/** A family of metrics about things of one kind. A counter's samples are named `…_total`, an info's `…_info`. */
+/** A family of metrics of one kind of object. A counter's samples are named `…_total`, an info's `…_info`. */
 type Metric<T> = { readonly name: string; readonly help: string } & (
   | { readonly type: 'counter' | 'gauge'; readonly value: (thing: T) => bigint | number | undefined }
   | { readonly type: 'info'; readonly labels: (thing: T) => Labels }
@@ -78,7 +78,7 @@ const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Me
 const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> => ({ type: 'gauge', name, help, value })
 const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> => ({ type: 'info', name, help, labels })
 
-/** What a name ends with where it is measured in something. */
+/** Units, with which names end. */
 const UNITS = ['bytes', 'seconds']
 
 const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): Metric<T>[] => [
@@ -95,7 +95,7 @@ const CPUS: readonly Metric<CpuStatistics>[] = countersOf('ipvs_cpu', cpu => cpu
 
 const SERVICES: readonly Metric<ServiceState>[] = [
   info('ipvs_service', 'How a virtual service distributes its connections.', serviceInfo),
-  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of whatever weight.', ({ realServers }) => realServers.length),
+  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of any weight.', ({ realServers }) => realServers.length),
   gauge('ipvs_service_persistence_timeout_seconds', 'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
   ...countersOf<ServiceState>('ipvs_service', service => service.stats),
 ]
@@ -136,7 +136,7 @@ function forwardingLabels(forward: ActualForwarding): Labels {
 
 interface Labelled<T> { readonly thing: T; readonly labels: Labels }
 
-/** The families of which there is anything to tell, each in one piece. */
+/** The families that have samples, each in one piece. */
 function text<T>(metrics: readonly Metric<T>[], things: readonly Labelled<T>[], format: MetricsFormat): string[] {
   const labelled = things.map(({ thing, labels }) => ({ thing, labels: formatLabels(labels) }))
   return metrics.flatMap(metric => {
@@ -154,13 +154,13 @@ const SUFFIXES = { counter: '_total', gauge: '', info: '_info' } as const
 
 type Head = Pick<Metric<never>, 'name' | 'type' | 'help'>
 
-/** The family's name is that of its samples without their suffix. */
+/** The family's name is the name of its samples without the suffix. */
 function openMetricsHead({ name, type, help }: Head): string {
   const unit = UNITS.find(unit => name.endsWith(`_${unit}`))
   return `# TYPE ${name} ${type}\n${unit === undefined ? '' : `# UNIT ${name} ${unit}\n`}# HELP ${name} ${help}\n`
 }
 
-/** The family's name is that of its samples; there are no units, and an info is a gauge. */
+/** The family's name is the name of its samples; there are no units, and an info is a gauge. */
 const prometheusHead = (name: string, { type, help }: Head): string => `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }

@@ -1,26 +1,26 @@
-/** What the kernel has counted in all, and the state of its tables: /proc/net/ip_vs_stats, ip_vs_stats_percpu, ip_vs_status. */
+/** Total counters, and the state of the kernel's tables: /proc/net/ip_vs_stats, ip_vs_stats_percpu, ip_vs_status. */
 
 import { DecodeError, type CallOptions } from '../../generic-netlink/index.js'
 import type { Stats } from '../ipvs/model.js'
 import { readProcNet } from './files.js'
 
-/** The counters of one processor: every packet counts where it was handled. The kernel has no rates for it. */
+/** The counters of one processor, of the packets that it handled. The kernel has no rates for processors. */
 export interface CpuStatistics extends Omit<Stats, 'rates'> {
-  /** The processor's number, from 0. Those that could be plugged in are listed, too. */
+  /** The processor's number, from 0. Processors that can be plugged in are listed too. */
   cpu: number
 }
 
 /** The state of one of the kernel's hash tables. */
 export interface TableStatus {
-  /** How many connections or services it holds. */
+  /** The number of connections or services. */
   entries: number
-  /** How many buckets it has; 0 while there is no table yet. */
+  /** The number of buckets; 0 where the table does not exist yet. */
   buckets: number
-  /** The buckets' number as a power of two. */
+  /** The number of buckets as a power of two. */
   bits: number
   /** The load factor, as a power of two of entries per bucket: −4 is 16 buckets an entry. Set by `net.ipv4.vs.conn_lfactor`, `svc_lfactor`. */
   loadFactor: number
-  /** How many buckets have no entry, one, two, … up to six; and, last, seven or more. Absent while the table has no entry. */
+  /** The numbers of buckets with no entry, one entry, and so on to six; last, seven or more. Absent while the table is empty. */
   lengths?: number[]
 }
 
@@ -30,30 +30,30 @@ export interface IpvsStatus {
   services: TableStatus
   /** The threads that compute rates. */
   estimation: {
-    /** How many there are, and how many there may be. */
+    /** The number of threads, and its limit. */
     threads: number
     maxThreads: number
-    /** How many counters a chain holds at most, and a thread. */
+    /** The limits of counters in a chain, and in a thread. */
     chainLength: number
     countersPerThread: number
   }
 }
 
 /**
- * The counters and rates of all services together, of those that are gone, too; since the last `zero()` without a service.
+ * Reads the counters and rates of all services together, removed services included, since the last `zero()` without a service.
  *
- * The kernel sums them up every two seconds. Rejects with `ENOENT` where it has no IPVS.
+ * The kernel updates them every two seconds. Rejects with `ENOENT` where the kernel has no IPVS.
  */
 export async function ipvsTotals(options?: CallOptions): Promise<Stats> {
   return parseTotals(await readProcNet('ip_vs_stats', options))
 }
 
-/** The counters of each processor, up to date; `zero()` does not touch them. Rejects with `ENOENT` where the kernel has no IPVS. */
+/** Reads the current counters of each processor; `zero()` does not reset them. Rejects with `ENOENT` where the kernel has no IPVS. */
 export async function perCpuStatistics(options?: CallOptions): Promise<CpuStatistics[]> {
   return parsePerCpu(await readProcNet('ip_vs_stats_percpu', options))
 }
 
-/** The state of the connection and service tables, or undefined where the kernel does not show it (before Linux 7.1) or has no IPVS. */
+/** Reads the state of the connection and service tables; undefined where the kernel does not show it (before Linux 7.1) or has no IPVS. */
 export async function ipvsStatus(options?: CallOptions): Promise<IpvsStatus | undefined> {
   try {
     return parseStatus(await readProcNet('ip_vs_status', options))
@@ -72,7 +72,7 @@ type Numbers = readonly [bigint, bigint, bigint, bigint, bigint]
 
 function five(file: string, line: string | undefined): Numbers {
   const found = FIVE.exec(line ?? '')
-  if (!found) throw new DecodeError(`/proc/net/${file}: ${JSON.stringify(line ?? 'its end')} is not five hexadecimal numbers`)
+  if (!found) throw new DecodeError(`/proc/net/${file}: ${JSON.stringify(line ?? 'the end of the file')} is not five hexadecimal numbers`)
   return found.slice(1).map(digits => BigInt(`0x${digits}`)) as unknown as Numbers
 }
 
@@ -86,24 +86,24 @@ export function parseTotals(text: string): Stats {
   return { ...counters(five('ip_vs_stats', lines[2])), rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut } }
 }
 
-/** The text of ip_vs_stats_percpu, of which the total (`~`) and its rates stand in ip_vs_stats, too. @throws DecodeError */
+/** The text of ip_vs_stats_percpu, without its total (`~`) and rates, which are in ip_vs_stats too. @throws DecodeError */
 export function parsePerCpu(text: string): CpuStatistics[] {
   const rows = text.split('\n').slice(2)
   const end = rows.findIndex(row => /^ *~ /.test(row))
-  if (end < 0) throw new DecodeError('/proc/net/ip_vs_stats_percpu: it has no row of totals (~)')
+  if (end < 0) throw new DecodeError('/proc/net/ip_vs_stats_percpu: the row of totals (~) is missing')
   return rows.slice(0, end).map(row => {
-    // The processor's number is hexadecimal as well.
+    // The processor's number is hexadecimal too.
     const [, cpu, rest] = /^ *([\dA-F]+) (.*)$/.exec(row) ?? []
     return { cpu: parseInt(cpu ?? '0', 16), ...counters(five('ip_vs_stats_percpu', rest)) }
   })
 }
 
-/** The text of ip_vs_status: a line `Name:<tab>value` each. Lines that are not known are passed over. @throws DecodeError */
+/** The text of ip_vs_status: lines of `Name:<tab>value`. Unknown lines are ignored. @throws DecodeError */
 export function parseStatus(text: string): IpvsStatus {
   const values = new Map(text.split('\n').map(line => line.split(':\t') as [string, string]))
   const numbers = (name: string): number[] => {
     const found = values.get(name)?.match(/-?\d+/g)
-    if (!found) throw new DecodeError(`/proc/net/ip_vs_status: it has no ${name}`)
+    if (!found) throw new DecodeError(`/proc/net/ip_vs_status: ${name} is missing`)
     return found.map(Number)
   }
   const table = (all: string, one: string): TableStatus => {

@@ -236,7 +236,7 @@ describe('each errno of the kernel arrives with code, object and sentence', () =
     [['newDaemon', { daemon: { state: 3, mcastIfn: 'lo', syncId: 0 } }], 'EINVAL', '3 sync daemon on lo', '(EINVAL)'],
     [['delDaemon', { daemon: { state: 'master' } }], 'ESRCH', 'master sync daemon', 'cannot stop master sync daemon: none runs (ESRCH)'],
     [['setConfig', { timeoutTcp: 0xffffffff }], 'EINVAL', 'timeouts', 'cannot set timeouts: a timeout is too long for the kernel (EINVAL)'],
-    [['setInfo', {}], 'EOPNOTSUPP', '', 'this kernel does not know the command; it is older than the feature (EOPNOTSUPP)'],
+    [['setInfo', {}], 'EOPNOTSUPP', 'IPVS', 'this kernel does not know the command; it is older than the feature (EOPNOTSUPP)'],
     [['getDest', { service }], 'EOPNOTSUPP', `real servers of ${object}`, '(EOPNOTSUPP)'],
   ])('%j is %s', async (command, code, object, sentence) => {
     await sendRaw(director, [['newService', { service: full }], ['newDest', { service, dest: whole }]])
@@ -253,7 +253,7 @@ describe('each errno of the kernel arrives with code, object and sentence', () =
     const script = 'import { VirtualService } from "ipvs-nl"; VirtualService.list().catch(e => console.log(e.code, e.message))'
     const [program, ...args] = asNobody([NODE, '--input-type=module', '-e', script])
     expect(run(program, args)).toBe(
-      'EPERM cannot read virtual services: this needs CAP_NET_ADMIN in the initial user namespace; root of a container\'s own user namespace has it not (EPERM)\n')
+      'EPERM cannot read virtual services: this needs CAP_NET_ADMIN in the initial user namespace, which root of a container\'s own user namespace does not have (EPERM)\n')
   })
 
   it('several at once: the first, and the others in its cause', async () => {

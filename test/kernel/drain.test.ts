@@ -87,7 +87,7 @@ describe('a drain', () => {
     const server = addressOf(victim!)
     const late = await director().call('drain', { service, server, until: 'active', deadline: 300 })
     expect(late.code).toBe('deadline')
-    expect(late.message).toMatch(/^10\.2\.0\.1\d:8080 still has [1-6] active and \d+ inactive connections after 300 ms; it gets no new ones\. Wait on \(drain again\), remove it, or undrain it$/)
+    expect(late.message).toMatch(/^10\.2\.0\.1\d:8080 still has [1-6] active and \d+ inactive connections after 300 ms, and takes no new ones; drain again to wait longer, or call remove\(\) or undrain\(\)$/)
     await director().call('forget')
     const again = director().call('drain', { service, server, until: 'active', deadline: 60_000 })
     await expect.poll(() => planned(service)).toBe('')
@@ -183,7 +183,7 @@ describe('a drain', () => {
     await direct(service)
     const [a, b, c] = addresses as [string, string, string]
     expect(await director().call('drain', { service, server: a, prepare: false })).toMatchObject({
-      code: 'unprepared', message: `${a}:${PORT} cannot be drained without losing clients before this is set: `
+      code: 'unprepared', message: `${a}:${PORT} cannot be drained without losing clients; first run: `
         + `sysctl -w net.ipv4.vs.expire_quiescent_template=1; ipvsadm -E -t ${VIP}:${PORT} -s mh -p 300 -b mh-fallback`,
     })
     expect(await planned(service)).toBe('')
@@ -191,8 +191,8 @@ describe('a drain', () => {
     await director().call('drain', { service, server: a })
     await director().call('drain', { service, server: b })
     expect(await director().call('drain', { service, server: c })).toMatchObject({
-      code: 'last', message: `${c}:${PORT} is the last real server of tcp ${VIP}:${PORT} that takes connections: were it drained, every new client would be refused. `
-        + 'Add another first, or say force: true',
+      code: 'last', message: `${c}:${PORT} is the last real server of tcp ${VIP}:${PORT} that takes connections: its drain would refuse every new client. `
+        + 'Add another real server first, or drain with force: true',
     })
     expect(others(await answers(), SERVERS['10.2.0.11'], SERVERS['10.2.0.12'])).toEqual([])
     expect((await director().call('drain', { service, server: c, force: true, until: 'active', deadline: 30_000 })).code).toBeUndefined()

@@ -94,7 +94,7 @@ describe('a plan of the table', () => {
     const taking = async (...servers: string[]) => await director.plan([{ ...four, realServers: servers }], { prune: true })
     expect((await taking('10.9.1.1', '10.9.1.2')).brake).toBeUndefined()
     const plan = await taking('10.9.1.1')
-    expect(plan.brake).toBe('the plan would remove 3 of the 4 real servers that it owns, more than half; plan with force: true if that is meant')
+    expect(plan.brake).toBe('the plan would remove 3 of the 4 real servers that it owns, more than half; plan with force: true to allow that')
     await expect(plan.apply()).rejects.toBeInstanceOf(BrakeError)
     const none = await director.plan([], { prune: true, owner: vip })
     await expect(none.apply()).rejects.toThrow('4 of the 4 real servers that it owns, all of them')

@@ -32,7 +32,7 @@ describe('restore', () => {
 
   it('removes most of what is there by force alone, and says what is wrong with a file or with how it was asked', async () => {
     const held = await restore('', '--prune')
-    expect([held.code, held.stderr]).toEqual([1, 'the plan would remove 2 of the 2 real servers that it owns, all of them; plan with force: true if that is meant\n'])
+    expect([held.code, held.stderr]).toEqual([1, 'the plan would remove 2 of the 2 real servers that it owns, all of them; plan with force: true to allow that\n'])
     expect((await restore('', '--prune', '--force')).code).toBe(0)
     expect(ipvsadm('-S -n')).toBe('')
     expect(await restore('-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -w many\n')).toMatchObject({ code: 1, stderr: expect.stringMatching(/^line 2, column \d+: "many": /) as string })

@@ -35,14 +35,15 @@ describe('the package as users get it', () => {
     const script = `
       import { Director, parseRules, VirtualService } from 'ipvs-nl'
       import { ipvs } from 'ipvs-nl/generic-netlink'
-      console.log(typeof VirtualService.open, typeof Director.open, parseRules('-A -t 192.0.2.1:80 -s rr').length, ipvs.commands.newService[0])
+      import { sortServices } from 'ipvs-nl/ipvsadm'
+      console.log(typeof VirtualService.open, typeof Director.open, typeof sortServices, parseRules('-A -t 192.0.2.1:80 -s rr').length, ipvs.commands.newService[0])
     `
-    expect(run(process.execPath, ['--input-type=module', '-e', script], home)).toBe('function function 1 1\n')
+    expect(run(process.execPath, ['--input-type=module', '-e', script], home)).toBe('function function function 1 1\n')
   })
 
   it('types a consumer, who checks libraries strictly, and refuses what is wrong', () => {
     writeFileSync(join(home, 'user.ts'), `
-      import { VirtualService, type VirtualServiceSpec } from 'ipvs-nl'
+      import { VirtualService, type Step, type VirtualServiceSpec } from 'ipvs-nl'
       import { service } from 'ipvs-nl/generic-netlink'
       export const dns: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], forward: 'tunnel', realServers: ['198.51.100.1'] }
       export const bytes: Uint8Array = service.encode({ af: 'inet', port: 53 })
@@ -50,6 +51,8 @@ describe('the package as users get it', () => {
       export const both: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], fwmark: 1, realServers: [] }
       // @ts-expect-error GUE needs its port
       export const gue: VirtualServiceSpec = { vip: '192.0.2.1', port: 53, protocols: ['udp'], realServers: [], forward: { kind: 'gue' } }
+      // @ts-expect-error applying a step is the plan's work
+      export const run = (step: Step): unknown => step.run
       export const open = (): Promise<VirtualService> => VirtualService.open(dns)
     `)
     const options = ['--noEmit', '--strict', '--target', 'ES2022', '--module', 'NodeNext', '--lib', 'ES2023,ESNext.Disposable', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types')]
