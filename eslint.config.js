@@ -6,7 +6,10 @@ import tseslint from 'typescript-eslint'
 
 const ONLY_SOCKET = [{ regex: '^netlink(/|$)', message: 'Only generic-netlink/socket.ts imports npm netlink: use openSocket.' }]
 const ONLY_LOG = [{ regex: '^debug(/|$)', message: 'Only generic-netlink/log.ts imports debug: use logger.' }]
-const ONLY_INDEX = [{ regex: 'generic-netlink/(?!index\\.js$)', message: 'lib/ imports generic-netlink/index.js and no other file of that folder.' }]
+const ONLY_CORE = [{
+  regex: 'generic-netlink/(?!core\\.js$|families/)',
+  message: 'lib/ imports generic-netlink/core.js and families, and no other file of that folder.',
+}]
 
 /** Forbids imports in files. A later rule for the same file replaces an earlier one. */
 /** @type {(files: string[], patterns: { regex: string, message: string }[]) => import('eslint').Linter.Config} */
@@ -47,7 +50,7 @@ export default defineConfig(
   },
   // The doors between the parts.
   doors(['**/*.ts'], [...ONLY_LOG, ...ONLY_SOCKET]),
-  doors(['lib/**'], [...ONLY_LOG, ...ONLY_SOCKET, ...ONLY_INDEX]),
+  doors(['lib/**'], [...ONLY_LOG, ...ONLY_SOCKET, ...ONLY_CORE]),
   doors(['generic-netlink/socket.ts'], ONLY_LOG),
   doors(['generic-netlink/log.ts', 'test/**'], []),
   { files: ['generic-netlink/**'], rules: { '@stylistic/max-len': ['error', { code: 120, comments: 100, ...LONG_LINES }] } },
