@@ -3,7 +3,9 @@
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
-import { family, type Attributes, type Command, type CommandTable, type FamilyDeclaration, type Reply } from './family.js'
+import {
+  family, type Attributes, type Command, type CommandTable, type FamilyDeclaration, type Reply,
+} from './family.js'
 import { CommandRequests, kindOf, Kinds, MappedRequest, QueryRequest, type AnyCommand } from './family-requests.js'
 import { logger } from './log.js'
 import { unwrap, type CallOptions } from './request.js'

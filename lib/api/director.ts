@@ -5,13 +5,18 @@ import { within } from '../base/check.js'
 import { attempt, edit } from '../ipvs/apply.js'
 import { IpvsClient, throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey, serviceKeys } from '../ipvs/key.js'
-import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
+import type {
+  RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState,
+  VirtualServiceSpec,
+} from '../ipvs/model.js'
 import { normalize } from '../ipvs/normalize.js'
 import { readServiceState, readTable } from '../ipvs/read.js'
 import { normalizeRealServer } from '../ipvs/real-server.js'
 import { formatRules } from '../ipvs/rules/format.js'
 import { normalizeService } from '../ipvs/service.js'
-import { checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from '../ipvs/sync-daemon.js'
+import {
+  checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState,
+} from '../ipvs/sync-daemon.js'
 import { normalizeTimeouts, readTimeouts, timeoutAttributes, type Timeouts } from '../ipvs/timeouts.js'
 import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
 import type { Plan } from '../plan/plan.js'
@@ -72,7 +77,9 @@ export class Director implements AsyncDisposable {
   }
 
   /** Yields all services with their real servers and counters, without holding the whole table in memory. */
-  services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> { return readTable(this.ipvs, options) }
+  services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
+    return readTable(this.ipvs, options)
+  }
 
   /** Reads the services of an id, as far as they exist. */
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
@@ -84,10 +91,14 @@ export class Director implements AsyncDisposable {
    * Yields the changes of the table from now on, by polling: the kernel has no notifications. Polls less often while nothing
    * changes, and never twice at once. Ends by throwing the signal's reason.
    */
-  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.ipvs, undefined, options) }
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
+    return watchTable(this.ipvs, undefined, options)
+  }
 
   /** Yields the connections through this director: see {@link connections}. */
-  connections(filter?: ConnectionFilter, options?: ConnectionListOptions): AsyncGenerator<ConnectionState, void, undefined> {
+  connections(
+    filter?: ConnectionFilter, options?: ConnectionListOptions,
+  ): AsyncGenerator<ConnectionState, void, undefined> {
     return connections(filter, options)
   }
 
@@ -122,7 +133,8 @@ export class Director implements AsyncDisposable {
     await ipvs.lock.shared(async () => {
       const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
       const added = services.filter((_, i) => errors[i] === undefined)
-      const servers = added.flatMap(service => service.realServers.map(server => ({ action: 'add' as const, service, server })))
+      const servers = added.flatMap(service =>
+        service.realServers.map(server => ({ action: 'add' as const, service, server })))
       throwFirst([...errors, ...await attempt(ipvs, servers, options)])
     })
   }
@@ -143,7 +155,9 @@ export class Director implements AsyncDisposable {
   // ── real servers ──
 
   /** Adds a real server; fields that the spec leaves out get their defaults. Ends its drain. */
-  async addRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
+  async addRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, placesOf(id, server).map(({ service, server }) => {
       this.ipvs.overrides.delete(service, server)
       return { action: 'add', service, server }
@@ -151,14 +165,19 @@ export class Director implements AsyncDisposable {
   }
 
   /** Changes a real server; fields that the spec leaves out get their defaults. Connections and counters stay. A drain goes on. */
-  async changeRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
+  async changeRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'change', ...place })), options)
   }
 
   /** Removes a real server. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
-  async removeRealServer(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
+  async removeRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, serviceKeys(id).map(service => {
-      const key = within('server', () => realServerKey(typeof server === 'string' ? { address: server } : server, service))
+      const key = within('server', () =>
+        realServerKey(typeof server === 'string' ? { address: server } : server, service))
       this.ipvs.overrides.delete(service, key)
       return { action: 'remove', service, server: key }
     }), options)
@@ -193,7 +212,10 @@ export class Director implements AsyncDisposable {
 
   /** Sets the counters of the services of an id, and of their real servers, to zero; without an id, all counters and the totals. */
   async zero(id?: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    throwFirst(await this.ipvs.attempt(id === undefined ? [['zero', {}]] : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }]), options))
+    const commands = id === undefined
+      ? [['zero', {}] as const]
+      : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }] as const)
+    throwFirst(await this.ipvs.attempt(commands, options))
   }
 
   /** Removes all services and real servers of this network namespace. Timeouts and sync daemons stay. */
@@ -218,6 +240,10 @@ export class Director implements AsyncDisposable {
 }
 
 /** A real server in each of the services of an id. */
-function placesOf(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
-  return serviceKeys(id).map(service => ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
+function placesOf(
+  id: ServiceId | ServiceKey, server: string | RealServerSpec,
+): { service: ServiceKey; server: RealServerSettings }[] {
+  return serviceKeys(id).map(service => ({
+    service, server: within('server', () => normalizeRealServer(server, service)),
+  }))
 }

@@ -27,7 +27,9 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
   const wanted = realServerNetwork(spec)
   const actual = await readNetwork(wanted, options)
   const carrier = occupied(wanted, actual.links)
-  if (carrier !== undefined) throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+  if (carrier !== undefined) {
+    throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+  }
   return new Plan(networkSteps(wanted, actual))
 }
 

@@ -45,7 +45,9 @@ export class VirtualService implements AsyncDisposable {
   readonly #director: Director
   readonly #ownDirector: boolean
 
-  private constructor(spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean) {
+  private constructor(
+    spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean,
+  ) {
     this.spec = spec
     this.#services = services
     this.#director = director
@@ -53,7 +55,9 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /** Checks the spec and opens the director; changes nothing. Rejects with TypeError or RangeError naming the field. */
-  static async open(spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {}): Promise<VirtualService> {
+  static async open(
+    spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
+  ): Promise<VirtualService> {
     const services = normalize(spec)
     return new VirtualService(spec, services, director ?? await Director.open(options), director === undefined)
   }
@@ -70,7 +74,8 @@ export class VirtualService implements AsyncDisposable {
    * stay, unless `prune` is set.
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
-    return await planServices(this.#director.ipvs, byName(this.#services, serviceName), { ...options, network: directorNetwork(this.spec, this.#services) })
+    const wanted = byName(this.#services, serviceName), network = directorNetwork(this.spec, this.#services)
+    return await planServices(this.#director.ipvs, wanted, { ...options, network })
   }
 
   /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Live connections stay. */
@@ -83,7 +88,8 @@ export class VirtualService implements AsyncDisposable {
    * repairs it. Changes nothing. A fault that only follows from another one is not reported.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
-    return directorFindings(this.spec, this.#services, await readDirector(this.#services, await this.state(options), options))
+    const facts = await readDirector(this.#services, await this.state(options), options)
+    return directorFindings(this.spec, this.#services, facts)
   }
 
   /** Reads the kernel's services: one for each protocol, as far as they exist. */
@@ -105,7 +111,9 @@ export class VirtualService implements AsyncDisposable {
    * }
    * ```
    */
-  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.#director.ipvs, this.#services, options) }
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
+    return watchTable(this.#director.ipvs, this.#services, options)
+  }
 
   /** A real server in the services of all protocols. The port may be left out where the spec names the address once. */
   realServer(server: string | RealServerId): RealServer {
@@ -113,15 +121,18 @@ export class VirtualService implements AsyncDisposable {
     return new RealServer(this.#director, this.#services.map(service => {
       const declared = service.realServers.filter(each => each.address === address)
       if (port === undefined && declared.length > 1) {
-        throw new TypeError(`realServer.port: ${address} is declared with ports ${declared.map(each => each.port).join(', ')}; name one`)
+        const ports = declared.map(each => each.port).join(', ')
+        throw new TypeError(`realServer.port: ${address} is declared with ports ${ports}; name one`)
       }
-      return { service, id: within('realServer', () => realServerKey({ address, port: port ?? declared[0]?.port }, service)) }
+      const id = { address, port: port ?? declared[0]?.port }
+      return { service, id: within('realServer', () => realServerKey(id, service)) }
     }))
   }
 
   /** Sets the counters of the service and of its real servers to zero. */
   async zero(options?: CallOptions): Promise<void> {
-    throwFirst(await this.#director.ipvs.attempt(this.#services.map(service => ['zero', { service: keyAttributes(service) }]), options))
+    const commands = this.#services.map(service => ['zero', { service: keyAttributes(service) }] as const)
+    throwFirst(await this.#director.ipvs.attempt(commands, options))
   }
 
   /** Removes the service with all its real servers. */

@@ -31,16 +31,19 @@ export function explained<A extends Asked>(error: unknown, asked: A, reasons: Re
   if (!(error instanceof NetlinkError)) return error
   const { errno, code, request, extack } = error
   const message = CONNECTION_ERRORS.has(code) ? error.message : sentence(asked, code, [
-    why ?? reasonFor(asked, code, reasons), extack?.message === undefined ? undefined : `the kernel says: ${extack.message}`,
+    why ?? reasonFor(asked, code, reasons),
+    extack?.message === undefined ? undefined : `the kernel says: ${extack.message}`,
   ])
-  const better = new NetlinkError(errno, request, { object: asked.object, ...extack && { extack }, message, cause: error })
+  const better = new NetlinkError(
+    errno, request, { object: asked.object, ...extack && { extack }, message, cause: error })
   Error.captureStackTrace(better, explained)
   return better
 }
 
 /** An error in the kernel's form, for a failure that the kernel does not report. */
 export function refusal(code: keyof typeof constants.errno, request: string, asked: Asked, why: string): NetlinkError {
-  return new NetlinkError(-constants.errno[code], request, { object: asked.object, message: sentence(asked, code, [why]) })
+  const message = sentence(asked, code, [why])
+  return new NetlinkError(-constants.errno[code], request, { object: asked.object, message })
 }
 
 function sentence({ verb, object }: Asked, code: Errno, parts: readonly (string | undefined)[]): string {

@@ -21,7 +21,9 @@ export type Edit =
 
 /** Sends edits together, in order. Resolves with the error of each; undefined where it was made. Never rejects. */
 export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
-  return await ipvs.attempt(edits.map(edit => commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined)), options)
+  const commands = edits.map(edit =>
+    commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined))
+  return await ipvs.attempt(commands, options)
 }
 
 /** Sends edits together, in order. Rejects with the first error; the others are still made. */
@@ -62,7 +64,8 @@ export async function applyChanges(
 
 /** {@link applyChanges}, rejecting with the first error. */
 export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
-  throwFirst((await applyChanges(ipvs, changes, new Set(), options)).map(outcome => 'error' in outcome ? outcome.error : undefined))
+  const outcomes = await applyChanges(ipvs, changes, new Set(), options)
+  throwFirst(outcomes.map(outcome => 'error' in outcome ? outcome.error : undefined))
 }
 
 /** Changes as the commands that are sent for them. */
@@ -97,7 +100,9 @@ class Batch implements Sequence<IpvsCommand> {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const substitutes = again && !failedServices.has(name) ? substitutesOf(change, error, this.#command(i)[0]) : undefined
+      const substitutes = again && !failedServices.has(name)
+        ? substitutesOf(change, error, this.#command(i)[0])
+        : undefined
       if (substitutes) {
         for (const substitute of substitutes) {
           changes.push(substitute)
@@ -156,12 +161,19 @@ class ServerCommands {
  *
  * @param ifAbsent - The settings to send for a real server that an override keeps absent; none removes it, as a plan does.
  */
-function commandOf(edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings): IpvsCommand {
+function commandOf(
+  edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings,
+): IpvsCommand {
   const { action, service, server } = edit
   if (action === 'remove') {
-    return server ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }] : ['delService', { service: keyAttributes(service) }]
+    return server
+      ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
+      : ['delService', { service: keyAttributes(service) }]
   }
-  if (!server) return [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(overrides.settings(service)) }]
+  if (!server) {
+    const command = action === 'add' ? 'newService' : 'setService'
+    return [command, { service: serviceAttributes(overrides.settings(service)) }]
+  }
   const effective = overrides.server(service, server) ?? ifAbsent
   if (!effective) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
   return servers.get(action, service, effective)

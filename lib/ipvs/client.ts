@@ -2,7 +2,8 @@
 
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply, type Sequence,
+  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply,
+  type Sequence,
 } from '../../generic-netlink/index.js'
 import { EditLock } from './edit-lock.js'
 import { explained } from './explain.js'
@@ -38,7 +39,9 @@ export class IpvsClient {
   }
 
   /** Sends one command and resolves with its answer. */
-  async call<K extends keyof IpvsTable>(command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions): Promise<Reply<IpvsTable[K]>> {
+  async call<K extends keyof IpvsTable>(
+    command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions,
+  ): Promise<Reply<IpvsTable[K]>> {
     try {
       return await this.#family.call(command, attributes, options)
     } catch (error) {
@@ -48,7 +51,8 @@ export class IpvsClient {
 
   /** Lists a table; `map` makes a row of each answer, which it must not keep. */
   async dump<T>(
-    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
+    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes,
+    map: (answer: CommandAttributes) => T, options?: CallOptions,
   ): Promise<T[]> {
     try {
       return await this.#family.dump(command, attributes, { ...options, map })

@@ -70,14 +70,20 @@ export class Comparison {
     for (const server of service.realServers) {
       const before = servers.take(server)
       if (!before) changes.push({ action: 'add', service, server })
-      else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
+      else if (!sameRealServer(server, before)) {
+        const list = server.weight < before.weight ? weaker : changes
+        list.push({ action: 'change', service, server, before })
+      }
     }
     for (const change of weaker) changes.push(change)
-    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+    if (!this.#prune) return
+    for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
   }
 
   /** The number of owned real servers that would be removed. */
-  get removed(): number { return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0) }
+  get removed(): number {
+    return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0)
+  }
 
   /** All changes, after the last comparison. */
   finish(): Changes {

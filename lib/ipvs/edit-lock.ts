@@ -22,7 +22,9 @@ export class EditLock {
   async exclusive<T>(task: () => Promise<T>): Promise<T> {
     const before: Promise<unknown>[] = [...this.#edits, ...this.#exclusive ? [this.#exclusive] : []]
     const running = Promise.all(before).then(task)
-    const settled = running.then(() => {}, () => {}).then(() => { if (this.#exclusive === settled) this.#exclusive = undefined })
+    const settled = running.then(() => {}, () => {}).then(() => {
+      if (this.#exclusive === settled) this.#exclusive = undefined
+    })
     this.#exclusive = settled
     return await running
   }

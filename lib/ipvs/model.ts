@@ -65,7 +65,8 @@ export interface RealServerId {
 
 /** A scheduler's module name. The kernel may have others. */
 export type Scheduler =
-  'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'mh' | 'sed' | 'nq' | 'fo' | 'ovf' | 'twos' | 'none' | (string & {})
+  | 'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'mh' | 'sed' | 'nq' | 'fo' | 'ovf' | 'twos' | 'none'
+  | (string & {})
 
 /**
  * Options of a scheduler, in ipvsadm's words: `sh-…` for the scheduler sh, `mh-…` for mh, `flag-…` for any.

@@ -8,7 +8,9 @@
  */
 
 import { atPath, checkList, checkObject, integer, interfaceName, refusalAt } from '../base/check.js'
-import type { DirectorNetwork, Forwarding, RealServerSettings, RealServerSpec, Service, ServiceKey, VirtualServiceSpec } from './model.js'
+import type {
+  DirectorNetwork, Forwarding, RealServerSettings, RealServerSpec, Service, ServiceKey, VirtualServiceSpec,
+} from './model.js'
 import { duplicateOf, serviceFamily } from './names.js'
 import { checkForward, normalizeRealServer } from './real-server.js'
 import { normalizeService } from './service.js'
@@ -26,7 +28,11 @@ function addRealServers(service: Service, specs: readonly (string | RealServerSp
   checkList('realServers', specs)
   const servers = new Array<RealServerSettings>(specs.length)
   for (let i = 0; i < specs.length; i++) {
-    try { servers[i] = normalizeRealServer(specs[i]!, service, forward) } catch (error) { throw refusalAt(atPath('realServers', i), error) }
+    try {
+      servers[i] = normalizeRealServer(specs[i]!, service, forward)
+    } catch (error) {
+      throw refusalAt(atPath('realServers', i), error)
+    }
   }
   const duplicate = duplicateOf(servers)
   if (duplicate) {
@@ -43,7 +49,9 @@ function checkNetwork(network: DirectorNetwork, service: ServiceKey): void {
   checkObject('network', network, NETWORK_FIELDS)
   const { link, prefix, routes } = network
   if (link !== undefined) interfaceName('network.link', link)
-  if (link !== undefined && service.vip === undefined) throw new TypeError('network.link: carries the VIP, and a firewall mark has no VIP; remove it')
+  if (link !== undefined && service.vip === undefined) {
+    throw new TypeError('network.link: carries the VIP, and a firewall mark has no VIP; remove it')
+  }
   if (prefix !== undefined) integer('network.prefix', prefix, 1, serviceFamily(service) === 'inet' ? 32 : 128)
   if (routes !== undefined) checkList('network.routes', routes)
 }

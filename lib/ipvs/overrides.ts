@@ -75,7 +75,8 @@ export class Overrides {
   /** A service with its real servers as they are now. */
   service(service: Service): Service {
     if (!this.#of(service)) return service
-    return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
+    const realServers = service.realServers.flatMap(server => this.server(service, server) ?? [])
+    return { ...this.settings(service), realServers }
   }
 
   /** Making the name costs more than the rest, and mostly there are no overrides. */

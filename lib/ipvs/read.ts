@@ -1,6 +1,8 @@
 /** The IPVS table: services with their real servers. */
 
-import { NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes } from '../../generic-netlink/index.js'
+import {
+  NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes,
+} from '../../generic-netlink/index.js'
 import type { IpvsClient } from './client.js'
 import { keyAttributes } from './key.js'
 import { ServerMatcher } from './match.js'
@@ -13,7 +15,9 @@ import { readService, type ServiceAlone } from './service.js'
 const WINDOW = 64
 
 /** Yields all services with their real servers and counters, without holding the whole table in memory. */
-export async function* readTable(ipvs: IpvsClient, options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
+export async function* readTable(
+  ipvs: IpvsClient, options?: CallOptions,
+): AsyncGenerator<ServiceState, void, undefined> {
   const services = [...(await listServices(ipvs, options)).values()]
   for (let i = 0; i < services.length; i += WINDOW) {
     yield* await Promise.all(services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options)))
@@ -25,7 +29,9 @@ async function readState(ipvs: IpvsClient, service: ServiceAlone, options?: Call
 }
 
 /** Reads a service with its real servers and counters; undefined where the kernel has none. */
-export async function readServiceState(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceState | undefined> {
+export async function readServiceState(
+  ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
+): Promise<ServiceState | undefined> {
   const service = await findService(ipvs, key, options)
   return service && await readState(ipvs, service, options)
 }
@@ -34,7 +40,9 @@ export async function readServiceState(ipvs: IpvsClient, key: ServiceKey, option
 const FEW_SERVICES = 16
 
 /** A wanted service and the actual one; at least one of them. */
-export type Pair = { readonly wanted: Service; readonly actual: Service | undefined } | { readonly wanted: undefined; readonly actual: Service }
+export type Pair =
+  | { readonly wanted: Service; readonly actual: Service | undefined }
+  | { readonly wanted: undefined; readonly actual: Service }
 
 /**
  * Yields pairs of wanted and actual services, in the order of the wanted ones; then, with `everything`, all other services.
@@ -54,7 +62,9 @@ export async function* readWanted(
   }
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
-    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
+    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => (
+      { wanted: undefined, actual: await readSettings(ipvs, service, [], options) }
+    )))
   }
 }
 
@@ -79,7 +89,8 @@ function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): 
 
 /** Reads each wanted service that is present, and takes it from `present`. */
 function readPresent(
-  ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName, options?: CallOptions,
+  ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName,
+  options?: CallOptions,
 ): Promise<Service | undefined>[] {
   const all: Promise<Service | undefined>[] = []
   for (const [name, { realServers }] of wanted) {
@@ -90,11 +101,14 @@ function readPresent(
   return all
 }
 
-async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
+async function readSettings(
+  ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions,
+): Promise<Service> {
   const first = await listRealServers(ipvs, service, ofSettings, options)
   if (areIn(first, sought)) return { ...service, realServers: first }
   const again = (): Promise<RealServerSettings[]> => listRealServers(ipvs, service, ofSettings, options)
-  return { ...service, realServers: await readUntilStable(first, again, rows => areIn(rows, sought), rows => rows.map(realServerName)) }
+  const namesOf = (rows: readonly RealServerSettings[]): string[] => rows.map(realServerName)
+  return { ...service, realServers: await readUntilStable(first, again, rows => areIn(rows, sought), namesOf) }
 }
 
 function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerSettings[]): boolean {
@@ -107,7 +121,9 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
 const MOST_DUMPS = 5
 
 /** Reads until all wanted rows are there, or until two readings in a row have the same keys. */
-async function readUntilStable<T>(first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>): Promise<T> {
+async function readUntilStable<T>(
+  first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>,
+): Promise<T> {
   let rows = first
   for (let dumps = 1; dumps < MOST_DUMPS && !complete(rows); dumps++) {
     const before = new Set(keysOf(rows))
@@ -120,7 +136,9 @@ async function readUntilStable<T>(first: T, read: () => Promise<T>, complete: (r
 
 type ServicesByName = Map<string, ServiceAlone>
 
-async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceAlone | undefined> {
+async function findService(
+  ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
+): Promise<ServiceAlone | undefined> {
   try {
     const { service = {} } = await ipvs.call('getService', { service: keyAttributes(key) }, options)
     return readService(service)

@@ -23,7 +23,9 @@ export function schedulerFlagName(scheduler: string, bit: SchedulerBit): Schedul
 }
 
 /** The names of some bits, in the order of the bits. */
-export const schedulerFlagNames = (scheduler: string, has: (bit: SchedulerBit) => boolean | undefined): SchedulerFlag[] =>
+export const schedulerFlagNames = (
+  scheduler: string, has: (bit: SchedulerBit) => boolean | undefined,
+): SchedulerFlag[] =>
   BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
 
 const BITS = ['sched1', 'sched2', 'sched3'] as const
@@ -31,8 +33,11 @@ const BITS = ['sched1', 'sched2', 'sched3'] as const
 const WITH_FALLBACK = ['sh', 'mh']
 
 /** Whether the scheduler still chooses a real server of weight 0, and so refuses its clients. */
-export function choosesWeightZero({ scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>): boolean {
-  return scheduler === 'dh' || (WITH_FALLBACK.includes(scheduler) && !schedulerFlags.some(flag => schedulerBits[flag] === 'sched1'))
+export function choosesWeightZero(
+  { scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>,
+): boolean {
+  const hasFallback = schedulerFlags.some(flag => schedulerBits[flag] === 'sched1')
+  return scheduler === 'dh' || (WITH_FALLBACK.includes(scheduler) && !hasFallback)
 }
 
 /**

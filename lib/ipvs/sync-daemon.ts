@@ -35,7 +35,9 @@ export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['st
 
 type Numbers = 'syncId' | 'syncMaxlen' | 'mcastPort' | 'mcastTtl'
 
-const number = (attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]): Field<DaemonAttributes> => ({
+const number = (
+  attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]
+): Field<DaemonAttributes> => ({
   ...otherwise.length > 0 && { otherwise: otherwise[0] },
   check: (path, value) => integer(path, value, min, max),
   write(to, value) { to[attribute] = value as number },
@@ -85,13 +87,16 @@ export const normalizeSyncDaemon = (spec: SyncDaemonSpec, path = ''): SyncDaemon
 export const daemonAttributes = (daemon: SyncDaemonSpec): DaemonAttributes => daemons.write({}, daemon, undefined)
 
 /** A daemon of `getDaemon`. */
-export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState => daemons.read(attributes, undefined) as SyncDaemonState
+export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState =>
+  daemons.read(attributes, undefined) as SyncDaemonState
 
 /** The arguments of `ipvsadm --start-daemon`: `master --mcast-interface eth0 --syncid 7`. */
 export const syncDaemonArguments = (daemon: SyncDaemonSpec): string => daemons.words(daemon)
 
 /** The steps from the actual to the wanted daemons; `prune` stops the others. A daemon that differs is started anew. */
-export function syncDaemonSteps(wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean): Step[] {
+export function syncDaemonSteps(
+  wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean,
+): Step[] {
   const running = new Map(actual.map(daemon => [daemon.state, daemon]))
   const steps = wanted.flatMap(daemon => {
     const before = running.get(daemon.state)
@@ -108,7 +113,17 @@ const start = (daemon: SyncDaemonSpec): Step['run'] => async (session, options) 
 const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (session, options) => {
   await (await session.use(openIpvs, options)).call('delDaemon', { daemon: { state } }, options)
 }
-const starting = (daemon: SyncDaemonSpec): Step =>
-  ({ action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`, run: start(daemon), undo: stop(daemon) })
-const stopping = (daemon: SyncDaemonState): Step =>
-  ({ action: 'remove', object: 'sync daemon', line: `ipvsadm --stop-daemon ${daemon.state}`, run: stop(daemon), undo: start(daemon) })
+const starting = (daemon: SyncDaemonSpec): Step => ({
+  action: 'add',
+  object: 'sync daemon',
+  line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`,
+  run: start(daemon),
+  undo: stop(daemon),
+})
+const stopping = (daemon: SyncDaemonState): Step => ({
+  action: 'remove',
+  object: 'sync daemon',
+  line: `ipvsadm --stop-daemon ${daemon.state}`,
+  run: stop(daemon),
+  undo: start(daemon),
+})

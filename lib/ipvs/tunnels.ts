@@ -39,7 +39,10 @@ interface TunnelRow {
 }
 
 /** The part of a link's spec that depends on the tunnel. */
-type UnwrappingLink = Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'> | { kind: 'ip6tnl'; mode: 'any' } | { kind: 'gre' | 'ip6gre'; checksum: boolean }
+type UnwrappingLink =
+  | Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'>
+  | { kind: 'ip6tnl'; mode: 'any' }
+  | { kind: 'gre' | 'ip6gre'; checksum: boolean }
 
 /** The mode of `ip link`, ip6ip6, drops IPv4 in silence. */
 const unwrapIp: TunnelRow['unwrap'] = (outer, inner) =>
@@ -62,7 +65,8 @@ export const tunnelKinds = Object.keys(tunnels) as TunnelKind[]
 export const isTunnelKind = (kind: string | number): kind is TunnelKind => Object.hasOwn(tunnels, kind)
 
 /** The checksums that a type of tunnel can have. */
-export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] => Object.keys(tunnels[kind].checksums) as TunnelChecksum[]
+export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] =>
+  Object.keys(tunnels[kind].checksums) as TunnelChecksum[]
 
 /** The tunnel that a spec names. @throws TypeError, RangeError naming the field */
 export function checkTunnel(

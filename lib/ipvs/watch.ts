@@ -27,9 +27,9 @@ export interface WatchOptions extends CallOptions {
  * added or removed are not reported one by one.
  */
 export type TableChange =
-  | { readonly action: 'add' | 'remove'; readonly service: ServiceState; readonly server?: RealServerState; readonly before?: undefined }
-  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server?: undefined; readonly before: ServiceState }
-  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server: RealServerState; readonly before: RealServerState }
+  | Readonly<{ action: 'add' | 'remove'; service: ServiceState; server?: RealServerState; before?: undefined }>
+  | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server?: undefined; before: ServiceState }>
+  | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server: RealServerState; before: RealServerState }>
 
 /** A poll takes at most this share of the time between two polls: a large table is polled less often. */
 const LARGEST_SHARE = 0.1
@@ -40,13 +40,16 @@ const LARGEST_SHARE = 0.1
  */
 export async function* watchTable(
   ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined,
-  { interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal }: WatchOptions = {},
+  {
+    interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal,
+  }: WatchOptions = {},
 ): AsyncGenerator<TableChange, never, undefined> {
   integer('interval', interval, 10, LONGEST_INTERVAL)
   integer('idleInterval', idleInterval, interval, LONGEST_INTERVAL)
   let before = await poll(ipvs, keys, new Map(), { signal })
   for (let pause = interval, took = 0; ;) {
-    await sleep(Math.min(Math.max(pause, took / LARGEST_SHARE), LONGEST_INTERVAL), undefined, { signal }).catch(() => { signal?.throwIfAborted() })
+    const wait = Math.min(Math.max(pause, took / LARGEST_SHARE), LONGEST_INTERVAL)
+    await sleep(wait, undefined, { signal }).catch(() => { signal?.throwIfAborted() })
     const began = performance.now()
     const now = await poll(ipvs, keys, before, { signal })
     took = performance.now() - began
@@ -62,7 +65,8 @@ const LONGEST_INTERVAL = 86_400_000
 
 /** Reads the table. A listing may miss services while others are removed, so services that were there are read by name. */
 async function poll(
-  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>, options: CallOptions,
+  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>,
+  options: CallOptions,
 ): Promise<Map<string, ServiceState>> {
   const now = new Map<string, ServiceState>()
   if (!keys) for await (const service of readTable(ipvs, options)) now.set(serviceName(service), service)
@@ -74,7 +78,9 @@ async function poll(
 }
 
 /** The changes from one poll to the next. Pure. */
-export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: ReadonlyMap<string, ServiceState>, traffic: boolean): Generator<TableChange> {
+export function* changesOf(
+  before: ReadonlyMap<string, ServiceState>, after: ReadonlyMap<string, ServiceState>, traffic: boolean,
+): Generator<TableChange> {
   for (const [name, service] of before) if (!after.has(name)) yield { action: 'remove', service }
   for (const [name, service] of after) {
     const earlier = before.get(name)
@@ -84,8 +90,9 @@ export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: Rea
     }
     for (const { action, server } of differences([service], [earlier], { prune: true })) {
       if (!server) yield { action: 'change', service, before: earlier }
-      else if (action === 'change') yield { action, service, server: find(service, server), before: find(earlier, server) }
-      else yield { action, service, server: find(action === 'add' ? service : earlier, server) }
+      else if (action === 'change') {
+        yield { action, service, server: find(service, server), before: find(earlier, server) }
+      } else yield { action, service, server: find(action === 'add' ? service : earlier, server) }
     }
     if (traffic) yield* trafficOf(earlier, service)
   }
@@ -96,11 +103,15 @@ function* trafficOf(before: ServiceState, service: ServiceState): Generator<Tabl
   const earlier = new Map(before.realServers.map(server => [realServerName(server), server]))
   for (const server of service.realServers) {
     const was = earlier.get(realServerName(server))
-    if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) yield { action: 'traffic', service, server, before: was }
+    if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) {
+      yield { action: 'traffic', service, server, before: was }
+    }
   }
 }
 
-const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState => findRealServer(realServers, server)!
+const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState =>
+  findRealServer(realServers, server)!
 
 const sameConnections = (a: RealServerState, b: RealServerState): boolean =>
-  a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections && a.persistentConnections === b.persistentConnections
+  a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections
+  && a.persistentConnections === b.persistentConnections

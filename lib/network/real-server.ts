@@ -55,8 +55,16 @@ export type RealServerSetup =
   }
 
 /** The link that unwraps packets for a VIP of the inner family. */
-function tunnelLink({ kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family): LinkSpec {
-  return { name, local, ...remote !== undefined && { remote }, ...mtu !== undefined && { mtu }, ...tunnels[kind].unwrap(familyOf(local), inner, checksum) }
+function tunnelLink(
+  { kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family,
+): LinkSpec {
+  return {
+    name,
+    local,
+    ...remote !== undefined && { remote },
+    ...mtu !== undefined && { mtu },
+    ...tunnels[kind].unwrap(familyOf(local), inner, checksum),
+  }
 }
 
 const QUIET = 'only the director may answer ARP for the VIP; a real server that answers takes its clients away'
@@ -67,12 +75,16 @@ const quiet = (link: string): SysctlSetting[] => [
   { key: ['net', 'ipv4', 'conf', link, 'arp_announce'], value: 2, why: QUIET },
 ]
 
-const filter = (link: string, value: 0 | 2, why: string): SysctlSetting => ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
+const filter = (link: string, value: 0 | 2, why: string): SysctlSetting =>
+  ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
 
 /** Clients' packets arrive on a link that is not the route back to the clients. The larger value of `all` and the link counts. */
 function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
-  if (!addressless) return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
-  const why = `${tunnel} has no address, so that even the loose filter (2) drops its packets, and the larger of all and this counts`
+  if (!addressless) {
+    return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
+  }
+  const why = `${tunnel} has no address, so that even the loose filter (2) drops its packets, `
+    + 'and the larger of all and this counts'
   return ['all', tunnel].map(link => filter(link, 0, why))
 }
 
@@ -86,18 +98,24 @@ const dummies = (carrier: string): LinkSpec[] => carrier === 'lo' ? [] : [{ kind
 
 /** The carrier that exists and is no dummy: another program's link, which must not be replaced. */
 export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState[]): string | undefined =>
-  links.find(({ kind, name }) => kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
+  links.find(({ kind, name }) =>
+    kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
 
 /** The VIPs of a real server, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerSetup): string[] {
-  return (typeof vip === 'string' ? [vip] : vip).map((each, i) => address(typeof vip === 'string' ? 'vip' : atPath('vip', i), each))
+  if (typeof vip === 'string') return [address('vip', vip)]
+  return vip.map((each, i) => address(atPath('vip', i), each))
 }
 
 /** The network that the real server needs. Pure. @throws TypeError, RangeError naming the field */
 export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
-  if (typeof spec !== 'object' || (spec as unknown) === null) throw new TypeError(`spec: ${show(spec)} is not an object`)
+  if (typeof spec !== 'object' || (spec as unknown) === null) {
+    throw new TypeError(`spec: ${show(spec)} is not an object`)
+  }
   const ways = (['tunnel', 'route', 'masq'] as const).filter(way => spec[way] !== undefined)
-  if (ways.length !== 1) throw new TypeError(`spec: set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
+  if (ways.length !== 1) {
+    throw new TypeError(`spec: set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
+  }
   if (spec.masq) {
     const { director, clients = 'default' } = spec.masq
     return { routes: [{ to: clients, via: address('masq.director', director) }] }
@@ -108,14 +126,23 @@ export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   if (spec.route) {
     const receiving = interfaceName('route.link', spec.route.link)
     const carrier = interfaceName('route.carrier', spec.route.carrier ?? 'lo')
-    if (carrier === receiving) throw new RangeError(`route.carrier: ${carrier} answers ARP for its addresses; use lo or a dummy`)
-    return { links: dummies(carrier), addresses: vips.map(vip => vipOn(vip, carrier)), sysctls: families.has('inet') ? quiet(receiving) : [] }
+    if (carrier === receiving) {
+      throw new RangeError(`route.carrier: ${carrier} answers ARP for its addresses; use lo or a dummy`)
+    }
+    return {
+      links: dummies(carrier),
+      addresses: vips.map(vip => vipOn(vip, carrier)),
+      sysctls: families.has('inet') ? quiet(receiving) : [],
+    }
   }
   const { tunnel } = spec
   const { kind, port } = within('tunnel', () => checkTunnel(tunnel))
   const outer = familyOf(address('tunnel.local', tunnel.local))
   const [inner] = families
-  if (families.size > 1) throw new RangeError('vip: a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
+  if (families.size > 1) {
+    throw new RangeError(
+      'vip: a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
+  }
   const link = tunnelLink(tunnel, inner!)
   const carrier = interfaceName('tunnel.carrier', tunnel.carrier ?? link.name)
   const addressless = carrier !== link.name

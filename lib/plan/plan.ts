@@ -7,7 +7,8 @@ const debug = logger('ipvs-nl:plan')
 
 /** The kind of object of a step. */
 export type StepObject =
-  'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl' | 'fou port' | 'module'
+  | 'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl'
+  | 'fou port' | 'module'
 
 const SIGNS = { add: '+', change: '~', remove: '-' } as const
 
@@ -28,7 +29,10 @@ export interface Step {
 }
 
 /** The outcome of a step. A skipped step depends on a failed step. @internal */
-export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
+export type Outcome =
+  | { readonly done: true }
+  | { readonly done: false; readonly error: unknown }
+  | { readonly done: false; readonly skipped: true }
 
 /** Steps that are applied together, faster than one by one. @internal */
 export interface StepBatch {
@@ -75,7 +79,8 @@ export class PlanError extends Error {
     const { step, error } = first
     const others = more.length > 0 ? `; ${more.length} more failed` : ''
     const why = error instanceof Error ? error.message : String(error)
-    super(`step ${plan.steps.indexOf(step) + 1} of ${plan.steps.length} failed: ${step.line}: ${why}${others}`, { cause: error })
+    const place = `step ${plan.steps.indexOf(step) + 1} of ${plan.steps.length}`
+    super(`${place} failed: ${step.line}: ${why}${others}`, { cause: error })
     this.step = step
     this.failed = [first, ...more]
   }
@@ -123,7 +128,10 @@ export class Plan {
   #failed: readonly StepFailure[] = []
 
   /** @internal */
-  constructor(parts: readonly (Step | StepBatch)[], { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {}) {
+  constructor(
+    parts: readonly (Step | StepBatch)[],
+    { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {},
+  ) {
     this.brake = brake
     this.#parts = parts
     this.#session = session
@@ -132,7 +140,8 @@ export class Plan {
 
   /** The steps, in the order in which they are applied. */
   get steps(): readonly Step[] {
-    return this.#steps ??= this.#parts.flatMap(part => 'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
+    return this.#steps ??= this.#parts.flatMap(part =>
+      'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
   }
 
   /** Whether there are no steps. */
@@ -170,7 +179,8 @@ export class Plan {
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
       done += this.#note(group, await perform('run', group, session, { signal }), signal?.aborted ? [] : failed)
-      progress?.({ done, failed: failed.length, total: this.#made.length, step: stepOf(group, group.indices.length - 1) })
+      const step = stepOf(group, group.indices.length - 1)
+      progress?.({ done, failed: failed.length, total: this.#made.length, step })
       if (failed.length > 0 && onFailure === 'stop') break
     }
     const [first, ...more] = failed
@@ -225,12 +235,15 @@ export class Plan {
 
   /** A line for each step. */
   toString(): string {
-    return this.steps.map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`).join('\n')
+    return this.steps
+      .map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`)
+      .join('\n')
   }
 
   /** The steps as plain data. */
   toJSON(): Pick<Step, 'action' | 'object' | 'line' | 'why'>[] {
-    return this.steps.map(({ action, object, line, why }) => ({ action, object, line, ...why !== undefined && { why } }))
+    return this.steps.map(({ action, object, line, why }) =>
+      ({ action, object, line, ...why !== undefined && { why } }))
   }
 }
 
@@ -239,9 +252,16 @@ const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length 
 const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
 
 /** Applies or undoes a group. Never rejects. */
-async function perform(direction: 'run' | 'undo', group: Group, session: Session, options?: CallOptions): Promise<readonly Outcome[]> {
+async function perform(
+  direction: 'run' | 'undo', group: Group, session: Session, options?: CallOptions,
+): Promise<readonly Outcome[]> {
   const { part, indices } = group
-  if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', direction, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
+  if (debug.enabled) {
+    for (let n = 0; n < indices.length; n++) {
+      const { action, line } = stepOf(group, n)
+      debug('%s %s %s', direction, SIGNS[action], line)
+    }
+  }
   try {
     if ('at' in part) return await part[direction](indices, session, options)
     await part[direction](session, options)

@@ -11,18 +11,22 @@ import { DecodeError, formatIPv4, formatIPv6 } from '../../generic-netlink/index
 import type { Protocol } from '../ipvs/model.js'
 
 const TCP_STATES = [
-  'NONE', 'ESTABLISHED', 'SYN_SENT', 'SYN_RECV', 'FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK', 'LISTEN', 'SYNACK',
+  'NONE', 'ESTABLISHED', 'SYN_SENT', 'SYN_RECV', 'FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK', 'LISTEN',
+  'SYNACK',
 ] as const
 const UDP_STATES = ['UDP'] as const
 const SCTP_STATES = [
-  'INIT1', 'INIT', 'C-SENT', 'C-REPLIED', 'C-WAIT', 'COOKIE', 'C-ECHOED', 'S-SENT', 'S-RECEIVED', 'S-ACK-SENT', 'REJECTED', 'CLOSED',
+  'INIT1', 'INIT', 'C-SENT', 'C-REPLIED', 'C-WAIT', 'COOKIE', 'C-ECHOED', 'S-SENT', 'S-RECEIVED', 'S-ACK-SENT',
+  'REJECTED', 'CLOSED',
 ] as const
 const TEMPLATE_STATES = ['ASSURED'] as const
 /** The kernel's text for a state without a name. */
 const NO_STATES = ['ERR!', 'BUG!', '?'] as const
 
 /** The names of all states of all protocols, and the kernel's texts for states without a name. */
-export const connectionStates = [...TCP_STATES, ...UDP_STATES, ...SCTP_STATES, ...TEMPLATE_STATES, ...NO_STATES] as const
+export const connectionStates = [
+  ...TCP_STATES, ...UDP_STATES, ...SCTP_STATES, ...TEMPLATE_STATES, ...NO_STATES,
+] as const
 
 /**
  * A connection's state in the kernel's words: `ESTABLISHED` and others for TCP, `UDP` for UDP, `C-SENT` (sent by the client)
@@ -69,7 +73,9 @@ export type ConnectionOrigin = 'local' | 'sync'
 const ROW = /^(\S+) +(\S+) (\S{4}) (\S+) (\S{4}) (\S+) (\S{4}) (\S+) +(?:(LOCAL|SYNC) +)?(\d+)(?: (\S+) (.*))?$/
 const HEADER = 'Pro FromIP '
 
-const PROTOCOLS: Readonly<Record<string, Protocol | number>> = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp', IP: 0, ICMP: 1, ICMPv6: 58 }
+const PROTOCOLS: Readonly<Record<string, Protocol | number>> = {
+  TCP: 'tcp', UDP: 'udp', SCTP: 'sctp', IP: 0, ICMP: 1, ICMPv6: 58,
+}
 
 /** A line of either file: a connection, or undefined for the header. @throws DecodeError for any other line */
 export function parseConnection(line: string): ConnectionState | undefined {
@@ -78,7 +84,9 @@ export function parseConnection(line: string): ConnectionState | undefined {
     if (line.startsWith(HEADER)) return undefined
     throw new DecodeError(`the list of connections has an unknown row: ${JSON.stringify(line)}`)
   }
-  const [, name, client, clientPort, virtual, virtualPort, server, serverPort, state, origin, expires, engine, data] = row as unknown as string[]
+  const [
+    , name, client, clientPort, virtual, virtualPort, server, serverPort, state, origin, expires, engine, data,
+  ] = row as unknown as string[]
   const protocol = PROTOCOLS[name!] ?? Number(name!.slice(3)) // IP_50
   const port = portOf(clientPort!)
   const seconds = Number(expires)
@@ -86,7 +94,9 @@ export function parseConnection(line: string): ConnectionState | undefined {
     protocol,
     client: { address: addressOf(client!), port },
     // Only the template of a firewall mark has no protocol: the mark is in the first four bytes of the VIP.
-    virtual: protocol === 0 ? { fwmark: markOf(virtual!) } : { address: addressOf(virtual!), port: portOf(virtualPort!) },
+    virtual: protocol === 0
+      ? { fwmark: markOf(virtual!) }
+      : { address: addressOf(virtual!), port: portOf(virtualPort!) },
     server: { address: addressOf(server!), port: portOf(serverPort!) },
     state: state!,
     // Between a timer's end and its handling the kernel prints a negative number as a very large one.
@@ -103,7 +113,9 @@ const addressOf = (digits: string): string =>
   digits.length === 8 ? formatIPv4(parseInt(digits, 16)) : formatIPv6(Buffer.from(digits.replaceAll(':', ''), 'hex'))
 
 /** Yields the connections of a file in pieces; memory holds one piece and one line. */
-export async function* parseConnections(pieces: AsyncIterable<string>): AsyncGenerator<ConnectionState, void, undefined> {
+export async function* parseConnections(
+  pieces: AsyncIterable<string>,
+): AsyncGenerator<ConnectionState, void, undefined> {
   let rest = ''
   for await (const piece of pieces) {
     const lines = (rest + piece).split('\n')

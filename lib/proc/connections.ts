@@ -2,7 +2,9 @@
 
 import type { CallOptions } from '../../generic-netlink/index.js'
 import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
-import { connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
+import {
+  connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,
+} from './connection-rows.js'
 import { familyOf } from '../base/address.js'
 import type { RealServerId, ServiceId, ServiceKey } from '../ipvs/model.js'
 import { streamProcNet } from './files.js'
@@ -59,14 +61,20 @@ type Match = (row: ConnectionState) => boolean
  * }
  * ```
  */
-export function connections(filter: ConnectionFilter = {}, options: ConnectionListOptions = {}): AsyncGenerator<ConnectionState, void, undefined> {
+export function connections(
+  filter: ConnectionFilter = {}, options: ConnectionListOptions = {},
+): AsyncGenerator<ConnectionState, void, undefined> {
   const matches = matcher(filter)
   const { origin = filter.origin !== undefined, signal } = options
-  if (!origin && filter.origin !== undefined) throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+  if (!origin && filter.origin !== undefined) {
+    throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+  }
   return filtered(parseConnections(streamProcNet(origin ? 'ip_vs_conn_sync' : 'ip_vs_conn', { signal })), matches)
 }
 
-async function* filtered(rows: AsyncIterable<ConnectionState>, matches: Match): AsyncGenerator<ConnectionState, void, undefined> {
+async function* filtered(
+  rows: AsyncIterable<ConnectionState>, matches: Match,
+): AsyncGenerator<ConnectionState, void, undefined> {
   for await (const row of rows) if (matches(row)) yield row
 }
 

@@ -74,9 +74,12 @@ type Metric<T> = { readonly name: string; readonly help: string } & (
   | { readonly type: 'info'; readonly labels: (thing: T) => Labels }
 )
 
-const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Metric<T> => ({ type: 'counter', name, help, value })
-const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> => ({ type: 'gauge', name, help, value })
-const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> => ({ type: 'info', name, help, labels })
+const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Metric<T> =>
+  ({ type: 'counter', name, help, value })
+const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> =>
+  ({ type: 'gauge', name, help, value })
+const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> =>
+  ({ type: 'info', name, help, labels })
 
 /** Units, with which names end. */
 const UNITS = ['bytes', 'seconds']
@@ -84,9 +87,11 @@ const UNITS = ['bytes', 'seconds']
 const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): Metric<T>[] => [
   counter(`${prefix}_connections`, 'Connections scheduled.', thing => of(thing).connections),
   counter(`${prefix}_incoming_packets`, 'Packets from clients.', thing => of(thing).packetsIn),
-  counter(`${prefix}_outgoing_packets`, 'Packets to clients, as far as they pass through the director.', thing => of(thing).packetsOut),
+  counter(`${prefix}_outgoing_packets`, 'Packets to clients, as far as they pass through the director.',
+    thing => of(thing).packetsOut),
   counter(`${prefix}_incoming_bytes`, 'Bytes from clients.', thing => of(thing).bytesIn),
-  counter(`${prefix}_outgoing_bytes`, 'Bytes to clients, as far as they pass through the director.', thing => of(thing).bytesOut),
+  counter(`${prefix}_outgoing_bytes`, 'Bytes to clients, as far as they pass through the director.',
+    thing => of(thing).bytesOut),
 ]
 
 const TOTALS: readonly Metric<Stats>[] = countersOf('ipvs', totals => totals)
@@ -95,19 +100,23 @@ const CPUS: readonly Metric<CpuStatistics>[] = countersOf('ipvs_cpu', cpu => cpu
 
 const SERVICES: readonly Metric<ServiceState>[] = [
   info('ipvs_service', 'How a virtual service distributes its connections.', serviceInfo),
-  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of any weight.', ({ realServers }) => realServers.length),
-  gauge('ipvs_service_persistence_timeout_seconds', 'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
+  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of any weight.', s => s.realServers.length),
+  gauge('ipvs_service_persistence_timeout_seconds',
+    'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
   ...countersOf<ServiceState>('ipvs_service', service => service.stats),
 ]
 
 const REAL_SERVERS: readonly Metric<RealServerState>[] = [
   info('ipvs_real_server', 'How packets reach a real server.', ({ forward }) => forwardingLabels(forward)),
-  gauge('ipvs_real_server_weight', 'Share of new connections; 0 is none.', ({ weight }) => weight),
-  gauge('ipvs_real_server_active_connections', 'Connections that are established.', ({ activeConnections }) => activeConnections),
-  gauge('ipvs_real_server_inactive_connections', 'Connections in every other state, and all of UDP.', ({ inactiveConnections }) => inactiveConnections),
-  gauge('ipvs_real_server_persistent_connections', 'Persistence templates.', ({ persistentConnections }) => persistentConnections),
-  gauge('ipvs_real_server_upper_threshold', 'Connections above which it gets no more; 0 is no limit.', ({ thresholds }) => thresholds.upper),
-  gauge('ipvs_real_server_lower_threshold', 'Connections below which it gets some again; 0 is 3/4 of the upper.', ({ thresholds }) => thresholds.lower),
+  gauge('ipvs_real_server_weight', 'Share of new connections; 0 is none.', s => s.weight),
+  gauge('ipvs_real_server_active_connections', 'Connections that are established.', s => s.activeConnections),
+  gauge('ipvs_real_server_inactive_connections', 'Connections in every other state, and all of UDP.',
+    s => s.inactiveConnections),
+  gauge('ipvs_real_server_persistent_connections', 'Persistence templates.', s => s.persistentConnections),
+  gauge('ipvs_real_server_upper_threshold', 'Connections above which it gets no more; 0 is no limit.',
+    s => s.thresholds.upper),
+  gauge('ipvs_real_server_lower_threshold', 'Connections below which it gets some again; 0 is 3/4 of the upper.',
+    s => s.thresholds.lower),
   ...countersOf<RealServerState>('ipvs_real_server', server => server.stats),
 ]
 
@@ -143,10 +152,12 @@ function text<T>(metrics: readonly Metric<T>[], things: readonly Labelled<T>[], 
     const name = metric.name + SUFFIXES[metric.type]
     const samples = labelled.flatMap(({ thing, labels }) => {
       const value = metric.type === 'info' ? 1 : metric.value(thing)
-      const all = metric.type === 'info' ? [labels, formatLabels(metric.labels(thing))].filter(Boolean).join(',') : labels
+      const own = metric.type === 'info' ? formatLabels(metric.labels(thing)) : ''
+      const all = [labels, own].filter(Boolean).join(',')
       return value === undefined ? [] : [`${name}${all && `{${all}}`} ${value}\n`]
     })
-    return samples.length === 0 ? [] : [format === 'openmetrics' ? openMetricsHead(metric) : prometheusHead(name, metric), ...samples]
+    if (samples.length === 0) return []
+    return [format === 'openmetrics' ? openMetricsHead(metric) : prometheusHead(name, metric), ...samples]
   })
 }
 
@@ -161,7 +172,8 @@ function openMetricsHead({ name, type, help }: Head): string {
 }
 
 /** The family's name is the name of its samples; there are no units, and an info is a gauge. */
-const prometheusHead = (name: string, { type, help }: Head): string => `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
+const prometheusHead = (name: string, { type, help }: Head): string =>
+  `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
 

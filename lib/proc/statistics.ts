@@ -72,7 +72,10 @@ type Numbers = readonly [bigint, bigint, bigint, bigint, bigint]
 
 function five(file: string, line: string | undefined): Numbers {
   const found = FIVE.exec(line ?? '')
-  if (!found) throw new DecodeError(`/proc/net/${file}: ${JSON.stringify(line ?? 'the end of the file')} is not five hexadecimal numbers`)
+  if (!found) {
+    const text = JSON.stringify(line ?? 'the end of the file')
+    throw new DecodeError(`/proc/net/${file}: ${text} is not five hexadecimal numbers`)
+  }
   return found.slice(1).map(digits => BigInt(`0x${digits}`)) as unknown as Numbers
 }
 
@@ -82,8 +85,12 @@ const counters = ([connections, packetsIn, packetsOut, bytesIn, bytesOut]: Numbe
 /** The text of ip_vs_stats. @throws DecodeError */
 export function parseTotals(text: string): Stats {
   const lines = text.split('\n')
-  const [connections, packetsIn, packetsOut, bytesIn, bytesOut] = five('ip_vs_stats', lines[5]).map(Number) as [number, number, number, number, number]
-  return { ...counters(five('ip_vs_stats', lines[2])), rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut } }
+  const [connections, packetsIn, packetsOut, bytesIn, bytesOut] =
+    five('ip_vs_stats', lines[5]).map(Number) as [number, number, number, number, number]
+  return {
+    ...counters(five('ip_vs_stats', lines[2])),
+    rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut },
+  }
 }
 
 /** The text of ip_vs_stats_percpu, without its total (`~`) and rates, which are in ip_vs_stats too. @throws DecodeError */
@@ -111,13 +118,20 @@ export function parseStatus(text: string): IpvsStatus {
     const length = (i: number): number => Number(values.get(`${one} buckets len-${i}`)?.split(' ')[0] ?? 0)
     return {
       entries: numbers(all)[0]!, buckets, bits, loadFactor,
-      ...values.has(`${one} buckets empty`) && { lengths: [numbers(`${one} buckets empty`)[0]!, ...[1, 2, 3, 4, 5, 6, 7].map(length)] },
+      ...values.has(`${one} buckets empty`) && {
+        lengths: [numbers(`${one} buckets empty`)[0]!, ...[1, 2, 3, 4, 5, 6, 7].map(length)],
+      },
     }
   }
   const [threads = 0, maxThreads = 0] = numbers('Stats thread slots')
   return {
     connections: table('Conns', 'Conn'),
     services: table('Services', 'Service'),
-    estimation: { threads, maxThreads, chainLength: numbers('Stats chain max len')[0]!, countersPerThread: numbers('Stats thread ests')[0]! },
+    estimation: {
+      threads,
+      maxThreads,
+      chainLength: numbers('Stats chain max len')[0]!,
+      countersPerThread: numbers('Stats thread ests')[0]!,
+    },
   }
 }

@@ -59,7 +59,8 @@ export function reasonFor(
       return [code, writing ? 'the kernel lets nobody set it here; it can only be read' : 'it can only be written']
     case 'EPERM': return [code, 'the process may not; this needs CAP_NET_ADMIN in this network namespace']
     case 'EROFS':
-      return [code, '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)']
+      return [code,
+        '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)']
     case 'EINVAL':
     case 'ERANGE': return [code, `the kernel refuses the value${range}`]
     case 'EISDIR': return [code, 'it is a directory of keys']

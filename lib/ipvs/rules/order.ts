@@ -9,7 +9,8 @@ import type { RealServerSettings, Service, ServiceKey } from '../model.js'
 
 /** Services, and the real servers of each, in ipvsadm's order; exact for states in the order of the kernel's listing. */
 export const sortServices = <S extends Service>(services: readonly S[]): S[] =>
-  sort(services, serviceOrder, compareServices).map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
+  sort(services, serviceOrder, compareServices)
+    .map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
 
 /** An address as the C library prints it: `::102:304` as an IPv4 address in IPv6 form. */
 export function addressInC(address: string): string {
@@ -34,7 +35,8 @@ const serviceOrder = (key: ServiceKey): Keys => key.fwmark !== undefined
 
 const compareServices = (a: Keys, b: Keys): number => subtract(a, b, 0, a.length)
 
-const serverOrder = ({ address, port }: RealServerSettings): Keys => [...addressWords(address), port, address.includes(':') ? 4 : 1]
+const serverOrder = ({ address, port }: RealServerSettings): Keys =>
+  [...addressWords(address), port, address.includes(':') ? 4 : 1]
 
 /** Compares the words that the first address has: an IPv4 address can equal an IPv6 address that does not equal it. */
 const compareServers = (a: Keys, b: Keys): number => subtract(a, b, 0, a[5]!) || subtract(a, b, 4, 5)
@@ -63,7 +65,9 @@ function sort<T>(items: readonly T[], order: (item: T) => Keys, compare: (a: Key
     const left = halve(from.slice(0, from.length >> 1)), right = halve(from.slice(from.length >> 1))
     const merged = []
     let l = 0, r = 0
-    while (l < left.length && r < right.length) merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
+    while (l < left.length && r < right.length) {
+      merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
+    }
     return merged.concat(left.slice(l), right.slice(r))
   }
   return halve(keyed).map(({ item }) => item)
