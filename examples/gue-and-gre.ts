@@ -6,7 +6,10 @@
  *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum      # a mistake, to see it found; or no-port
  */
 
-import { diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
+import {
+  diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService,
+  type RealServerSetup, type VirtualServiceSpec,
+} from 'ipvs-nl'
 import { role, run } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { succeed } from './support/processes.js'
@@ -109,8 +112,8 @@ await run({
     await step('the operator loads fou, which the kernel does not do by itself', () => succeed(['modprobe', 'fou']))
     const [configured, ...ready] = await Promise.all([
       step('ipvs-nl configures the director', () => hosts.must('director', role(import.meta.url, 'director'))),
-      ...Object.keys(tunnels).map(name => step(`ipvs-nl configures ${name}, which serves`, () =>
-        hosts.start(name, role(import.meta.url, 'server', name), ({ output }) => output.stdout.includes('serves http')))),
+      ...Object.keys(tunnels).map(name => step(`ipvs-nl configures ${name}, which serves`, () => hosts.start(
+        name, role(import.meta.url, 'server', name), ({ output }) => output.stdout.includes('serves http')))),
     ])
     print('APPLIED on the director, and what the kernel has then', configured.stdout)
     ready.forEach(({ output }, i) => print(`APPLIED on server${i + 1}`, output.stdout))
@@ -129,7 +132,9 @@ await run({
 
     const { packets, problems } = await sniffer.end()
     const gue = packets.filter(packet => /^IP 192\.168\.50\.253\.\d+ > 192\.168\.52\.100\.6080: UDP/.test(packet))
-    const gre = packets.filter(packet => /^IP 192\.168\.50\.253 > 192\.168\.52\.101: GREv0, off 0x0, length \d+: IP 192\.168\.50\.10\.\d+ > 192\.168\.50\.100\.80: /.test(packet))
+    const greOuter = 'IP 192.168.50.253 > 192.168.52.101: GREv0, off 0x0, length '
+    const greInner = /length \d+: IP 192\.168\.50\.10\.\d+ > 192\.168\.50\.100\.80: /
+    const gre = packets.filter(packet => packet.startsWith(greOuter) && greInner.test(packet))
     const responses = packets.filter(packet => !gue.includes(packet) && !gre.includes(packet))
     print('CAPTURED on the director', [gue[0], gre[0]].map(packet => packet ?? 'none').join('\n'))
     print('', `${gue.length} packets of GUE, ${gre.length} of GRE, ${responses.length} responses`)
@@ -138,7 +143,8 @@ await run({
       ...unserved(replies, Object.keys(tunnels)),
       ...gue.length > 0 ? [] : ['no GUE with a checksum left the director for 192.168.52.100'],
       ...gre.length > 0 ? [] : ['no GRE with a checksum left the director for 192.168.52.101'],
-      ...responses.length > 0 ? [`${responses.length} packets of responses passed through the director, the first: ${responses[0]}`] : [],
+      ...responses.length === 0 ? []
+        : [`${responses.length} packets of responses passed through the director, the first: ${responses[0]}`],
       ...problems,
     ]
   },
@@ -149,5 +155,6 @@ await run({
     server2: role(import.meta.url, 'diagnoseServer', 'server2'),
   },
 
-  conclusion: 'Both servers answered what came to one through GUE and to the other through GRE; no response came back through the director.',
+  conclusion: 'Both servers answered what came to one through GUE and to the other through GRE; '
+    + 'no response came back through the director.',
 })

@@ -29,7 +29,9 @@ import { Director, parseRules, type Plan } from 'ipvs-nl'
 function asked(): { file: string | undefined; dryRun: boolean; prune: boolean; force: boolean } {
   const flag = { type: 'boolean', default: false } as const
   try {
-    const { values, positionals: [file, ...more] } = parseArgs({ options: { 'dry-run': flag, prune: flag, force: flag }, allowPositionals: true })
+    const { values, positionals: [file, ...more] } = parseArgs({
+      options: { 'dry-run': flag, prune: flag, force: flag }, allowPositionals: true,
+    })
     if (more.length > 0) throw new Error('one file at a time')
     return { file, dryRun: values['dry-run'], prune: values.prune, force: values.force }
   } catch (error) {

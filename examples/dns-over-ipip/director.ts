@@ -16,7 +16,9 @@ await apply(await planNetwork({
     { address: '10.0.0.253/24', link: 'tun0' },
     { address: '10.0.0.253/24', link: 'tun1' },
   ],
-  sysctls: [{ key: 'net.ipv4.ip_forward', value: 0, why: 'IPVS takes what is addressed to the VIP; nothing else passes' }],
+  sysctls: [{
+    key: 'net.ipv4.ip_forward', value: 0, why: 'IPVS takes what is addressed to the VIP; nothing else passes',
+  }],
 }))
 
 // The service, the VIP on eth0, and the way to the servers.

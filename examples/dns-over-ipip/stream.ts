@@ -41,7 +41,8 @@ function ask(vip: string): void {
   socket.on('error', ({ message }) => end({ problem: message }))
   socket.on('message', answer => {
     const server = serverOf(answer.toString('latin1'))
-    if (answer.readUInt16BE(0) === message.readUInt16BE(0)) end(server === undefined ? { problem: 'an answer without a name' } : { server })
+    if (answer.readUInt16BE(0) !== message.readUInt16BE(0)) return
+    end(server === undefined ? { problem: 'an answer without a name' } : { server })
   })
   socket.connect(53, vip, () => socket.send(message))
 }

@@ -22,7 +22,11 @@ export const hosts: readonly HostSpec[] = [
   },
   {
     name:   'router',
-    links:  { eth0: ['lan50', '192.168.50.254/24'], eth1: ['lan51', '192.168.51.254/24'], eth2: ['lan52', '192.168.52.254/24'] },
+    links: {
+      eth0: ['lan50', '192.168.50.254/24'],
+      eth1: ['lan51', '192.168.51.254/24'],
+      eth2: ['lan52', '192.168.52.254/24'],
+    },
     // Responses come in on eth2 with the VIP as their source, which lives behind eth0: a strict filter would drop them.
     sysctl: { 'net.ipv4.ip_forward': 1, 'net.ipv4.conf.all.rp_filter': 2 },
   },

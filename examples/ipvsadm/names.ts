@@ -25,7 +25,9 @@ export function services(text: string): Pick<Names, 'portOf' | 'serviceOf'> {
     const [, port, protocol] = /^(\d+)\/(\w+)$/.exec(at) ?? []
     if (port === undefined) continue
     if (!named.has(`${Number(port)}/${protocol}`)) named.set(`${Number(port)}/${protocol}`, name)
-    for (const each of [name, ...aliases]) if (!ports.has(`${each}/${protocol}`)) ports.set(`${each}/${protocol}`, Number(port))
+    for (const each of [name, ...aliases]) {
+      if (!ports.has(`${each}/${protocol}`)) ports.set(`${each}/${protocol}`, Number(port))
+    }
   }
   return {
     portOf: (service, protocol) => ports.get(`${service}/${protocol}`),
@@ -40,7 +42,10 @@ export function systemNames(): Names {
   const ports = (): ReturnType<typeof services> => known ??= services(read('/etc/services'))
   return {
     // Who has no address or no name is told by an error; an IPv6 address is its own name, whatever family is asked for.
-    addressOf: async host => isIPv6(host) || host === '' ? undefined : (await lookup(host, { family: 4 }).catch(() => undefined))?.address,
+    addressOf: async host => {
+      if (isIPv6(host) || host === '') return undefined
+      return (await lookup(host, { family: 4 }).catch(() => undefined))?.address
+    },
     hostOf: address => {
       const host = hosts.get(address) ?? lookupService(address, 0).then(({ hostname }) => hostname, () => undefined)
       hosts.set(address, host)

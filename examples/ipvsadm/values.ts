@@ -45,13 +45,17 @@ export function ipv6Of(text: string): string | undefined {
 export interface Endpoint { readonly af: 'inet' | 'inet6'; readonly addr: string; readonly port?: number }
 
 /** `10.0.0.1:80`, `www.example.org:http`, `[2001:db8::1]:80`, or an address alone. undefined where it is none. */
-export async function endpoint(text: string, protocol: ServiceAttributes['protocol'], names: Names): Promise<Endpoint | undefined> {
+export async function endpoint(
+  text: string, protocol: ServiceAttributes['protocol'], names: Names,
+): Promise<Endpoint | undefined> {
   if (/^\d*$/.test(text)) return undefined
   const brackets = /^\[([^\]]*)\]:(.*)$/s.exec(text)
   if (text.startsWith('[') && !brackets) return undefined
   const v6 = ipv6Of(brackets ? brackets[1]! : text)
   // In brackets the port is only seen behind an IPv6 address; else it is behind the last colon of what there is.
-  const [, host = '', port] = v6 !== undefined ? [undefined, v6, brackets?.[2]] : /^(.*?)(?::([^:]*))?$/s.exec(brackets ? brackets[1]! : text)!
+  const [, host = '', port] = v6 !== undefined
+    ? [undefined, v6, brackets?.[2]]
+    : /^(.*?)(?::([^:]*))?$/s.exec(brackets ? brackets[1]! : text)!
   const addr = v6 ?? ipv4Of(host) ?? await names.addressOf(host)
   if (addr === undefined) return undefined
   const number = port === undefined ? undefined : portOf(port, protocol, names)

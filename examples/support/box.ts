@@ -23,7 +23,10 @@ export function box(title: string, rows: readonly Row[]): string {
     const mark = good === undefined ? '–' : good ? '✓' : '✗'
     const colour = good === undefined ? dim : good ? green : red
     const all = [...wrap(`${mark} ${text}`, inside), ...drawn(bars)]
-    return all.map((line, i) => `│ ${i === 0 ? line.replace(mark, colour(mark)) : line}${' '.repeat(Math.max(inside - line.length, 0))} │`)
+    return all.map((line, i) => {
+      const text = i === 0 ? line.replace(mark, colour(mark)) : line
+      return `│ ${text}${' '.repeat(Math.max(inside - line.length, 0))} │`
+    })
   })
   const good = rows.every(row => row.good)
   return [

@@ -17,7 +17,9 @@ export interface Captured {
 }
 
 /** Captures what the filter lets through; is ready when it resolves. */
-export async function sniff(hosts: Hosts, host: string, link: string, filter: string, ...options: string[]): Promise<Sniffer> {
+export async function sniff(
+  hosts: Hosts, host: string, link: string, filter: string, ...options: string[]
+): Promise<Sniffer> {
   const command = ['tcpdump', '-n', '-t', '-l', '--immediate-mode', ...options, '-i', link, filter]
   const program = await hosts.start(host, command, ({ output }) => output.stderr.includes('listening on'))
   return {

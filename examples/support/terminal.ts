@@ -20,7 +20,8 @@ export const width = (): number => widest
 
 // ── text ──
 
-const style = (code: number) => (text: string): string => terminal && !env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text
+const style = (code: number) => (text: string): string =>
+  terminal && !env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text
 
 export const bold = style(1), dim = style(2), red = style(31), green = style(32), yellow = style(33)
 
