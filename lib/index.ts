@@ -1,6 +1,7 @@
 /**
- * IPVS, the kernel's layer-4 load balancer, and its network, from Node over netlink: declare a virtual service, and the links,
- * addresses, routes and sysctls of its director and real servers; read the plan; apply it.
+ * IPVS, the kernel's layer-4 load balancer, and its network, from Node over netlink: declare a
+ * virtual service, and the links, addresses, routes and sysctls of its director and real servers;
+ * read the plan; apply it.
  *
  * @module
  */

@@ -30,21 +30,25 @@ export interface DirectorSpec {
 }
 
 /**
- * The services that a caller owns: those with a VIP in these networks, as `192.0.2.0/24` or `192.0.2.1`, or those that a function
- * chooses. A firewall mark is in no network.
+ * The services that a caller owns: those with a VIP in these networks, as `192.0.2.0/24`
+ * or `192.0.2.1`, or those that a function chooses. A firewall mark is in no network.
  */
 export type Owner = string | readonly string[] | ((service: Service) => boolean)
 
 /** Options of planning. */
 export interface PlanOptions extends CallOptions {
   /**
-   * Removes objects that are not declared: real servers of declared services, services of the `owner`, and sync daemons, where
-   * the spec declares any. @defaultValue false
+   * Removes objects that are not declared: real servers of declared services,
+   * services of the `owner`, and sync daemons, where the spec declares any.
+   * @defaultValue false
    */
   readonly prune?: boolean
-  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none: services that are not declared stay */
+  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none */
   readonly owner?: Owner
-  /** Allows the plan to remove more than half of the owned real servers. @defaultValue false: such a plan can be read, but not applied */
+  /**
+   * Allows a plan that removes more than half of the owned real servers.
+   * @defaultValue false: such a plan can be read, but not applied
+   */
   readonly force?: boolean
 }
 
@@ -71,10 +75,10 @@ export async function planDirector(
   return await planServices(ipvs, byName, { ...options, owned, network, settings })
 }
 
-/** The number of services and real servers that are checked, or compared, between two turns of the event loop: some milliseconds. */
+/** The objects that are handled between two turns of the event loop: some milliseconds. */
 const STRETCH = 8192
 
-/** Normalizes the next stretch. A function of its own, here and elsewhere: V8 compiles functions that stay, and forgets closures. */
+/** Normalizes the next stretch. A function of its own: V8 keeps its code; a closure's is lost. */
 function normalizeSome(specs: readonly VirtualServiceSpec[], into: Service[][]): void {
   for (let i = into.length, left = STRETCH; i < specs.length && left > 0; i++) {
     const services = within(atPath('services', i), () => normalize(specs[i]!))

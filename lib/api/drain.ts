@@ -22,25 +22,34 @@ import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** Options of a drain. */
 export interface DrainOptions extends CallOptions {
-  /** Waits for the end of all connections, or of the established ones alone. @defaultValue `'all'` */
+  /** Waits for the end of all connections, or of the established ones. @defaultValue `'all'` */
   readonly until?: 'all' | 'active'
-  /** Ends the waiting after this many milliseconds; the real server stays drained. @defaultValue never */
+  /**
+   * The longest wait in milliseconds; the real server stays drained after it.
+   * @defaultValue never
+   */
   readonly deadline?: number
-  /** Called after each count of connections. An error that it throws ends the waiting, and is thrown on. */
+  /** Called after each count of connections. An error that it throws rejects the drain. */
   readonly progress?: (progress: DrainProgress) => void
   /**
-   * Sets the fallback flag of the scheduler (dh has none: lblc replaces it during the drain), and the sysctls
-   * expire_quiescent_template, expire_nodest_conn and conn_reuse_mode, which apply to the whole network namespace and stay.
-   * `false` refuses the drain where one of them is not set. @defaultValue true
+   * Sets the fallback flag of the scheduler (dh has none: lblc replaces it during the drain), and
+   * the sysctls expire_quiescent_template, expire_nodest_conn and conn_reuse_mode, which apply to
+   * the whole network namespace and stay. `false` refuses the drain where one of them is not set.
+   * @defaultValue true
    */
   readonly prepare?: boolean
   /**
-   * The treatment of UDP flows whose clients keep their source port, which stay on their real server at any weight: `move`
-   * removes the real server from the service, and the next datagram goes to another one; `finish` waits until the flows are
-   * silent for the UDP timeout. One-packet services have no flows; firewall marks always finish. @defaultValue `'move'`
+   * The treatment of UDP flows whose clients keep their source port, which stay on their real
+   * server at any weight: `move` removes the real server from the service, and the next datagram
+   * goes to another one; `finish` waits until the flows are silent for the UDP timeout. One-packet
+   * services have no flows; firewall marks always finish.
+   * @defaultValue `'move'`
    */
   readonly udp?: 'move' | 'finish'
-  /** Allows the drain of the last real server that takes connections: then new clients are refused. @defaultValue false */
+  /**
+   * Allows the drain of the last real server that takes connections: new clients are then refused.
+   * @defaultValue false
+   */
   readonly force?: boolean
 }
 
@@ -90,8 +99,8 @@ interface Found extends Place {
 const FIRST_PAUSE = 50, LONGEST_PAUSE = 1000
 
 /**
- * Takes a real server out of all its services and waits until its connections have ended. A second drain, also of another
- * process after a restart, continues from the kernel's state.
+ * Takes a real server out of all its services and waits until its connections have ended.
+ * A second drain, also of another process after a restart, continues from the kernel's state.
  */
 export async function drain(
   ipvs: IpvsClient, places: readonly Place[],
@@ -142,7 +151,7 @@ export async function undrain(ipvs: IpvsClient, places: readonly Place[], { sign
   })
 }
 
-/** Restores the schedulers and flags that a drain replaced, in services without drained real servers. */
+/** Restores the schedulers and flags that a drain replaced, in services without drained servers. */
 export async function restoreSettings(
   ipvs: IpvsClient, places: readonly Place[], { signal }: CallOptions = {},
 ): Promise<void> {

@@ -47,7 +47,7 @@ export async function readDirector(
   return { network, ways, states }
 }
 
-/** The faults, each with its own repair. A fault that only follows from another one is not reported. Pure. */
+/** The faults, each with its own repair. Omits faults that only follow from another one. Pure. */
 export function directorFindings(
   spec: VirtualServiceSpec, services: readonly Service[], facts: DirectorFacts,
 ): Finding[] {
@@ -107,7 +107,7 @@ function tunnelTo({ address, forward }: RealServerSettings): TunnelTo | undefine
   return isTunnelKind(kind) ? { kind, local: address, ...typeof checksum === 'string' && { checksum } } : undefined
 }
 
-/** The size of packets in bytes that every path must carry: hosts ignore ICMP that asks for less. */
+/** The size of packets in bytes that every path must carry: hosts ignore ICMP that demands less. */
 const LEAST = { inet: 576, inet6: 1280 } as const
 
 /** The reason that a route carries no packets; undefined where it does. */
@@ -142,7 +142,10 @@ function wayToServers(
   return findings
 }
 
-/** The source address of the outer packets. IPVS looks up the route once, and keeps the result until the real server is set again. */
+/**
+ * The source address of the outer packets.
+ * IPVS looks up the route once, and keeps the result until the real server is set again.
+ */
 function source(
   spec: VirtualServiceSpec, service: Service, server: RealServerSettings, way: RouteState, network: NetworkState,
 ): Finding[] {

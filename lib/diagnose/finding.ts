@@ -19,8 +19,10 @@ import type { SysctlKey } from '../sysctl/keys.js'
  * The faults that a diagnosis finds.
  *
  * - Of both hosts: `wrong-namespace`, `no-local-address`, `vip-missing`, `no-route`.
- * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`, `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
- * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`, `vip-as-source`, `mtu`.
+ * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`,
+ *   `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
+ * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`,
+ *   `vip-as-source`, `mtu`.
  */
 export type Problem =
   | 'wrong-namespace' | 'no-local-address' | 'vip-missing' | 'no-route'

@@ -59,7 +59,7 @@ async function readPorts(
 /** Findings whose plans contain the addresses of the link. */
 const OF_LINK = new Set<Problem>(['tunnel-missing', 'tunnel-down', 'tunnel-mode', 'gre-checksum'])
 
-/** The faults, each with its own repair. A fault that only follows from another one is not reported. Pure. */
+/** The faults, each with its own repair. Omits faults that only follow from another one. Pure. */
 export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts): Finding[] {
   const wanted = realServerNetwork(spec)
   if (spec.masq) return wayBack(spec.masq.director, wanted, facts.network)
@@ -97,7 +97,7 @@ function wrongHost({ route, tunnel }: RealServerSetup, { links, addresses }: Net
         `add ${local} to the link on the director's network, or set local to the address that the director forwards to`)
 }
 
-/** With masq a reply on another route keeps the real server's own address, which the client does not know. */
+/** With masq a reply on another route keeps the real server's address, unknown to the client. */
 function wayBack(director: string, wanted: NetworkSpec, network: NetworkState): Finding[] {
   const steps = networkSteps(wanted, network)
   if (steps.length === 0) return []

@@ -1,4 +1,4 @@
-/** The sender of all edits of services and real servers. Overrides are combined with each edit when it is sent. */
+/** The sender of all edits of services and real servers. Combines each edit with the overrides. */
 
 import { NetlinkError, type CallOptions, type Sequence, type ServiceAttributes } from '../../generic-netlink/index.js'
 import type { Outcome } from '../plan/plan.js'
@@ -19,7 +19,7 @@ export type Edit =
 
 // ── edits ──
 
-/** Sends edits together, in order. Resolves with the error of each; undefined where it was made. Never rejects. */
+/** Sends edits together, in order. Resolves with the error of each, or undefined. Never rejects. */
 export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
   const commands = edits.map(edit =>
     commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined))
@@ -46,8 +46,8 @@ const ATTEMPTS = 4
 /**
  * Makes changes together, in order, whatever other processes changed since the plan. Never rejects.
  *
- * An addition of an object that exists becomes a change; a change of an object that is gone becomes an addition; a removal
- * of an object that is gone is done.
+ * An addition of an object that exists becomes a change; a change of an object that is gone becomes
+ * an addition; a removal of an object that is gone is done.
  *
  * @param failedServices - The names of services that could not be made so far; grows.
  */
@@ -72,7 +72,7 @@ export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], opt
 class Batch implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
   readonly #overrides: Overrides
-  /** For each change, the index of the original change; absent where these are the original changes. */
+  /** For each change, the index of the original change; absent where these are the originals. */
   readonly #indices: readonly number[] | undefined
   readonly #servers = new ServerCommands()
 
@@ -157,9 +157,11 @@ class ServerCommands {
 }
 
 /**
- * The command for an edit, combined with the overrides. Valid until the same `servers` make the next command.
+ * The command for an edit, combined with the overrides.
+ * Valid until the same `servers` make the next command.
  *
- * @param ifAbsent - The settings to send for a real server that an override keeps absent; none removes it, as a plan does.
+ * @param ifAbsent - The settings to send for a real server that an override keeps absent;
+ * none removes it, as a plan does.
  */
 function commandOf(
   edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings,

@@ -27,7 +27,7 @@ export class IpvsClient {
     this.#family = family
   }
 
-  /** Opens a conversation. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
+  /** Opens a conversation. The kernel loads its module; without one, rejects with `ENOENT`. */
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<IpvsClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
     try {
@@ -61,7 +61,7 @@ export class IpvsClient {
     }
   }
 
-  /** Sends commands together. Resolves with the error of each; undefined where it was carried out. Never rejects. */
+  /** Sends commands together. Resolves with the error of each, or undefined. Never rejects. */
   async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
     return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }

@@ -11,13 +11,14 @@ import { sameSettings } from './service.js'
 export interface Pruning {
   /** Removes real servers of wanted services that are not wanted. @defaultValue false */
   readonly prune?: boolean
-  /** Whether a service that is not wanted is removed with its real servers, where `prune` is set. @defaultValue none */
+  /** Whether `prune` removes an unwanted service with its real servers. @defaultValue none */
   readonly owned?: (service: Service) => boolean
 }
 
 /**
- * The changes from the actual to the wanted services, in an order that refuses no client: services before their real
- * servers, additions of capacity before reductions, and real servers before services.
+ * The changes from the actual to the wanted services, in an order that refuses no client:
+ * services before their real servers, additions of capacity before reductions, and real
+ * servers before services.
  */
 export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
   const comparison = new Comparison(pruning)

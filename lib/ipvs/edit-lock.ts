@@ -1,8 +1,8 @@
 /** A lock for edits of the IPVS table. */
 
 /**
- * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone under an exclusive
- * lock, so that no edit between its reading and its writing is lost.
+ * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone
+ * under an exclusive lock, so that no edit between its reading and its writing is lost.
  */
 export class EditLock {
   readonly #edits = new Set<Promise<unknown>>()

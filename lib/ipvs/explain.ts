@@ -85,7 +85,7 @@ const OBJECTS: Readonly<Record<string, string>> = {
   table:    'the IPVS table',
 }
 
-/** The object of a command: `real server 192.168.52.100:53 of virtual service udp 192.168.50.100:53`. */
+/** The object of a command: `real server 10.1.0.1:53 of virtual service udp 10.0.0.1:53`. */
 function objectOf(kind: string, { service, dest, daemon }: CommandAttributes): string {
   const of = service && `virtual service ${serviceName(readService(service))}`
   const address = dest && ` ${endpoint(dest.addr ?? '?', dest.port ?? 0)}`

@@ -11,7 +11,8 @@ export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
 /**
  * The kernel's services that an id names: one for each of its protocols.
  *
- * An id may name a service that no spec can have, so that a service of a foreign program can be read and removed.
+ * An id may name a service that no spec can have,
+ * so that a service of a foreign program can be read and removed.
  *
  * @throws TypeError, RangeError naming the field
  */

@@ -29,7 +29,7 @@ export const findRealServer = <S extends RealServerKey>(
 ): S | undefined =>
   servers.find(server => server.address === address && server.port === port)
 
-/** The addresses that were seen last, by their last characters: for each, the number of the list. */
+/** The addresses seen last, by their last characters: for each, the number of the list. */
 const endings = new Uint32Array(4096)
 let lists = 0
 
@@ -46,7 +46,7 @@ function mayHaveDuplicate(servers: readonly RealServerKey[]): boolean {
   return false
 }
 
-/** The indices of the first two real servers with the same address and port; undefined where all differ. */
+/** The indices of the first two real servers with the same address and port, if there are any. */
 export function duplicateOf(servers: readonly RealServerKey[]): [first: number, second: number] | undefined {
   if (!mayHaveDuplicate(servers)) return undefined
   const seen = new Map<string, number>()

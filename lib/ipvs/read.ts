@@ -11,10 +11,10 @@ import { byName, duplicateOf, realServerName, serviceName } from './names.js'
 import { readRealServer, readRealServerSettings } from './real-server.js'
 import { readService, type ServiceAlone } from './service.js'
 
-/** The number of services whose real servers are read at a time: enough to keep the kernel busy, few enough for memory. */
+/** The services whose real servers are read at a time: the kernel stays busy, memory small. */
 const WINDOW = 64
 
-/** Yields all services with their real servers and counters, without holding the whole table in memory. */
+/** Yields services with real servers and counters, without holding the whole table in memory. */
 export async function* readTable(
   ipvs: IpvsClient, options?: CallOptions,
 ): AsyncGenerator<ServiceState, void, undefined> {
@@ -45,10 +45,11 @@ export type Pair =
   | { readonly wanted: undefined; readonly actual: Service }
 
 /**
- * Yields pairs of wanted and actual services, in the order of the wanted ones; then, with `everything`, all other services.
+ * Yields pairs of wanted and actual services, in the order of the wanted ones;
+ * then, with `everything`, all other services.
  *
- * While other programs add and remove, a dump may leave out entries that nobody touched. So a dump that misses a wanted entry is
- * repeated until two dumps in a row agree.
+ * While other programs add and remove, a dump may leave out entries that nobody touched.
+ * So a dump that misses a wanted entry is repeated until two dumps in a row agree.
  */
 export async function* readWanted(
   ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
@@ -158,7 +159,10 @@ const NOTHING: DestinationAttributes = {}
 const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
 const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
-/** Reads the real servers of a service; `read` makes a row of each answer. Of repeated entries the last counts here, too. */
+/**
+ * Reads the real servers of a service; `read` makes a row of each answer.
+ * Of repeated entries the last counts here, too.
+ */
 async function listRealServers<T extends RealServerSettings>(
   ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {

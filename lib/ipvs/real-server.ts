@@ -1,8 +1,10 @@
 /**
- * Real servers by their fields: each field has its check, its default, its attributes on the wire, and its comparison.
+ * Real servers by their fields: each field has its check, its default,
+ * its attributes on the wire, and its comparison.
  *
- * The functions name every field instead of looping over the fields, because they run for each real server of a table, and a
- * loop takes twice the time. The types refuse to compile where a function leaves a field out.
+ * The functions name every field instead of looping over the fields, because they run for each
+ * real server of a table, and a loop takes twice the time. The types refuse to compile where a
+ * function leaves a field out.
  *
  * @module
  */
@@ -70,7 +72,10 @@ const thresholds: RealServerField<RealServerSettings['thresholds']> = {
 const METHODS = ['masq', 'route', 'local', 'tunnel'] as const
 const TUNNEL_FIELDS = new Set(['kind', 'port', 'checksum'] satisfies (keyof OtherTunnel)[])
 
-/** Plain IPIP is `'tunnel'`. The tunnel's attributes are always written: a `setDest` without them makes any tunnel IPIP. */
+/**
+ * Plain IPIP is `'tunnel'`. Always writes the tunnel's attributes:
+ * a `setDest` without them makes any tunnel IPIP.
+ */
 const forward = {
   check: (path, value) => {
     if (typeof value !== 'object') return oneOf(path, value, METHODS)
@@ -116,7 +121,7 @@ function checksumOf(flags: TunnelFlags): TunnelChecksum | number | undefined {
   return word === 0 ? undefined : word === 1 ? 'csum' : word === 2 ? 'remcsum' : word
 }
 
-/** Every field but the key. A field that is missing here, or in a function below, does not compile. */
+/** Every field but the key. A field missing here, or in a function below, does not compile. */
 const fields = { weight, forward, thresholds } satisfies {
   [K in Exclude<keyof RealServerSettings, keyof RealServerKey>]: RealServerField<RealServerSettings[K]>
 }
@@ -128,11 +133,14 @@ const STATE_FIELDS: Readonly<Record<Exclude<keyof RealServerState, keyof RealSer
   { activeConnections: true, inactiveConnections: true, persistentConnections: true, stats: true }
 const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), ...Object.keys(STATE_FIELDS)])
 
-/** The way to real servers that do not name theirs. @throws TypeError, RangeError naming the field */
+/**
+ * The default way to the real servers of a service.
+ * @throws TypeError, RangeError naming the field
+ */
 export const checkForward = (value: unknown): Forwarding =>
   value === undefined ? 'route' : fields.forward.check('forward', value)
 
-/** A real server of this service in its normal form. @throws TypeError, RangeError naming the field */
+/** A real server of a service in its normal form. @throws TypeError, RangeError naming the field */
 export function normalizeRealServer(
   spec: string | RealServerSpec, service: ServiceKey, defaultForward: Forwarding = 'route',
 ): RealServerSettings {

@@ -41,8 +41,9 @@ export function choosesWeightZero(
 }
 
 /**
- * The settings with which a service refuses no client while a real server has weight 0: sh and mh go on to the next real
- * server with their fallback flag; dh has no such flag, and lblc, which also chooses by the destination, replaces it.
+ * The settings with which a service refuses no client while a real server has weight 0: sh and mh
+ * go on to the next real server with their fallback flag; dh has no such flag, and lblc, which also
+ * chooses by the destination, replaces it.
  */
 export function withFallback<S extends ServiceSettings>(service: S): S {
   const { scheduler, schedulerFlags } = service

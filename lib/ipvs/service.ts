@@ -13,7 +13,7 @@ import { serviceFamily } from './names.js'
 import { schedulerBits, schedulerFlagName, schedulerFlagNames, type SchedulerBit } from './schedulers.js'
 import { readStats } from './stats.js'
 
-/** 31 days, ipvsadm's limit. The kernel multiplies seconds by its tick rate in 32 bits, and wraps. */
+/** 31 days, ipvsadm's limit. The kernel computes ticks from seconds in 32 bits, and wraps. */
 export const LONGEST_TIMEOUT = 2678400
 const DEFAULT_TIMEOUT = 360
 
@@ -72,7 +72,10 @@ function flagsOf(value: readonly SchedulerFlag[], scheduler: string): SchedulerF
 
 // ── specs ──
 
-/** The fields of a spec; `stats` and `engine` are fields of states alone, so that a state can be edited and given back. */
+/**
+ * The fields of a spec; `stats` and `engine` are fields of states alone,
+ * so that a state can be edited and given back.
+ */
 const SPEC_FIELDS = new Set([
   'vip', 'port', 'protocol', 'protocols', 'fwmark', 'family',
   'scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask',
@@ -80,7 +83,10 @@ const SPEC_FIELDS = new Set([
 ] satisfies (KeyOf<VirtualServiceSpec> | 'stats' | keyof ServiceSettings)[])
 type KeyOf<T> = T extends unknown ? keyof T : never
 
-/** The kernel's services that a spec names, without real servers. @throws TypeError, RangeError naming the field */
+/**
+ * The kernel's services of a spec, without real servers.
+ * @throws TypeError, RangeError naming the field
+ */
 export function normalizeService(spec: ServiceSpec): Service[] {
   checkObject('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
@@ -122,7 +128,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
     onePacket: onePacket && carriesDatagrams(key),
     realServers: [],
   }
-  // Objects of one shape, made at once: V8 is slow where thousands of objects are copied and then grow.
+  // Objects of one shape, made at once: V8 is slow where thousands are copied and then grow.
   const service: Service = key.fwmark === undefined
     ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
     : { fwmark: key.fwmark, family: key.family, ...options }
@@ -133,7 +139,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
 
 // ── the wire ──
 
-/** The bits that a command changes; HASHED is the kernel's own, and unknown bits stay as a foreign program set them. */
+/** The bits that a command changes. HASHED is the kernel's own; unknown bits stay as they are. */
 const CHANGED_BITS = { persistent: true, onePacket: true, sched1: true, sched2: true, sched3: true }
 
 /** All attributes of a service: `newService` and `setService` require them, persistent or not. */

@@ -9,7 +9,7 @@ import { openIpvs } from './client.js'
 import { serviceName } from './names.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
 
-/** Changes as steps that are applied together. There may be many thousands: a step object is made when it is read. */
+/** Changes as steps, applied together. A step is made when it is read: there may be thousands. */
 export class IpvsChanges implements StepBatch {
   readonly length: number
   readonly #changes: readonly Change[] | Changes

@@ -1,4 +1,4 @@
-/** Connection synchronisation: one director sends its connections to another, which can then take over. */
+/** Connection synchronisation: a director sends its connections to another, which can take over. */
 
 import type { DaemonAttributes } from '../../generic-netlink/index.js'
 import { familyOf, isMulticast } from '../base/address.js'
@@ -13,9 +13,9 @@ export interface SyncDaemonSpec {
   readonly state: 'master' | 'backup'
   /** The link that carries the multicast. */
   readonly link: string
-  /** A backup receives from masters of the same id, 0 to 255; a backup with 0 receives from all. @defaultValue 0 */
+  /** A backup receives from masters of the same id, 0 to 255; with 0, from all. @defaultValue 0 */
   readonly syncId?: number
-  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest that the link's MTU allows */
+  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest for the link's MTU */
   readonly maxLength?: number
   /** The multicast group, IPv4 or IPv6. @defaultValue `'224.0.0.81'` */
   readonly group?: string
@@ -93,7 +93,10 @@ export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState =>
 /** The arguments of `ipvsadm --start-daemon`: `master --mcast-interface eth0 --syncid 7`. */
 export const syncDaemonArguments = (daemon: SyncDaemonSpec): string => daemons.words(daemon)
 
-/** The steps from the actual to the wanted daemons; `prune` stops the others. A daemon that differs is started anew. */
+/**
+ * The steps from the actual to the wanted daemons; `prune` stops the others.
+ * A daemon that differs is started anew.
+ */
 export function syncDaemonSteps(
   wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean,
 ): Step[] {

@@ -14,7 +14,10 @@ import { sameStats } from './stats.js'
 export interface WatchOptions extends CallOptions {
   /** Milliseconds between two polls while the table changes, 10 to 86400000. @defaultValue 1000 */
   readonly interval?: number
-  /** The longest time between two polls while nothing changes, in milliseconds. @defaultValue eight times `interval` */
+  /**
+   * The longest pause of polling while nothing changes, in milliseconds.
+   * @defaultValue eight times `interval`
+   */
   readonly idleInterval?: number
   /** Reports numbers of connections, counters and rates too. @defaultValue true */
   readonly traffic?: boolean
@@ -23,20 +26,20 @@ export interface WatchOptions extends CallOptions {
 /**
  * A change between two polls. A change that is undone between two polls is not seen.
  *
- * `traffic` is a change of connections, counters or rates; a `change` is of settings. The real servers of a service that is
- * added or removed are not reported one by one.
+ * `traffic` is a change of connections, counters or rates; a `change` is of settings.
+ * The real servers of a service that is added or removed are not reported one by one.
  */
 export type TableChange =
   | Readonly<{ action: 'add' | 'remove'; service: ServiceState; server?: RealServerState; before?: undefined }>
   | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server?: undefined; before: ServiceState }>
   | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server: RealServerState; before: RealServerState }>
 
-/** A poll takes at most this share of the time between two polls: a large table is polled less often. */
+/** A poll takes at most this share of the time between polls: a large table has fewer polls. */
 const LARGEST_SHARE = 0.1
 
 /**
- * Yields the changes from now on, in these services or in all. Polls only after the last changes were consumed, and never
- * twice at once. Ends by throwing the signal's reason.
+ * Yields the changes from now on, in these services or in all. Polls only after the last changes
+ * were consumed, and never twice at once. Ends by throwing the signal's reason.
  */
 export async function* watchTable(
   ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined,
@@ -63,7 +66,7 @@ export async function* watchTable(
 
 const LONGEST_INTERVAL = 86_400_000
 
-/** Reads the table. A listing may miss services while others are removed, so services that were there are read by name. */
+/** Reads the table. A listing may miss services during removals: reads earlier services by name. */
 async function poll(
   ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>,
   options: CallOptions,

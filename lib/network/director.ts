@@ -1,4 +1,4 @@
-/** The director's network: the VIP's address, the routes to the real servers, and the sysctls of its forwarding. */
+/** The director's network: the VIP, the routes to the real servers, the sysctls of forwarding. */
 
 import { familyOf } from '../base/address.js'
 import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
@@ -50,7 +50,8 @@ export function directorNetwork({ network, vip }: VirtualServiceSpec, services: 
     ...link !== undefined && vip !== undefined && {
       addresses: [{
         address: prefix === undefined ? vip : `${vip}/${prefix}`, link, ...label !== undefined && { label },
-        // A preferred IPv6 VIP becomes the source of the outer packets, because of its long prefix, and real servers drop packets from their own VIP.
+        // A preferred IPv6 VIP becomes the source of the outer packets, because of its long prefix,
+        // and real servers drop packets from their own VIP.
         ...familyOf(vip) === 'inet6' && { lifetimes: { valid: 'forever' as const, preferred: 0 } },
       }],
     },

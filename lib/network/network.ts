@@ -61,7 +61,7 @@ export async function readNetwork(
   }
 }
 
-/** The steps from the actual to the wanted network: ports and links, addresses, sysctls, routes, neighbours. Pure. */
+/** The steps to the wanted network: ports, links, addresses, sysctls, routes, neighbours. Pure. */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
@@ -83,8 +83,8 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
 }
 
 /**
- * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours. The plan is empty where the network is as
- * wanted. Objects that the spec does not name stay.
+ * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours.
+ * The plan is empty where the network is as wanted. Objects that the spec does not name stay.
  *
  * @example
  * ```ts

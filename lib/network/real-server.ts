@@ -7,7 +7,7 @@ import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import type { SysctlSetting } from '../sysctl/steps.js'
 import type { NetworkSpec } from './network.js'
 
-/** The tunnel in which the director's packets arrive: the same words as in the director's `forward`. */
+/** The tunnel in which the director's packets arrive, in the words of the director's `forward`. */
 export type RealServerTunnel = Tunnel & {
   /** The tunnel's link. @defaultValue `'tun0'` */
   readonly name?: string
@@ -15,13 +15,22 @@ export type RealServerTunnel = Tunnel & {
   readonly local: string
   /** The director, as the only sender. @defaultValue any sender */
   readonly remote?: string
-  /** Largest packet in bytes that the link sends. The director's packets arrive at any value. @defaultValue the kernel's */
+  /**
+   * Largest packet in bytes that the link sends; the director's packets arrive at any value.
+   * @defaultValue the kernel's
+   */
   readonly mtu?: number
-  /** The link that carries the VIP: the tunnel itself, `lo`, or a dummy, which is added where there is none. @defaultValue the tunnel */
+  /**
+   * The link that carries the VIP: the tunnel itself, `lo`, or a dummy, added where there is none.
+   * @defaultValue the tunnel
+   */
   readonly carrier?: string
 }
 
-/** The real server's side of a virtual service: the director forwards by `tunnel`, by `route` (LVS-DR) or by `masq` (LVS-NAT). */
+/**
+ * The real server's side of a virtual service: the director forwards by `tunnel`,
+ * `route` (LVS-DR) or `masq` (LVS-NAT).
+ */
 export type RealServerSetup =
   | {
     /** The VIPs of the services, all of one family. */
@@ -36,7 +45,10 @@ export type RealServerSetup =
     readonly route: {
       /** The link on which the director's packets arrive. */
       readonly link: string
-      /** The link that carries the VIP, without ARP: `lo`, or a dummy, which is added where there is none. @defaultValue `'lo'` */
+      /**
+       * The link that carries the VIP, without ARP: `lo`, or a dummy, added where there is none.
+       * @defaultValue `'lo'`
+       */
       readonly carrier?: string
     }
     readonly tunnel?: never
@@ -44,7 +56,7 @@ export type RealServerSetup =
   }
   | {
     readonly masq: {
-      /** The director's address on the real server's network: replies must pass through the director. */
+      /** The director's address in the real server's network: replies must pass through it. */
       readonly director: string
       /** The network of the clients. @defaultValue `'default'`, all destinations */
       readonly clients?: string
@@ -78,7 +90,10 @@ const quiet = (link: string): SysctlSetting[] => [
 const filter = (link: string, value: 0 | 2, why: string): SysctlSetting =>
   ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
 
-/** Clients' packets arrive on a link that is not the route back to the clients. The larger value of `all` and the link counts. */
+/**
+ * Clients' packets arrive on a link that is not the route back to the clients.
+ * The larger value of `all` and the link counts.
+ */
 function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
   if (!addressless) {
     return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
@@ -90,7 +105,10 @@ function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
 
 const DETOUR = 'clients\' packets arrive on a link that is not the route back to the clients'
 
-/** A VIP as the only address of its network: a secondary address of a larger network is removed with the first. */
+/**
+ * A VIP as the only address of its network:
+ * a secondary address of a larger network is removed with the first.
+ */
 const vipOn = (vip: string, link: string): { address: string; link: string; nodad?: boolean } =>
   familyOf(vip) === 'inet' ? { address: `${vip}/32`, link } : { address: `${vip}/128`, link, nodad: true }
 

@@ -20,7 +20,7 @@ export interface Step {
   readonly line: string
   /** The reason of the step, where the line does not show it. */
   readonly why?: string | undefined
-  /** The link that the step removes, with the objects on it; it may be added again by the next step. */
+  /** The link that the step removes, with the objects on it; the next step may add it again. */
   readonly removes?: string
   /** Makes the change. @internal */
   run(session: Session, options?: CallOptions): Promise<void>
@@ -62,9 +62,15 @@ export interface PlanProgress {
 
 /** Options of {@link Plan.apply}. */
 export interface ApplyOptions extends CallOptions {
-  /** On the failure of a step, stops, or continues with the steps that do not depend on it. @defaultValue `'stop'` */
+  /**
+   * On the failure of a step, stops, or continues with the steps that do not depend on it.
+   * @defaultValue `'stop'`
+   */
   readonly onFailure?: 'stop' | 'continue'
-  /** Called after each step, or after each thousand steps that are sent together. An error that it throws ends the application, and is thrown on. */
+  /**
+   * Called after each step, or after each thousand steps that are sent together.
+   * An error that it throws ends the application, and is thrown on.
+   */
   readonly progress?: (progress: PlanProgress) => void
 }
 
@@ -91,7 +97,7 @@ export class BrakeError extends Error {
   static { this.prototype.name = 'BrakeError' }
 }
 
-/** The number of steps that are sent together, between two calls of `progress` and two checks of the signal. */
+/** The steps that are sent together, between two calls of `progress` and checks of the signal. */
 const LARGEST_GROUP = 1024
 
 /** A part of a plan, and the steps of it to apply or to undo now. */
@@ -105,13 +111,17 @@ interface Group {
 /**
  * The steps from the actual to the wanted state; empty where they are the same.
  *
- * As text, a plan shows the operator's commands, with `+`, `~` and `-` for additions, changes and removals.
+ * As text, a plan shows the operator's commands,
+ * with `+`, `~` and `-` for additions, changes and removals.
  *
  * @example
  * ```ts
  * import { planRealServer } from 'ipvs-nl'
  *
- * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
+ * const plan = await planRealServer({
+ *   vip: '192.168.50.100',
+ *   tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' },
+ * })
  * console.log(`${plan}`)
  * await plan.apply()
  * await plan.revert() // restores the state before
@@ -160,15 +170,19 @@ export class Plan {
   /** The applied steps. */
   get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
 
-  /** The failures of the last apply. Steps that depend on a failed step were not tried, and are in neither list. */
+  /**
+   * The failures of the last apply.
+   * Steps that depend on a failed step were not tried, and are in neither list.
+   */
   get failed(): readonly StepFailure[] { return this.#failed }
 
   /**
    * Applies the steps that are not applied yet, in order.
    *
-   * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be applied. A step that another
-   * program has made meanwhile is no failure. Rejects with {@link PlanError} where a step failed, with {@link BrakeError} where
-   * the plan removes too much, and with the signal's reason; {@link Plan.applied} lists the applied steps.
+   * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be
+   * applied. A step that another program has made meanwhile is no failure. Rejects with
+   * {@link PlanError} where a step failed, with {@link BrakeError} where the plan removes too much,
+   * and with the signal's reason; {@link Plan.applied} lists the applied steps.
    */
   async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
     if (this.brake !== undefined) throw new BrakeError(this.brake)
@@ -188,7 +202,7 @@ export class Plan {
     if (this.#made.includes(0)) signal?.throwIfAborted()
   }
 
-  /** Undoes the applied steps, last first. Rejects with the first error; a second revert continues from there. */
+  /** Undoes applied steps, last first. Rejects with the first error; a second revert continues. */
   async revert(options?: CallOptions): Promise<void> {
     await using session = this.#session()
     for (const group of this.#groups(true)) {

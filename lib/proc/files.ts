@@ -24,7 +24,7 @@ export async function readProcNet(name: string, { signal }: CallOptions = {}): P
   }
 }
 
-/** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size of the read. */
+/** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size. */
 const STEP = 65536
 
 /** Yields a file piece by piece. Rejects with `ENOENT` where there is none. */

@@ -5,7 +5,10 @@ import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, Servic
 import { serviceFamily } from '../ipvs/names.js'
 import type { CpuStatistics } from './statistics.js'
 
-/** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's text format 0.0.4, without infos and with other names in `# TYPE` lines. */
+/**
+ * `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's text format 0.0.4, without infos
+ * and with other names in `# TYPE` lines.
+ */
 export type MetricsFormat = 'openmetrics' | 'prometheus'
 
 /** The objects of the metrics. */
@@ -31,11 +34,13 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
 }
 
 /**
- * Prints services, their real servers, totals and processors as metrics whose names begin with `ipvs_`.
+ * Prints services, their real servers, totals and processors as metrics whose
+ * names begin with `ipvs_`.
  *
- * Counters and gauges have labels that never change for a service or a real server: `protocol`, `vip` and `port`, or `fwmark`;
- * `family`; `server` and `server_port`. Settings that can change (scheduler, forwarding, persistence) are in `ipvs_service_info`
- * and `ipvs_real_server_info`, for joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
+ * Counters and gauges have labels that never change for a service or a real server: `protocol`,
+ * `vip` and `port`, or `fwmark`; `family`; `server` and `server_port`. Settings that can change
+ * (scheduler, forwarding, persistence) are in `ipvs_service_info` and `ipvs_real_server_info`, for
+ * joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
  * Prometheus computes better rates from the counters.
  *
  * @throws RangeError for an unknown format
@@ -68,7 +73,7 @@ export function formatMetrics({ services, totals, cpus = [] }: Metrics, options:
 
 type Labels = Readonly<Record<string, string | number | undefined>>
 
-/** A family of metrics of one kind of object. A counter's samples are named `…_total`, an info's `…_info`. */
+/** Metrics of one kind of object. A counter's samples are named `…_total`, an info's `…_info`. */
 type Metric<T> = { readonly name: string; readonly help: string } & (
   | { readonly type: 'counter' | 'gauge'; readonly value: (thing: T) => bigint | number | undefined }
   | { readonly type: 'info'; readonly labels: (thing: T) => Labels }

@@ -38,8 +38,8 @@ export interface Circumstances {
   /** The permissions of its file; undefined where there is none. */
   readonly mode?: number | undefined
   /**
-   * Whether its directory has other keys; a user namespace of its own has an empty directory for
-   * IPVS.
+   * Whether its directory has other keys;
+   * a user namespace of its own has an empty directory for IPVS.
    */
   readonly others: boolean
 }

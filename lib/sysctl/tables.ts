@@ -3,8 +3,7 @@
  * meaning of each.
  *
  * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the range
- * has those few.
- * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
+ * has those few. Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
  * net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
  *
  * @module
@@ -26,9 +25,8 @@ export interface SysctlOneOf<Values extends readonly number[] = readonly number[
 
 /**
  * The values of a key: `flag` is 0 or 1, also as false or true; `threshold` is two integers, the
- * first below the second, or
- * the second 0; `processors` is a list as the kernel prints it, `0-3,6`, where an empty text is
- * none; others are integers.
+ * first below the second, or the second 0; `processors` is a list as the kernel prints it, `0-3,6`,
+ * where an empty text is none; others are integers.
  */
 export type SysctlTakes = 'flag' | 'threshold' | 'processors' | SysctlRange | SysctlOneOf
 
@@ -43,8 +41,8 @@ export interface SysctlNotes {
    */
   readonly alike?: readonly number[]
   /**
-   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the
-   * device's alone.
+   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE`
+   * counts, or the device's alone.
    */
   readonly counts?: 'larger' | 'device'
 }

@@ -1,9 +1,10 @@
 /**
  * Services to ipvsadm's rules.
  *
- * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a service without persistence
- * (`-M`), which ipvsadm reads but never prints; marks from 2147483648 on unchanged, which ipvsadm prints negative; and
- * `--local` for forwarding to the director itself, for which ipvsadm has no option.
+ * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a
+ * service without persistence (`-M`), which ipvsadm reads but never prints; marks from 2147483648
+ * on unchanged, which ipvsadm prints negative; and `--local` for forwarding to the director itself,
+ * for which ipvsadm has no option.
  */
 
 import type {
@@ -18,12 +19,14 @@ import { checksumsOf, isTunnelKind, tunnels } from '../tunnels.js'
 import { addressInC, sortServices } from './order.js'
 
 /**
- * Services as text that `ipvsadm -R` and {@link parseRules} read: a line for each service and real server.
+ * Services as text that `ipvsadm -R` and {@link parseRules} read:
+ * a line for each service and real server.
  *
- * `strict` prints the output of `ipvsadm -S -n` for a table with these services, byte by byte, with its omissions and errors.
- * Its order depends on the kernel's where addresses or marks are 2147483648 or more apart: it is exact for states in the
- * order of a listing; for specs only the order of real servers is known.
- * Without `strict` every difference between two services shows, and {@link parseRules} reads back the same services.
+ * `strict` prints the output of `ipvsadm -S -n` for a table with these services, byte by byte, with
+ * its omissions and errors. Its order depends on the kernel's where addresses or marks are
+ * 2147483648 or more apart: it is exact for states in the order of a listing; for specs only the
+ * order of real servers is known. Without `strict` every difference between two services shows, and
+ * {@link parseRules} reads back the same services.
  *
  * @throws TypeError, RangeError naming the field of a spec that is not valid
  * @throws RangeError naming the service where a foreign program's value has no option
@@ -79,7 +82,7 @@ export function serviceArguments(service: ServiceKey & ServiceSettings): string 
 export const realServerKeyArguments = (key: ServiceKey, { address, port }: RealServerKey): string =>
   `${serviceKeyArguments(key)} -r ${endpoint(address, port)}`
 
-/** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 192.168.9.2:80 -m -w 1`. */
+/** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1`. */
 export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string =>
   `${serviceKeyArguments(key)} ${serverOptions(server)}`
 

@@ -1,6 +1,6 @@
 /** ipvsadm's options in rules: a table. */
 
-/** The field of a spec that an option sets, by its path in refusals. A line has at most one option for each. */
+/** The field that an option sets, by its path in refusals. A line has each field at most once. */
 export type Field =
   | 'command' | 'service' | 'family' | 'scheduler' | 'persistence' | 'netmask' | 'persistence.engine' | 'onePacket'
   | 'schedulerFlags' | 'server.address' | 'server.forward' | 'server.weight'

@@ -15,13 +15,15 @@ import type { Field } from './options.js'
 import { Rule, wordsOf, type Given, type Word } from './rule.js'
 
 /**
- * Rules of `ipvsadm -S` and `-R` to specs: a spec for each `-A` line. An `-a` line belongs to the service that it names, which
- * an earlier line adds. Options that a line leaves out have ipvsadm's defaults.
+ * Rules of `ipvsadm -S` and `-R` to specs: a spec for each `-A` line. An `-a` line belongs
+ * to the service that it names, which an earlier line adds. Options that a line leaves out
+ * have ipvsadm's defaults.
  *
- * Options may be short, long or bundled as for ipvsadm itself, with `#` comments and blank lines between. `--local` and the
- * other output of {@link formatRules} is accepted too. Refused, though ipvsadm accepts them: values that cannot work, such as
- * a multicast VIP; host names, because names are not resolved; and IPv4 addresses of fewer than four numbers or with
- * octal numbers. A mask is of the service's family at any place of the line.
+ * Options may be short, long or bundled as for ipvsadm itself, with `#` comments and blank lines
+ * between. `--local` and the other output of {@link formatRules} is accepted too. Refused, though
+ * ipvsadm accepts them: values that cannot work, such as a multicast VIP; host names, because names
+ * are not resolved; and IPv4 addresses of fewer than four numbers or with octal numbers. A mask is
+ * of the service's family at any place of the line.
  *
  * @throws RulesError for the first line that is wrong
  */
@@ -117,7 +119,7 @@ function addServer(rule: Rule, services: Map<string, Added>): void {
     const value = valueOf(rule, field)
     return value && numberOf(rule, value)
   })
-  // Packets that are not rewritten arrive at the service's port: ipvsadm ignores the port on the line.
+  // Packets that are not rewritten arrive at the service's port: ipvsadm ignores the line's port.
   const rewritten = forward === 'masq' || forward === 'local'
   const port = (rewritten || key.fwmark !== undefined ? named.port : undefined) ?? key.port ?? 0
   const spec: RealServerSpec = {

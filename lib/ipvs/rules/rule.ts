@@ -112,7 +112,7 @@ export class Rule {
 
 const BLANKS = ' \t\r'
 
-/** The words of a line. ipvsadm ignores its own name; a word that begins with `#` begins a comment. */
+/** The words of a line. ipvsadm ignores its own name; a word with `#` in front begins a comment. */
 export function wordsOf(text: string): Word[] {
   const words: Word[] = []
   for (let end = 0, begin = 0; begin < text.length; begin = end + 1) {
