@@ -1,12 +1,14 @@
 /**
- * A web service by direct routing (LVS-DR): the director leaves each packet as it is, and only puts a real server's MAC address on
- * its frame. All are on one LAN and all have the VIP; so the real servers must not say so to anyone, by ARP: the
- * VIP is on their loopback, and arp_ignore and arp_announce keep it there. Responses go to the client directly.
+ * A web service by direct routing (LVS-DR): the director leaves each packet as it is, and only puts
+ * a real server's MAC address on its frame. All are on one LAN and all have the VIP; so the real
+ * servers must not say so to anyone, by ARP: the VIP is on their loopback, and arp_ignore and
+ * arp_announce keep it there. Responses go to the client directly.
  *
- * The director schedules by weight, 3 to 1, and keeps each client with the server that it got first (persistence, 20 s).
+ * The director schedules by weight, 3 to 1, and keeps each client with the server
+ * that it got first (persistence, 20 s).
  *
  *     npm run lab -- node dist/examples/direct-routing-web.js
- *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak      # a mistake, to see it found; or no-vip
+ *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak   # a mistake; or no-vip
  */
 
 import {

@@ -1,9 +1,10 @@
 /**
- * One service, two kinds of tunnels: the director reaches one real server by GUE (in UDP), the other by GRE, both with checksums.
- * A GRE link that does not expect a checksum drops packets that have one, in silence; RealServer.plan makes one that does.
+ * One service, two kinds of tunnels: the director reaches one real server by GUE (in UDP), the
+ * other by GRE, both with checksums. A GRE link that does not expect a checksum drops packets that
+ * have one, in silence; RealServer.plan makes one that does.
  *
  *     npm run lab -- node dist/examples/gue-and-gre.js
- *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum      # a mistake, to see it found; or no-port
+ *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum   # a mistake; or no-port
  */
 
 import {
@@ -48,7 +49,7 @@ const service: VirtualServiceSpec = {
   ],
 }
 
-/** What makes a host one of its real servers: its kind of tunnel, from this director, with the VIP at its end. */
+/** Makes a host one of its real servers: its tunnel from this director, with the VIP at its end. */
 function preparation(name: string): RealServerSetup {
   const { address: local, ...kind } = tunnels[name as keyof typeof tunnels]
   return { vip: '192.168.50.100', tunnel: { ...kind, local, remote: '192.168.50.253' } }
@@ -72,7 +73,8 @@ async function server(name: string): Promise<void> {
   await serveWeb(name, '192.168.50.100', 80)
 }
 
-// What tunnels carry to the VIP, and with checksums only: behind 8 bytes of UDP and 4 of GUE, behind 8 of GRE; an IP header has its destination at 16.
+// What tunnels carry to the VIP, and with checksums only: behind 8 bytes of UDP and 4 of GUE,
+// behind 8 of GRE; an IP header has its destination at 16.
 const VIP = '0xc0a83264'
 const GUE = `udp port 6080 and udp[6:2] != 0 and udp[28:4] = ${VIP}`
 const GRE = `proto gre and ip[20] & 0x80 != 0 and ip[44:4] = ${VIP}`

@@ -1,10 +1,11 @@
 /**
- * A web service by network address translation (LVS-NAT): the director rewrites the address and the port of each request, 80 to 8080,
- * and writes them back in each response. So responses must pass through it: it is the real servers' router. They
- * need nothing else, not even to know of the VIP, and see the clients' own addresses.
+ * A web service by network address translation (LVS-NAT): the director rewrites the address and the
+ * port of each request, 80 to 8080, and writes them back in each response. So responses must pass
+ * through it: it is the real servers' router. They need nothing else, not even to know of the VIP,
+ * and see the clients' own addresses.
  *
  *     npm run lab -- node dist/examples/nat-web.js
- *     npm run lab -- node dist/examples/nat-web.js no-way-back      # a mistake, to see it found; or no-forwarding
+ *     npm run lab -- node dist/examples/nat-web.js no-way-back   # a mistake; or no-forwarding
  */
 
 import {

@@ -1,10 +1,11 @@
 /**
- * Two hosts that share an Ethernet over VXLAN: each has a bridge and, as its port, a VXLAN link to the other host. What is plugged into
- * one bridge reaches what is plugged into the other as if one cable joined them. (IPVS itself has no tunnels of VXLAN;
- * such an Ethernet is what direct routing needs between a director and real servers that are in different networks.)
+ * Two hosts that share an Ethernet over VXLAN: each has a bridge and, as its port, a VXLAN link to
+ * the other host. What is plugged into one bridge reaches what is plugged into the other as if one
+ * cable joined them. (IPVS itself has no tunnels of VXLAN; such an Ethernet is what direct routing
+ * needs between a director and real servers that are in different networks.)
  *
  *     npm run lab -- node dist/examples/vxlan-overlay.js
- *     npm run lab -- node dist/examples/vxlan-overlay.js other-vni      # a mistake, to see it found; or other-port
+ *     npm run lab -- node dist/examples/vxlan-overlay.js other-vni   # a mistake; or other-port
  */
 
 import { planNetwork } from 'ipvs-nl'
@@ -65,7 +66,7 @@ await run({
   async observe(hosts) {
     const sniffer = await step('tcpdump listens on host1\'s eth0', () => sniff(hosts, 'host1', 'eth0', 'udp'))
     print('PINGS from host1')
-    // As large as fits, and not to be fragmented: 1500 bytes less 50 of VXLAN, less 28 of ping itself.
+    // As large as fits, and not to be fragmented: 1500 bytes less 50 of VXLAN, less 28 of ping.
     const pings = []
     for (const size of ['56', '1422']) {
       const command = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', '-M', 'do', '-s', size, ends[1].address]

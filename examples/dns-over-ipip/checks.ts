@@ -1,4 +1,4 @@
-/** What was seen, read from what dig and tcpdump print, and whether it is what it should be. Nothing here does anything. */
+/** What was seen, read from what dig and tcpdump print, and whether it is what it should be. */
 
 import type { Requests } from '../support/nlmon.js'
 import { captureProblems } from '../support/tcpdump.js'
@@ -80,7 +80,10 @@ export const ENOUGH = 50
 /** The address by which a server names itself, in what it answers. */
 export const serverOf = (text: string): string | undefined => /\bserver (\d+\.\d+\.\d+\.\d+)/.exec(text)?.[1]
 
-/** Reads what `dig -u +noall +answer +stats CH TXT version.bind` printed. Without -u its clock ticks a hundred times a second. */
+/**
+ * Reads what `dig -u +noall +answer +stats CH TXT version.bind` printed.
+ * Without -u its clock ticks a hundred times a second.
+ */
 export function readAnswer(protocol: Answer['protocol'], output: string): Answer {
   const server = serverOf(output), time = /^;; Query time: (\d+) usec$/m.exec(output)?.[1]
   if (server !== undefined && time !== undefined) return { protocol, server, time: Number(time) / 1000 }
@@ -116,7 +119,7 @@ export function readCapture(link: string, stdout: string, stderr: string): Captu
   }
 }
 
-/** A packet that carries a response, or a part of one: it comes from the port that the questions go to. */
+/** A packet that carries a response, or a part of one: it comes from the port of the questions. */
 export const isResponse = (packet: Packet): boolean => packet.from.port === 53
 
 /** The first packet of each conversation. */

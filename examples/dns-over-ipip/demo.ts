@@ -1,12 +1,14 @@
 /**
- * DNS behind one address, balanced over IPIP to two servers that answer the client directly: builds it, asks it twelve
- * questions, applies it again, takes a server out under load, and exits with 1 when anything is not as it should be.
+ * DNS behind one address, balanced over IPIP to two servers that answer the client directly: builds
+ * it, asks it twelve questions, applies it again, takes a server out under load, and exits with 1
+ * when anything is not as it should be.
  *
  *     npm run demo
  *     npm run demo -- --verbose         # all that it does and sees
  *     npm run demo -- tunnel-down       # a mistake, to see it found
  *
- * These install and build first. In a kernel with IPVS, as root: `node dist/examples/dns-over-ipip/demo.js`.
+ * These install and build first. In a kernel with IPVS, as root:
+ * `node dist/examples/dns-over-ipip/demo.js`.
  */
 
 import { box } from '../support/box.js'
@@ -64,7 +66,7 @@ async function configure(hosts: Hosts): Promise<Configured> {
   return { rules: director.rules, witness, first: director.requests, sniffers: await sniffers }
 }
 
-/** Applies the director's plans: what they say, the rules that the kernel has then, and what was sent to it. */
+/** Applies the director's plans: what they say, the kernel's rules then, and the sent messages. */
 async function direct(hosts: Hosts): Promise<{ plan: string; rules: string; requests: Requests }> {
   const end = await tap(hosts, 'director')
   const { stdout } = await hosts.must('director', script('dns-over-ipip/director'))

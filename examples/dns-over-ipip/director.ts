@@ -4,7 +4,7 @@ import { Director, planNetwork, VirtualService } from 'ipvs-nl'
 import { apply } from '../support/print.js'
 import { service } from './service.js'
 
-// Its addresses, and a link for each tunnel: customary, though IPVS puts the outer header on by itself.
+// Its addresses, and a link for each tunnel: customary, though IPVS itself adds the outer header.
 await apply(await planNetwork({
   links: [
     { kind: 'ipip', name: 'tun0', local: '192.168.51.253', remote: '192.168.52.100' },

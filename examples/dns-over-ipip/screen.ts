@@ -54,7 +54,7 @@ function told(plan: string, telling: RegExp, rest: string): string {
 
 // ── what happened ──
 
-/** Prints the last of the answers by one protocol; without --verbose all six of them, once they are there. */
+/** Prints the last answer by one protocol; without --verbose all six, once they are there. */
 export function printAnswers(answers: readonly Answer[]): void {
   const { protocol, server, time, problem } = answers.at(-1)!
   if (verbose) {

@@ -1,6 +1,6 @@
 /**
- * A client that asks all the time, 50 times a second, from a new source port each time, until SIGTERM. It prints a
- * line for each question: when it was asked, and which server answered.
+ * A client that asks all the time, 50 times a second, from a new source port each time,
+ * until SIGTERM. It prints a line for each question: when it was asked, and which server answered.
  *
  *     node stream.js 192.168.50.100
  */

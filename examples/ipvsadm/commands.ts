@@ -45,7 +45,7 @@ export async function ipvsadm(words: readonly string[], streams: Streams): Promi
   }
 }
 
-/** Whether there is IPVS, and whether we may use it. The kernel loads its module by itself, unless it is told not to. */
+/** Whether there is IPVS, and we may use it. The kernel loads its module, unless forbidden. */
 async function begin(connection: Connection, { modprobe }: Streams): Promise<FamilyClient<Commands>> {
   const find = async (): Promise<FamilyClient<Commands>> => {
     const client = await FamilyClient.find(connection, ipvs)
@@ -199,7 +199,10 @@ class Program {
 
 const PROTOCOLS: Readonly<Record<string, string>> = { '-t': 'tcp', '-u': 'udp', '--sctp-service': 'sctp' }
 
-/** Rules by number, with every address and port by its name. Real servers have ports of their service's protocol. */
+/**
+ * Rules by number, with every address and port by its name.
+ * Real servers have ports of their service's protocol.
+ */
 const named = (rules: string, naming: Naming): string => rules.replace(/^-[Aa] (\S+).*$/gm, (rule, option: string) =>
   rule.replace(/ (-t|-u|--\w+-service|-r) \[?(\S+?)\]?:(\d+)(?= )/g, (_, name: string, address: string, port: string) =>
     ` ${name} ${naming(address, Number(port), PROTOCOLS[option] ?? 0)}`))

@@ -166,7 +166,7 @@ const LISTED_PROTOCOLS: Readonly<Record<string, string>> = {
   tcp: 'TCP', udp: 'UDP', sctp: 'SCTP', 0: 'IP', 1: 'ICMP', 58: 'ICMPv6',
 }
 
-/** A connection or persistence template. A mark stands where the first four bytes of the VIP would. */
+/** A connection or template. A mark stands where the first four bytes of the VIP would. */
 export function connectionRow(
   { protocol, client, virtual, server, state, expires, engine }: ConnectionState, engines: boolean, naming: Naming,
 ): string {

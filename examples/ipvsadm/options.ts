@@ -1,6 +1,6 @@
 /**
- * ipvsadm's command line to what it asks for, in the order and with the mistakes of ipvsadm: an option is read in the
- * light of those before it, and the first error counts.
+ * ipvsadm's command line to what it asks for, in the order and with the mistakes of ipvsadm:
+ * an option is read in the light of those before it, and the first error counts.
  */
 
 import type {

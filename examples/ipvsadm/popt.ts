@@ -1,4 +1,6 @@
-/** Words to options, as the library popt does: short ones bundled, long ones with `=`, and what is no option left over. */
+/**
+ * Words to options, as popt does: short ones bundled, long ones with `=`, and the leftover words.
+ */
 
 /** An option that may be given. */
 export interface Option {

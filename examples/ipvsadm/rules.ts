@@ -1,4 +1,4 @@
-/** Which options ipvsadm has, and which of them go with which command and which kind of tunnel: tables. */
+/** ipvsadm's options, and which of them go with which command and which kind of tunnel: tables. */
 
 import type { Option } from './popt.js'
 
@@ -92,7 +92,7 @@ export const KNOWN: readonly KnownOption[] = [
   ...OPTIONS.map(([long, short, name, takes]): KnownOption => ({ long, short, name, takes })),
 ]
 
-/** Which options go with something: it needs all of `needs`, may have any of `may`, and one of `oneOf`. */
+/** Which options go with something: it needs all `needs`, may have any `may`, and one `oneOf`. */
 interface Rules {
   readonly needs?: readonly OptionName[]
   readonly may?: readonly OptionName[]

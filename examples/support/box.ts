@@ -36,7 +36,7 @@ export function box(title: string, rows: readonly Row[]): string {
   ].join('\n')
 }
 
-/** A cell of a bar for each, or, where that would be too long, in proportion; what is not nothing has one at least. */
+/** A cell of a bar for each, or, where that is too long, in proportion; above 0, at least one. */
 function drawn(bars: readonly Bar[]): string[] {
   const most = Math.max(...bars.map(({ value }) => value))
   const widest = Math.max(...bars.map(({ name }) => name.length))

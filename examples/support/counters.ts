@@ -1,6 +1,6 @@
 /**
- * Prints the virtual services of this host with their counters, as soon as these show so many connections: the kernel
- * sums them up every two seconds only.
+ * Prints the virtual services of this host with their counters, as soon as these show
+ * so many connections: the kernel sums them up every two seconds only.
  *
  *     node dist/examples/support/counters.js 12
  */

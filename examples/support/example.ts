@@ -1,6 +1,6 @@
 /**
- * An example, from the first line that it prints to its exit status: sets its hosts up, has them configured, makes a
- * mistake where it is told to, observes, and removes all again, also on Ctrl-C.
+ * An example, from the first line that it prints to its exit status: sets its hosts up, has them
+ * configured, makes a mistake where it is told to, observes, and removes all again, also on Ctrl-C.
  *
  *     node NAME.js [OPTION…] [MISTAKE]
  *
@@ -98,7 +98,7 @@ async function perform<T>(example: Example<T>, mistake: string | undefined, sign
   return reasons
 }
 
-/** The command that runs a script of the examples: a path relative to this folder's parent, without its ending. */
+/** The command of an example's script: a path below this folder's parent, without its ending. */
 export const script = (name: string, ...args: string[]): string[] =>
   [process.execPath, fileURLToPath(new URL(`../${name}.js`, import.meta.url)), ...args]
 

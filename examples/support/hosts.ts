@@ -1,4 +1,4 @@
-/** The stage of the examples: hosts on LANs, as network namespaces of this machine, and the programs that run on them. */
+/** The stage of the examples: hosts on LANs, as network namespaces here, and their programs. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patience } from './patience.js'

@@ -15,10 +15,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-/** How long a program may run that is to end, and how long one may take to be ready, in milliseconds. */
+/** The time for a program that is to end, and for one to be ready, in milliseconds. */
 export const LIMIT = patience(30_000)
 
-/** Starts a program, in a session of its own: a Ctrl-C is for this one, which then ends the others. */
+/** Starts a program in a session of its own: a Ctrl-C is for this one, which ends the others. */
 export function launch(
   command: readonly string[], { input, signal }: RunOptions = {},
 ): { child: ChildProcess; output: Output; ended: Promise<unknown> } {

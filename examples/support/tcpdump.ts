@@ -30,7 +30,10 @@ export async function sniff(
   }
 }
 
-/** Reads what tcpdump printed: on stdout a packet a line, but what is in VXLAN on a line of its own; and on stderr how many it lost. */
+/**
+ * Reads what tcpdump printed: on stdout a packet a line, but what is in VXLAN on a line of its own;
+ * and on stderr how many it lost.
+ */
 export function readCaptured(where: string, stdout: string, stderr: string): Captured {
   return {
     packets:  stdout.replace(/(: VXLAN, .*)\n/g, '$1: ').split('\n').filter(line => line !== ''),

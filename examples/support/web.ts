@@ -39,7 +39,7 @@ export function readReply(stdout: string, stderr: string): Reply {
 export const replyText = ({ server, client, problem }: Reply): string =>
   problem === undefined ? `${server}, which sees ${client}` : `no answer: ${problem}`
 
-/** Which of the servers did not answer as they should: every request has an answer, and every server gave one. */
+/** Which servers did not answer as they should: every request has an answer, by all servers. */
 export function unserved(replies: readonly Reply[], servers: readonly string[]): string[] {
   const lost = replies.filter(({ problem }) => problem !== undefined)
   return [
