@@ -176,11 +176,11 @@ function narrow(
   }
   const steps = inner === 'inet' ? sysctlSteps([fragmenting], network.sysctls)
     : link && link.mtu < needs ? [linkSetting(link.name, `mtu ${needs}`, { mtu: needs }, { mtu: link.mtu })] : []
-  return [finding('mtu', `the path to ${address} carries packets of ${carries} bytes, `
-    + `and the tunnel takes ${overhead} of them: ${carries - overhead} are left`,
-  `clients may send packets of ${LEAST[inner]} bytes in spite of ICMP; `
-  + 'packets that do not fit are dropped, and long requests hang', steps,
-  `raise the MTU of the path to ${needs} bytes`)]
+  const found = `the path to ${address} carries packets of ${carries} bytes, `
+    + `and the tunnel takes ${overhead} of them: ${carries - overhead} are left`
+  const consequence = `clients may send packets of ${LEAST[inner]} bytes in spite of ICMP; `
+    + 'packets that do not fit are dropped, and long requests hang'
+  return [finding('mtu', found, consequence, steps, `raise the MTU of the path to ${needs} bytes`)]
 }
 
 // ── IPVS ──

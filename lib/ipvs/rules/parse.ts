@@ -202,8 +202,8 @@ function endpointOf(rule: Rule, value: Word, protocol: Protocol): { address: str
 }
 
 function portOf(rule: Rule, value: Word, port: string, protocol: Protocol): number {
-  const named = Object.hasOwn(PORTS[protocol], port) ? PORTS[protocol][port]! : NaN
-  const number = /^\+?\d+$/.test(port) ? Number(port) : named
+  const number = /^\+?\d+$/.test(port) ? Number(port)
+    : Object.hasOwn(PORTS[protocol], port) ? PORTS[protocol][port]! : NaN
   if (port === '') throw rule.fail(value, 'the port is missing')
   if (Number.isNaN(number)) {
     throw rule.fail(value, `${JSON.stringify(port)} is not a known port of ${protocol}: write the number`)
