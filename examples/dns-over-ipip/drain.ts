@@ -1,5 +1,6 @@
 /**
- * Takes one of the servers out of service without losing a question, and says when that began and ended.
+ * Takes one of the servers out of service without losing a question,
+ * and says when that began and ended.
  *
  *     node drain.js 192.168.52.101
  */

@@ -67,7 +67,8 @@ export async function ask(hosts: Hosts, protocol: Answer['protocol']): Promise<A
 /** Drains a server while a client asks all the time. */
 export async function drainUnderLoad(hosts: Hosts, server: string): Promise<Drain> {
   const asked = (output: string): number => output.split('\n').length - 1
-  const client = await hosts.start('client', script('dns-over-ipip/stream', vip), ({ output }) => asked(output.stdout) >= ENOUGH)
+  const client = await hosts.start('client', script('dns-over-ipip/stream', vip), ({ output }) =>
+    asked(output.stdout) >= ENOUGH)
   const { stdout } = await hosts.must('director', script('dns-over-ipip/drain', server))
   const { begun, ended } = JSON.parse(stdout) as Pick<Drain, 'begun' | 'ended'>
 

@@ -1,6 +1,6 @@
 /**
- * A client that asks all the time, 50 times a second, from a new source port each time, until SIGTERM. It prints a
- * line for each question: when it was asked, and which server answered.
+ * A client that asks all the time, 50 times a second, from a new source port each time,
+ * until SIGTERM. It prints a line for each question: when it was asked, and which server answered.
  *
  *     node stream.js 192.168.50.100
  */
@@ -42,7 +42,8 @@ function ask(vip: string): void {
   socket.on('error', ({ message }) => end({ problem: message }))
   socket.on('message', answer => {
     const server = serverOf(answer.toString('latin1'))
-    if (answer.readUInt16BE(0) === message.readUInt16BE(0)) end(server === undefined ? { problem: 'an answer without a name' } : { server })
+    if (answer.readUInt16BE(0) !== message.readUInt16BE(0)) return
+    end(server === undefined ? { problem: 'an answer without a name' } : { server })
   })
   socket.connect(53, vip, () => socket.send(message))
 }
