@@ -12,12 +12,15 @@ let tree: string
 const path = (name: string): string => join(tree, name)
 const fileOf = (name: string): string => `test/kernel/${name === 'a' ? 'ipvs/rules' : 'ipvs'}/${name}.test.ts`
 
-/** Notes its begin and end, and the processor; one file fails. */
+/** Notes each file, its guest and its processor, and says what vitest would; one file fails. */
 const LAB = `#!/bin/bash
-for word; do [[ $word != *.test.ts ]] || file=$word; done
-echo "begin $file \${LAB_CPU:-any} \${LAB_KERNEL:-none} $*" >>began
-sleep 0.2
-[[ $file != *broken* ]]
+for word; do
+  [[ $word == *.test.ts ]] || continue
+  echo "$$ $word \${LAB_CPU:-any} \${LAB_KERNEL:-none} $*" >>began
+  sleep 0.2
+  [[ $word != *broken* ]] || exit 1
+  echo " ✓  kernel  $word (3 tests) 2500ms"
+done
 `
 
 beforeEach(() => {
@@ -66,7 +69,7 @@ describe('test/kernel/run', () => {
     expect(ran.stderr).toContain(`failed: ${fileOf('broken')}`)
     const measured = readFileSync(path('test/lab/.cache/seconds'), 'utf8').trimEnd().split('\n')
     expect(measured.map(line => line.replace(/^\d+ /, '')).sort()).toEqual(['a', 'b', 'c', 'unknown'].map(fileOf).sort())
-    expect(measured.every(line => /^[01] /.test(line))).toBe(true)
+    expect(measured.every(line => line.startsWith('3 '))).toBe(true)
   })
 
   it('runs the files it is given with the options it is given, of which nothing is written down', async () => {
@@ -80,7 +83,15 @@ describe('test/kernel/run', () => {
     expect(await run([fileOf('a'), fileOf('nosuch')])).toEqual({ code: 2, stdout: '', stderr: `test/kernel/run: there is no file ${fileOf('nosuch')}\n`, began: [] })
   })
 
-  it('has a guest for each processor and one more', async () => {
+  it('has one guest for short files, up to 75 seconds in each, and one for each of the others', async () => {
+    writeFileSync(path('test/kernel/seconds'), ['25 long', '24 a', '24 b', '24 c', '4 unknown'].map(line => `${line.replace(/\w+$/, fileOf)}\n`).join(''))
+    writeFileSync(path(fileOf('long')), '')
+    const { began } = await run()
+    const guests = [...new Set(began.map(([guest]) => guest))]
+    expect(guests.map(guest => began.filter(line => line[0] === guest).map(([, file]) => file))).toEqual([['long'], ['b', 'c', 'a'], ['unknown']].map(names => names.map(fileOf)))
+  })
+
+  it('has a guest for each processor and two more', async () => {
     const allowed = readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\d+)/m)![1]!
     const { began } = await run([], {})
     expect(began.map(([,, processor]) => processor)).toEqual(expect.arrayContaining([allowed, 'any']))
