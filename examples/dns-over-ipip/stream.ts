@@ -6,11 +6,12 @@
  */
 
 import { createSocket } from 'node:dgram'
+import { patience } from '../support/patience.js'
 import { serverOf, type StreamAnswer } from './checks.js'
 
 const INTERVAL = 20
-/** So long it waits for an answer. */
-const PATIENCE = 2_500
+/** The longest wait for an answer, in milliseconds. */
+const LIMIT = patience(2_500)
 /** Where answers take long, it asks less often. */
 const MOST_PENDING = 10
 
@@ -37,7 +38,7 @@ function ask(vip: string): void {
     pending--
     console.log(JSON.stringify({ asked, ...answer }))
   }
-  const limit = setTimeout(() => end({ problem: `no answer within ${PATIENCE} ms` }), PATIENCE)
+  const limit = setTimeout(() => end({ problem: `no answer within ${LIMIT} ms` }), LIMIT)
   socket.on('error', ({ message }) => end({ problem: message }))
   socket.on('message', answer => {
     const server = serverOf(answer.toString('latin1'))

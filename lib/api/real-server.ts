@@ -4,7 +4,7 @@ import type { CallOptions } from '../../generic-netlink/index.js'
 import { send, type Edit } from '../ipvs/apply.js'
 import type { RealServerState } from '../ipvs/model.js'
 import { findRealServer } from '../ipvs/names.js'
-import { checkWeight } from '../ipvs/real-server.js'
+import { checkWeight, readRealServerSettings } from '../ipvs/real-server.js'
 import type { Director } from './director.js'
 import { drain, restoreSettings, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
 
@@ -38,7 +38,7 @@ export class RealServer {
         // The edit of an absent real server is sent too: the kernel's answer names what is missing.
         const wanted = { ...state ?? ABSENT, ...id, weight }
         const override = ipvs.overrides.get(service, id)
-        if (override) ipvs.overrides.set('drain', service, { ...override.declared, weight }, override.by)
+        if (override) ipvs.overrides.declare(service, { ...override.declared, weight })
         return override ? [] : [{ action: 'change', service, server: wanted }]
       })
       await send(ipvs, edits, options)
@@ -108,4 +108,8 @@ export class RealServer {
   }
 }
 
-const ABSENT = { forward: 'tunnel', thresholds: { upper: 0, lower: 0 } } as const
+/**
+ * The settings of an absent real server. With another method than `tunnel` the kernel may refuse
+ * the family before it looks for the real server.
+ */
+const ABSENT = readRealServerSettings({ fwdMethod: 'tunnel' })

@@ -31,13 +31,19 @@ interface Entry {
 export class Overrides {
   readonly #services = new Map<string, Map<string, Entry>>()
 
-  /** Takes a real server out, or changes the settings that it gets back. */
+  /** Takes a real server out. */
   set(source: OverrideSource, service: ServiceKey, declared: RealServerSettings, by: OutBy): void {
     const name = serviceName(service), server = realServerName(declared)
     const servers = this.#services.get(name) ?? new Map<string, Entry>()
     this.#services.set(name, servers)
     const sources = servers.get(server)?.sources ?? new Map<OverrideSource, OutBy>()
     servers.set(server, { declared, sources: sources.set(source, by) })
+  }
+
+  /** Changes the settings that a real server with an override gets back. */
+  declare(service: ServiceKey, declared: RealServerSettings): void {
+    const entry = this.#of(service)?.get(realServerName(declared))
+    if (entry) entry.declared = declared
   }
 
   /** Ends the override of a source; of all sources where none is named. */

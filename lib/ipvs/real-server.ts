@@ -3,8 +3,8 @@
  * its attributes on the wire, and its comparison.
  *
  * The functions name every field instead of looping over the fields, because they run for each
- * real server of a table, and a loop takes twice the time. The types refuse to compile where a
- * function leaves a field out.
+ * real server of a table, and a loop takes twice the time. The types, or
+ * test/unit/lib/ipvs/attributes.test.ts, refuse a function without all fields.
  *
  * @module
  */

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { command } from '../../../../generic-netlink/index.js'
 import { normalize } from '../../../../lib/ipvs/normalize.js'
-import { destinationAttributes, readRealServer } from '../../../../lib/ipvs/real-server.js'
+import { destinationAttributes, normalizeRealServer, readRealServer, sameRealServer } from '../../../../lib/ipvs/real-server.js'
 import { keyAttributes } from '../../../../lib/ipvs/key.js'
-import { readService, serviceAttributes } from '../../../../lib/ipvs/service.js'
+import type { RealServerKey, RealServerSettings, RealServerSpec, Service, ServiceSettings } from '../../../../lib/ipvs/model.js'
+import { readService, sameSettings, serviceAttributes } from '../../../../lib/ipvs/service.js'
 import { virtualService } from '../../../support/services.js'
 
 describe('meaning to wire and back', () => {
@@ -30,6 +31,33 @@ describe('meaning to wire and back', () => {
   it('names a service by its key alone', () => {
     expect(keyAttributes({ vip: 'fd00::1', port: 53, protocol: 'udp' })).toEqual({ af: 'inet6', protocol: 'udp', addr: 'fd00::1', port: 53 })
     expect(keyAttributes({ fwmark: 7, family: 'inet6' })).toEqual({ af: 'inet6', fwmark: 7 })
+  })
+})
+
+/** Values of every field; the first is not the default. A new field does not compile here until it has some. */
+const ofServers: { readonly [K in Exclude<keyof RealServerSettings, keyof RealServerKey>]: readonly RealServerSettings[K][] } = {
+  weight: [2, 0], forward: ['masq', 'local'], thresholds: [{ upper: 2, lower: 1 }, { upper: 2, lower: 2 }],
+}
+const ofServices: { readonly [K in keyof Required<ServiceSettings>]: readonly ServiceSettings[K][] } = {
+  scheduler: ['sh', 'wrr'], schedulerFlags: [['sh-port'], []], onePacket: [true, false], netmask: ['255.0.0.0', '255.255.0.0'], engine: ['sip', 'gone'],
+  persistence: [{ timeout: 60, netmask: '255.255.255.255' }, { timeout: 61, netmask: '255.255.255.255' }],
+}
+
+describe('each field is written, read and compared', () => {
+  const [{ realServers: [server], ...service }] = normalize({ vip: '192.0.2.1', port: 80, protocols: ['udp'], scheduler: 'sh', realServers: ['198.51.100.1'] }) as [Service]
+  const cases = (fields: object): [string, unknown, unknown][] => Object.entries(fields).map(([name, [value, other]]: [string, unknown[]]) => [name, value, other])
+
+  it.each(cases(ofServers))('%s of a real server: %j, %j', (name, value, other) => {
+    const [one, two] = [value, other].map(value => ({ ...server!, [name]: value })) as [RealServerSettings, RealServerSettings]
+    expect(readRealServer(command.decode(command.encode({ dest: destinationAttributes(one) })).dest!)).toMatchObject(one)
+    expect(normalizeRealServer(one as RealServerSpec, service)).toEqual(one)
+    expect([sameRealServer(one, server!), sameRealServer(one, two), sameRealServer(one, { ...one })]).toEqual([false, false, true])
+  })
+
+  it.each(cases(ofServices))('%s of a service: %j, %j', (name, value, other) => {
+    const [one, two] = [value, other].map(value => ({ ...service, [name]: value })) as [Service, Service]
+    expect(readService(command.decode(command.encode({ service: serviceAttributes(one) })).service!)).toMatchObject(one)
+    expect([sameSettings(one, two), sameSettings(one, { ...one })]).toEqual([false, true])
   })
 })
 
