@@ -8,9 +8,9 @@ const ONLY_SOCKET = [{
   regex: '^netlink(/|$)', message: 'Only generic-netlink/socket.ts imports npm netlink: use openSocket.',
 }]
 const ONLY_LOG = [{ regex: '^debug(/|$)', message: 'Only generic-netlink/log.ts imports debug: use logger.' }]
-const ONLY_INDEX = [{
-  regex: 'generic-netlink/(?!index\\.js$)',
-  message: 'lib/ imports generic-netlink/index.js and no other file of that folder.',
+const ONLY_CORE = [{
+  regex: 'generic-netlink/(?!core\\.js$|families/)',
+  message: 'lib/ imports generic-netlink/core.js and families, and no other file of that folder.',
 }]
 
 /**
@@ -70,7 +70,7 @@ export default defineConfig(
   },
   // The doors between the parts.
   doors(['**/*.ts'], [...ONLY_LOG, ...ONLY_SOCKET]),
-  doors(['lib/**'], [...ONLY_LOG, ...ONLY_SOCKET, ...ONLY_INDEX]),
+  doors(['lib/**'], [...ONLY_LOG, ...ONLY_SOCKET, ...ONLY_CORE]),
   doors(['generic-netlink/socket.ts'], ONLY_LOG),
   doors(['generic-netlink/log.ts', 'test/**'], []),
   // Tables of cases are read by column.

@@ -10,7 +10,7 @@
 
 export {
   DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck,
-} from '../generic-netlink/index.js'
+} from '../generic-netlink/core.js'
 export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './proc/connections.js'

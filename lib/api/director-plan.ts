@@ -1,7 +1,7 @@
 /** Plans of a director: its services, timeouts, sync daemons and network. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { atPath, checkList, checkObject, within } from '../base/check.js'
 import { contains, parsePrefix } from '../base/prefix.js'
 import { openIpvs, type IpvsClient } from '../ipvs/client.js'

@@ -1,6 +1,6 @@
 /** The IPVS table of this host: the Director. */
 
-import type { CallOptions, ConnectionOptions } from '../../generic-netlink/index.js'
+import type { CallOptions, ConnectionOptions } from '../../generic-netlink/core.js'
 import { within } from '../base/check.js'
 import { attempt, edit } from '../ipvs/apply.js'
 import { IpvsClient, throwFirst } from '../ipvs/client.js'

@@ -1,7 +1,7 @@
 /** Drains: a real server leaves its services without losing a client, and comes back. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { endpoint } from '../base/address.js'
 import { integer, oneOf } from '../base/check.js'
 import { applyAll } from '../ipvs/apply.js'

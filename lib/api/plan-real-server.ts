@@ -1,6 +1,6 @@
 /** The real server's host: the plan of its network, and its faults. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import type { Finding } from '../diagnose/finding.js'
 import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
 import { networkSteps, readNetwork } from '../network/network.js'

@@ -1,6 +1,6 @@
 /** A real server of a virtual service, and the verbs about it. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { send, type Edit } from '../ipvs/apply.js'
 import type { RealServerState } from '../ipvs/model.js'
 import { findRealServer } from '../ipvs/names.js'

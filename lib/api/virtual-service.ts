@@ -1,6 +1,6 @@
 /** One virtual service: a spec and its director. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { within } from '../base/check.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'

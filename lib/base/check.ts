@@ -7,7 +7,7 @@
  * @module
  */
 
-import { formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
+import { formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/core.js'
 
 /** The path of a field, or of an element, of the object at `path`. */
 export const atPath = (path: string, key: string | number): string =>

@@ -8,7 +8,7 @@
  */
 
 import { constants } from 'node:os'
-import { NetlinkError, type Errno } from '../../generic-netlink/index.js'
+import { NetlinkError, type Errno } from '../../generic-netlink/core.js'
 
 /** A request, as an error describes it. */
 export interface Asked {

@@ -1,6 +1,6 @@
 /** Prefixes: an address, and how many of its first bits name its network. */
 
-import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/index.js'
+import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/core.js'
 import { familyOf, isMulticast, type Family } from './address.js'
 import { address, integer } from './check.js'
 

@@ -1,6 +1,6 @@
 /** The faults of a director. */
 
-import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import {
   bare, ELSEWHERE, finding, numberOf, linkSetting, otherLinks, readHost, settingUp, type Finding,

@@ -1,6 +1,6 @@
 /** Findings: a fault of a host, its consequence for clients, and its repair. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import type { NetworkState } from '../network/network.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { openRtnetlink } from '../rtnetlink/client.js'

@@ -1,7 +1,7 @@
 /** The faults of a real server. */
 
 import { access } from 'node:fs/promises'
-import { NetlinkError, type CallOptions } from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, numberOf, otherLinks, readHost, type Finding, type Problem } from './finding.js'
 import { address } from '../base/check.js'

@@ -1,6 +1,6 @@
 /** Addresses that IPVS can balance to and from. */
 
-import { parseIPv4 } from '../../generic-netlink/index.js'
+import { parseIPv4 } from '../../generic-netlink/core.js'
 import { isMulticast } from '../base/address.js'
 
 /** The reason that an address cannot be an end of a connection through a director, if any. */

@@ -1,6 +1,7 @@
 /** The sender of all edits of services and real servers. Combines each edit with the overrides. */
 
-import { NetlinkError, type CallOptions, type Sequence, type ServiceAttributes } from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions, type Sequence } from '../../generic-netlink/core.js'
+import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { Outcome } from '../plan/plan.js'
 import { additions, type Change } from './changes.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'

@@ -1,10 +1,10 @@
 /** A conversation with IPVS in this network namespace. */
 
 import {
-  Connection, FamilyClient, ipvs, NETLINK_GENERIC, sequence, withItem,
-  type Attributes, type CallOptions, type Command, type CommandAttributes, type ConnectionOptions, type Reply,
-  type Sequence,
-} from '../../generic-netlink/index.js'
+  Connection, FamilyClient, NETLINK_GENERIC, sequence, withItem,
+  type Attributes, type CallOptions, type Command, type ConnectionOptions, type Reply, type Sequence,
+} from '../../generic-netlink/core.js'
+import { ipvs, type CommandAttributes } from '../../generic-netlink/families/ipvs.js'
 import { EditLock } from './edit-lock.js'
 import { explained } from './explain.js'
 import { Overrides } from './overrides.js'

@@ -1,6 +1,6 @@
 /** IPVS's errors as sentences: the reasons by verb, object and error. */
 
-import type { CommandAttributes, ipvs } from '../../generic-netlink/index.js'
+import type { CommandAttributes, ipvs } from '../../generic-netlink/families/ipvs.js'
 import { endpoint } from '../base/address.js'
 import { explained as explainedBy, type Asked, type Reasons } from '../base/explain.js'
 import { serviceName } from './names.js'

@@ -1,6 +1,6 @@
 /** Identities of services and real servers: their checks, and their attributes on the wire. */
 
-import type { DestinationAttributes, ServiceAttributes } from '../../generic-netlink/index.js'
+import type { DestinationAttributes, ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import { familyOf } from '../base/address.js'
 import { address, checkList, integer, oneOf, show } from '../base/check.js'
 import type { Protocol, RealServerKey, ServiceId, ServiceKey } from './model.js'

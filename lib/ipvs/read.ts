@@ -1,8 +1,7 @@
 /** The IPVS table: services with their real servers. */
 
-import {
-  NetlinkError, type CallOptions, type CommandAttributes, type DestinationAttributes,
-} from '../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
+import type { CommandAttributes, DestinationAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { IpvsClient } from './client.js'
 import { keyAttributes } from './key.js'
 import { ServerMatcher } from './match.js'

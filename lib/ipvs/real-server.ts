@@ -9,7 +9,8 @@
  * @module
  */
 
-import { parseIPv4, type DestinationAttributes, type TunnelFlags } from '../../generic-netlink/index.js'
+import { parseIPv4 } from '../../generic-netlink/core.js'
+import type { DestinationAttributes, TunnelFlags } from '../../generic-netlink/families/ipvs.js'
 import { familyOf } from '../base/address.js'
 import { address, checkObject, integer, oneOf, within } from '../base/check.js'
 import { checkUsable } from './address.js'

@@ -1,6 +1,7 @@
 /** Services by their settings: checks and defaults, attributes on the wire, and comparison. */
 
-import { parseIPv4, type ServiceAttributes } from '../../generic-netlink/index.js'
+import { parseIPv4 } from '../../generic-netlink/core.js'
+import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { Family } from '../base/address.js'
 import { boolean, checkList, checkObject, integer, invalid, oneOf } from '../base/check.js'
 import { checkUsable } from './address.js'

@@ -1,6 +1,6 @@
 /** Counters of services and real servers. */
 
-import type { Stats64Attributes, StatsAttributes } from '../../generic-netlink/index.js'
+import type { Stats64Attributes, StatsAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { Stats } from './model.js'
 
 /** Most counters of most tables are idle; they share one object. */

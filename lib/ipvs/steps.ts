@@ -1,6 +1,6 @@
 /** Changes of the IPVS table as steps of a plan. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import type { Outcome, Step, StepBatch } from '../plan/plan.js'
 import type { Session } from '../plan/session.js'
 import { applyChanges } from './apply.js'

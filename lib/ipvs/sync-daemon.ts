@@ -1,6 +1,6 @@
 /** Connection synchronisation: a director sends its connections to another, which can take over. */
 
-import type { DaemonAttributes } from '../../generic-netlink/index.js'
+import type { DaemonAttributes } from '../../generic-netlink/families/ipvs.js'
 import { familyOf, isMulticast } from '../base/address.js'
 import { address, integer, interfaceName, oneOf } from '../base/check.js'
 import { fieldSet, type Field } from '../base/field.js'

@@ -1,6 +1,7 @@
 /** The times for which the kernel keeps idle connections. */
 
-import type { CallOptions, CommandAttributes } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
+import type { CommandAttributes } from '../../generic-netlink/families/ipvs.js'
 import { integer } from '../base/check.js'
 import { fieldSet, type Field } from '../base/field.js'
 import type { Step } from '../plan/plan.js'

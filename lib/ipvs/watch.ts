@@ -1,7 +1,7 @@
 /** Changes of the IPVS table, found by polling: the kernel has no notifications. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { differences } from './diff.js'
 import { integer } from '../base/check.js'
 import type { IpvsClient } from './client.js'

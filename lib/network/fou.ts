@@ -1,8 +1,10 @@
 /** UDP ports at which the kernel unwraps tunnels: what real servers need for IPVS's GUE. */
 
 import {
-  Connection, fou, FamilyClient, NETLINK_GENERIC, type CallOptions, type ConnectionOptions, type FouPortAttributes,
-} from '../../generic-netlink/index.js'
+  Connection, FamilyClient, NETLINK_GENERIC,
+  type CallOptions, type ConnectionOptions,
+} from '../../generic-netlink/core.js'
+import { fou, type FouPortAttributes } from '../../generic-netlink/families/fou.js'
 import type { Family } from '../base/address.js'
 import { atPath, integer, oneOf } from '../base/check.js'
 import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'

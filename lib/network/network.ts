@@ -1,6 +1,6 @@
 /** A host's network in one plan: objects come after the objects that they depend on. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { Addresses, addressSteps } from '../rtnetlink/address/addresses.js'

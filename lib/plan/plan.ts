@@ -1,6 +1,6 @@
 /** Plans: steps that are shown, applied and reverted. */
 
-import { logger, type CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/core.js'
 import { Session } from './session.js'
 
 const debug = logger('ipvs-nl:plan')

@@ -3,7 +3,7 @@
  * removed and planned alike.
  */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { atPath, checkList } from '../base/check.js'
 import { Plan, type Step } from './plan.js'
 import { Session, type Conversation, type Open } from './session.js'

@@ -1,6 +1,6 @@
 /** The conversations with the kernel that the steps of a plan share. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 
 /** A conversation with a part of the kernel. */
 export interface Conversation {

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { DecodeError, formatIPv4, formatIPv6 } from '../../generic-netlink/index.js'
+import { DecodeError, formatIPv4, formatIPv6 } from '../../generic-netlink/core.js'
 import type { Protocol } from '../ipvs/model.js'
 
 const TCP_STATES = [

@@ -1,6 +1,6 @@
 /** The connections through this director. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
 import {
   connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,

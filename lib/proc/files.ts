@@ -1,7 +1,7 @@
 /** The kernel's text files about IPVS in /proc/net, in the network namespace of the process. */
 
 import { open, readFile } from 'node:fs/promises'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 
 const pathOf = (name: string): string => `/proc/net/${name}`
 

@@ -1,6 +1,6 @@
 /** Total counters and table states: /proc/net/ip_vs_stats, ip_vs_stats_percpu, ip_vs_status. */
 
-import { DecodeError, type CallOptions } from '../../generic-netlink/index.js'
+import { DecodeError, type CallOptions } from '../../generic-netlink/core.js'
 import type { Stats } from '../ipvs/model.js'
 import { readProcNet } from './files.js'
 

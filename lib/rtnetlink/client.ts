@@ -3,7 +3,7 @@
 import {
   Connection, NETLINK_ROUTE,
   type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
-} from '../../generic-netlink/index.js'
+} from '../../generic-netlink/core.js'
 import { explainRefusal } from './explain.js'
 import { address, ifaddrmsg } from './wire/address.js'
 import { ifinfomsg, link } from './wire/link.js'

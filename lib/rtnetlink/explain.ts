@@ -1,6 +1,6 @@
 /** rtnetlink's errors as sentences: the request, the reason for the refusal, and the remedy. */
 
-import type { NetlinkError } from '../../generic-netlink/index.js'
+import type { NetlinkError } from '../../generic-netlink/core.js'
 import { explained, refusal, type Asked as Sentence, type Reasons } from '../base/explain.js'
 
 /** A command, as far as an error describes it. */

@@ -1,6 +1,6 @@
 /** Links by name and by index: specs have names, the kernel's messages have indexes. */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import type { RouteClient } from './client.js'
 import { explainRefusal, type Asked } from './explain.js'
 import type { LinkAttributes } from './wire/link.js'

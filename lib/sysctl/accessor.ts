@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { Plan } from '../plan/plan.js'
 import { SysctlError } from './errors.js'
 import { exchange, procfs, read, type SysctlFiles } from './files.js'

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:fs'
 import { lstat, open, readdir } from 'node:fs/promises'
-import { logger, type CallOptions } from '../../generic-netlink/index.js'
+import { logger, type CallOptions } from '../../generic-netlink/core.js'
 import { reasonFor, SysctlError } from './errors.js'
 import type { Target } from './keys.js'
 import { checkCount, sameText } from './values.js'

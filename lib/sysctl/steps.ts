@@ -1,7 +1,7 @@
 /** The steps from the actual values of sysctls to the wanted ones. */
 
 import type { Step } from '../plan/plan.js'
-import type { CallOptions } from '../../generic-netlink/index.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { SysctlError } from './errors.js'
 import { exchange, log, procfs, read, readIfReadable, type SysctlFiles } from './files.js'
 import { isSegment, targetOf, type SysctlKey, type Target } from './keys.js'

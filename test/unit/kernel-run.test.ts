@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 let tree: string
 const path = (name: string): string => join(tree, name)
-const fileOf = (name: string): string => `test/kernel/${name}.test.ts`
+const fileOf = (name: string): string => `test/kernel/${name === 'a' ? 'ipvs/rules' : 'ipvs'}/${name}.test.ts`
 
 /** Notes its begin and end, and the processor; one file fails. */
 const LAB = `#!/bin/bash
@@ -22,8 +22,10 @@ sleep 0.2
 
 beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'kernel-run.'))
-  for (const directory of ['test/kernel', 'test/lab']) mkdirSync(path(directory), { recursive: true })
+  for (const directory of ['test/kernel/ipvs/rules', 'test/lab']) mkdirSync(path(directory), { recursive: true })
   copyFileSync(join(root, 'test/kernel/run'), path('test/kernel/run'))
+  mkdirSync(path('test/lab/machine'))
+  copyFileSync(join(root, 'test/lab/machine/processors.sh'), path('test/lab/machine/processors.sh'))
   writeFileSync(path('test/lab/run'), LAB)
   chmodSync(path('test/lab/run'), 0o755)
   for (const name of ['a', 'b', 'c', 'unknown']) writeFileSync(path(fileOf(name)), '')
@@ -63,7 +65,7 @@ describe('test/kernel/run', () => {
     expect(ran.code).toBe(1)
     expect(ran.stderr).toContain(`failed: ${fileOf('broken')}`)
     const measured = readFileSync(path('test/lab/.cache/seconds'), 'utf8').trimEnd().split('\n')
-    expect(measured.map(line => line.replace(/^\d+ /, '')).sort()).toEqual(['a', 'b', 'c', 'unknown'].map(fileOf))
+    expect(measured.map(line => line.replace(/^\d+ /, '')).sort()).toEqual(['a', 'b', 'c', 'unknown'].map(fileOf).sort())
     expect(measured.every(line => /^[01] /.test(line))).toBe(true)
   })
 

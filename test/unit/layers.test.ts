@@ -1,8 +1,7 @@
 /** The one rule of the tree: a folder imports only from folders to its left, and no files import in a circle. */
 
-import { readdirSync, readFileSync } from 'node:fs'
-import { posix } from 'node:path'
 import { expect, it } from 'vitest'
+import { importsOf, sources } from '../support/imports.js'
 
 /** The folders, from left to right; those on one line do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
@@ -17,20 +16,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ['lib/index.ts'],
 ]
 
-const root = new URL('../../', import.meta.url)
-const files = ['generic-netlink', 'lib'].flatMap(folder =>
-  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).map(name => `${folder}/${name}`))
+const files = sources()
 const folders = LAYERS.flat()
 
 const folderOf = (file: string): string => folders.find(folder => file === folder || file.startsWith(`${folder}/`)) ?? `no layer: ${file}`
 const layerOf = (folder: string): number => LAYERS.findIndex(layer => layer.includes(folder))
 
-/** The files of the tree that a file imports. */
-function importsOf(file: string): string[] {
-  const source = readFileSync(new URL(file, root), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
-  const specifiers = [...source.matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(match => match[1]!)
-  return [...new Set(specifiers.map(specifier => posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts')))]
-}
 const imports = new Map(files.map(file => [file, importsOf(file)]))
 
 it('every file lies in a layer', () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseIPv4, parseIPv6 } from '../../../generic-netlink/index.js'
+import { parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import type { RealServerSettings, Service, ServiceKey } from '../model.js'
 
 /**

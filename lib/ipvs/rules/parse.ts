@@ -1,6 +1,6 @@
 /** ipvsadm's rules to specs. */
 
-import { formatIPv6, parseIPv4, parseIPv6 } from '../../../generic-netlink/index.js'
+import { formatIPv6, parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import { familyOf } from '../../base/address.js'
 import { within } from '../../base/check.js'
 import type {

@@ -1,6 +1,6 @@
 /** Addresses of links: listed, changed and planned. */
 
-import type { ConnectionOptions } from '../../../generic-netlink/index.js'
+import type { ConnectionOptions } from '../../../generic-netlink/core.js'
 import { atPath, address as anyAddress } from '../../base/check.js'
 import type { Family } from '../../base/address.js'
 import type { Step } from '../../plan/plan.js'

@@ -1,7 +1,7 @@
 /** Commands about addresses, and what the kernel removes together with an address. */
 
 import { readFile } from 'node:fs/promises'
-import type { CallOptions } from '../../../generic-netlink/index.js'
+import type { CallOptions } from '../../../generic-netlink/core.js'
 import type { RouteClient, RouteCommand, Verb } from '../client.js'
 import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
 import {

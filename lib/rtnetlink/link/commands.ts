@@ -1,6 +1,6 @@
 /** Commands about links, and the errors that the kernel does not report. */
 
-import { NetlinkError, type CallOptions } from '../../../generic-netlink/index.js'
+import { NetlinkError, type CallOptions } from '../../../generic-netlink/core.js'
 import type { RouteClient, RouteCommand } from '../client.js'
 import { explainRefusal, refuse } from '../explain.js'
 import { ANY_LINK, namesOf, readIndexes, type LinkNames } from '../link-names.js'

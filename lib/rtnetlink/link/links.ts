@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
+import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
 import { integer, interfaceName } from '../../base/check.js'
 import type { Values } from '../../base/field.js'
 import { Resource, type ResourceKind } from '../../plan/resource.js'

@@ -1,6 +1,6 @@
 /** Links as specs declare them and as states describe them, in the words of `ip link`. */
 
-import type { Infer } from '../../../generic-netlink/index.js'
+import type { Infer } from '../../../generic-netlink/core.js'
 import type { link, linkStats } from '../wire/link.js'
 import type { LinkKind, LinkKinds } from './kinds/index.js'
 import type { Settings } from './settings.js'

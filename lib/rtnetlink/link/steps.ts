@@ -1,6 +1,6 @@
 /** The steps from existing links to wanted links. */
 
-import { NetlinkError } from '../../../generic-netlink/index.js'
+import { NetlinkError } from '../../../generic-netlink/core.js'
 import { atPath, checkList, interfaceName } from '../../base/check.js'
 import type { Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'

@@ -1,6 +1,6 @@
 /** Neighbours, and the forwarding databases of bridges and tunnels: listed, changed and planned. */
 
-import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
+import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
 import { atPath } from '../../base/check.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'

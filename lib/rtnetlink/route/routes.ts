@@ -1,6 +1,6 @@
 /** Routes: listed, looked up, changed and planned. */
 
-import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/index.js'
+import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
 import { address, atPath, interfaceName } from '../../base/check.js'
 import { familyOf } from '../../base/address.js'
 import { unicast, widthOf } from '../../base/prefix.js'

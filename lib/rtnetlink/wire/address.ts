@@ -1,6 +1,6 @@
 /** Messages about addresses: `linux/if_addr.h`, as tables. */
 
-import { attributeSet, bits, ip, string, struct, u8, u32 } from '../../../generic-netlink/index.js'
+import { attributeSet, bits, ip, string, struct, u8, u32 } from '../../../generic-netlink/core.js'
 import { family, scope } from './scalars.js'
 
 /** `struct ifaddrmsg` */

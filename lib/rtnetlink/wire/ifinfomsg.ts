@@ -1,6 +1,6 @@
 /** `struct ifinfomsg`: the header of messages about links. */
 
-import { bits, s32, struct, u16, u32 } from '../../../generic-netlink/index.js'
+import { bits, s32, struct, u16, u32 } from '../../../generic-netlink/core.js'
 import { family } from './scalars.js'
 
 /** `struct ifinfomsg` */

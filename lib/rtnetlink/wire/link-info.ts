@@ -6,7 +6,7 @@
 import {
   attributeSet, be16, be32, bits, by, bytes, enumeration, flag, ip, ipv4, ipv6, string, struct, u8, u16, u32,
   DecodeError, type AttributeSet, type Codec, type Fixed, type Infer, type Table,
-} from '../../../generic-netlink/index.js'
+} from '../../../generic-netlink/core.js'
 import { ifinfomsg } from './ifinfomsg.js'
 import { linkLayerAddress } from './scalars.js'
 

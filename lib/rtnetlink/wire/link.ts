@@ -2,7 +2,7 @@
 
 import {
   attributeSet, enumeration, list, s32, string, struct, u8, u32, u64, type Infer,
-} from '../../../generic-netlink/index.js'
+} from '../../../generic-netlink/core.js'
 import { linkInfo } from './link-info.js'
 import { linkLayerAddress } from './scalars.js'
 

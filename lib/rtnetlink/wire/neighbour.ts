@@ -1,6 +1,6 @@
 /** Messages about neighbours and forwarding entries: `linux/neighbour.h`, as tables. */
 
-import { attributeSet, be16, bits, ip, s32, struct, u8, u16, u32 } from '../../../generic-netlink/index.js'
+import { attributeSet, be16, bits, ip, s32, struct, u8, u16, u32 } from '../../../generic-netlink/core.js'
 import { family, linkLayerAddress, routeType } from './scalars.js'
 
 /** `struct ndmsg` */

@@ -2,7 +2,7 @@
 
 import {
   attributeSet, bits, bytes, enumeration, ip, s32, struct, u8, u16, u32, DecodeError, type Codec, type Infer,
-} from '../../../generic-netlink/index.js'
+} from '../../../generic-netlink/core.js'
 import { family, routeType, scope } from './scalars.js'
 
 /** `RTPROT_*` */

@@ -1,6 +1,6 @@
 /** Values that several messages of rtnetlink have in common. */
 
-import { bytes, enumeration, EncodeError, u8, type Codec } from '../../../generic-netlink/index.js'
+import { bytes, enumeration, EncodeError, u8, type Codec } from '../../../generic-netlink/core.js'
 
 /** `AF_*`, as message headers have them. */
 export const family = enumeration(u8, { unspec: 0, inet: 2, bridge: 7, inet6: 10 })

@@ -1,4 +1,4 @@
-/** The parts of examples/ipvsadm.ts that need no kernel; that they do as ipvsadm does, test/kernel/ipvsadm.test.ts shows. */
+/** The parts of examples/ipvsadm.ts that need no kernel; that they do as ipvsadm does, test/kernel/examples/ipvsadm.test.ts shows. */
 
 import fc from 'fast-check'
 import type { ServiceState } from 'ipvs-nl'

@@ -1,6 +1,6 @@
 /** `bridge`: a switch for Ethernet frames. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { fieldSet } from '../../../base/field.js'
 import type { bridge as wire } from '../../wire/link-info.js'
 import { byte, number, time, type LinkContext } from '../fields.js'

@@ -1,6 +1,6 @@
 /** `geneve`: Ethernet in UDP, of one network, to one other end. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
 import { fieldSet, type Values } from '../../../base/field.js'
 import type { geneve as wire } from '../../wire/link-info.js'

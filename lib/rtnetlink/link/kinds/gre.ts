@@ -1,6 +1,6 @@
 /** `gre`, `gretap`, `ip6gre` and `ip6gretap`: anything, or Ethernet, in GRE. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { checkObject, integer, oneOf } from '../../../base/check.js'
 import { fieldSet, type Values } from '../../../base/field.js'
 import type { gre as wire } from '../../wire/link-info.js'

@@ -1,6 +1,6 @@
 /** `ip6tnl`: IPv4, IPv6, or both, in IPv6. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { fieldSet } from '../../../base/field.js'
 import type { iptun6 } from '../../wire/link-info.js'
 import type { LinkContext } from '../fields.js'

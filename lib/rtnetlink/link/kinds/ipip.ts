@@ -1,6 +1,6 @@
 /** `ipip`: IPv4, or anything, in IPv4. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { fieldSet } from '../../../base/field.js'
 import type { iptun } from '../../wire/link-info.js'
 import type { LinkContext } from '../fields.js'

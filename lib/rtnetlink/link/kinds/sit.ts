@@ -1,6 +1,6 @@
 /** `sit`: IPv6, or anything, in IPv4. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import type { Family } from '../../../base/address.js'
 import { checkObject } from '../../../base/check.js'
 import { fieldSet } from '../../../base/field.js'

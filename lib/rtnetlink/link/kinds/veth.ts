@@ -1,6 +1,6 @@
 /** `veth`: a pair of links; packets that enter one leave the other. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { checkObject, integer, interfaceName } from '../../../base/check.js'
 import { fieldSet } from '../../../base/field.js'
 import { ANY_LINK } from '../../link-names.js'

@@ -1,6 +1,6 @@
 /** `vxlan`: Ethernet in UDP, of one network, between many ends. */
 
-import type { Infer } from '../../../../generic-netlink/index.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
 import { checkObject, integer } from '../../../base/check.js'
 import { fieldSet, type Values } from '../../../base/field.js'
