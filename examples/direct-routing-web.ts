@@ -1,15 +1,20 @@
 /**
- * A web service by direct routing (LVS-DR): the director leaves each packet as it is, and only puts a real server's MAC address on
- * its frame. All are on one LAN and all have the VIP; so the real servers must not say so to anyone, by ARP: the
- * VIP is on their loopback, and arp_ignore and arp_announce keep it there. Responses go to the client directly.
+ * A web service by direct routing (LVS-DR): the director leaves each packet as it is, and only puts
+ * a real server's MAC address on its frame. All are on one LAN and all have the VIP; so the real
+ * servers must not say so to anyone, by ARP: the VIP is on their loopback, and arp_ignore and
+ * arp_announce keep it there. Responses go to the client directly.
  *
- * The director schedules by weight, 3 to 1, and keeps each client with the server that it got first (persistence, 20 s).
+ * The director schedules by weight, 3 to 1, and keeps each client with the server
+ * that it got first (persistence, 20 s).
  *
  *     npm run lab -- node dist/examples/direct-routing-web.js
- *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak      # a mistake, to see it found; or no-vip
+ *     npm run lab -- node dist/examples/direct-routing-web.js arp-leak   # a mistake; or no-vip
  */
 
-import { Addresses, diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
+import {
+  Addresses, diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService,
+  type RealServerSetup, type VirtualServiceSpec,
+} from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { sniff } from './support/tcpdump.js'
@@ -26,7 +31,10 @@ const PICTURE = `
   request   client ──> director ──> server, at its MAC address
   response  client <─────────────── server`
 
-const servers = [{ host: 'server1', address: '192.168.50.101', weight: 3 }, { host: 'server2', address: '192.168.50.102', weight: 1 }] as const
+const servers = [
+  { host: 'server1', address: '192.168.50.101', weight: 3 },
+  { host: 'server2', address: '192.168.50.102', weight: 1 },
+] as const
 const clients = Array.from({ length: 8 }, (_, i) => `192.168.50.${10 + i}`)
 
 const service: VirtualServiceSpec = {
@@ -81,15 +89,17 @@ await run({
   ],
   roles: { director, server, diagnoseDirector, diagnoseServer },
   mistakes: {
-    'arp-leak': hosts => hosts.must('server1', ['sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=0', 'net.ipv4.conf.eth0.arp_ignore=0']),
+    'arp-leak': hosts => hosts.must('server1', [
+      'sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=0', 'net.ipv4.conf.eth0.arp_ignore=0',
+    ]),
     'no-vip': hosts => hosts.must('server2', ['ip', 'address', 'delete', '192.168.50.100/32', 'dev', 'lo']),
   },
 
   async configure(hosts) {
     const [configured, ...ready] = await Promise.all([
       step('ipvs-nl configures the director', () => hosts.must('director', role(import.meta.url, 'director'))),
-      ...servers.map(({ host, address }) => step(`ipvs-nl configures ${host}, which serves`, () =>
-        hosts.start(host, role(import.meta.url, 'server', host, address), ({ output }) => output.stdout.includes('serves http')))),
+      ...servers.map(({ host, address }) => step(`ipvs-nl configures ${host}, which serves`, () => hosts.start(
+        host, role(import.meta.url, 'server', host, address), ({ output }) => output.stdout.includes('serves http')))),
     ])
     print('APPLIED on the director, and what the kernel has then', configured.stdout)
     ready.forEach(({ output }, i) => print(`APPLIED on ${servers[i]!.host}`, output.stdout))
@@ -98,11 +108,13 @@ await run({
 
   async observe(hosts, configured) {
     const names = ['director', ...servers.map(({ host }) => host)]
-    const macOf = async (host: string): Promise<string> => (await hosts.must(host, ['cat', '/sys/class/net/eth0/address'])).stdout.trim()
+    const macOf = async (host: string): Promise<string> =>
+      (await hosts.must(host, ['cat', '/sys/class/net/eth0/address'])).stdout.trim()
     const macs = [...await Promise.all(names.map(macOf)), await macOf('client')]
     const [directorMac] = macs
     const name = (mac: string): string => [...names, 'client'][macs.indexOf(mac)] ?? mac
-    const sniffer = await step('tcpdump listens on the client', () => sniff(hosts, 'client', 'eth0', 'arp or tcp port 80', '-q', '-e'))
+    const sniffer = await step('tcpdump listens on the client', () =>
+      sniff(hosts, 'client', 'eth0', 'arp or tcp port 80', '-q', '-e'))
 
     print('REPLIES to curl http://192.168.50.100/, of each client twice')
     const replies: (Reply & { from: string })[] = []
@@ -118,31 +130,43 @@ await run({
     const { packets, problems } = await sniffer.end()
     const source = (packet: string): string => packet.split(' ', 1)[0]!
     const target = (packet: string): string => / > ([0-9a-f:]{17})/.exec(packet)?.[1] ?? ''
-    const aboutVip = packets.filter(packet => /Reply 192\.168\.50\.100 is-at|tell 192\.168\.50\.100,/.test(packet)) // "it is mine", and "I have it, and ask"
+    // "it is mine", and "I have it, and ask"
+    const aboutVip = packets.filter(packet => /Reply 192\.168\.50\.100 is-at|tell 192\.168\.50\.100,/.test(packet))
     const leaks = aboutVip.filter(packet => source(packet) !== directorMac)
     const requests = packets.filter(packet => / > 192\.168\.50\.100\.80: /.test(packet))
     const responses = packets.filter(packet => / 192\.168\.50\.100\.80 > /.test(packet))
-    const [bypassing, returned] = [requests.filter(packet => target(packet) !== directorMac), responses.filter(packet => source(packet) === directorMac)]
-    const shares = servers.map(({ host }) => new Set(replies.filter(({ server }) => server === host).map(({ from }) => from)).size)
-    const moved = clients.filter(client => new Set(replies.filter(({ from }) => from === client).map(({ server }) => server)).size > 1)
+    const bypassing = requests.filter(packet => target(packet) !== directorMac)
+    const returned = responses.filter(packet => source(packet) === directorMac)
+    const clientsOf = (host: string): Set<string> =>
+      new Set(replies.filter(({ server }) => server === host).map(({ from }) => from))
+    const shares = servers.map(({ host }) => clientsOf(host).size)
+    const serversOf = (client: string): Set<string | undefined> =>
+      new Set(replies.filter(({ from }) => from === client).map(({ server }) => server))
+    const moved = clients.filter(client => serversOf(client).size > 1)
 
     print('OBSERVED on the client')
     print('', `clients of server1 and server2: ${shares.join(' and ')}`)
-    for (const packet of aboutVip) print('', `ARP by ${name(source(packet))}: ${/(Reply|Request).*(?=, length)/.exec(packet)![0]}`)
+    for (const packet of aboutVip) {
+      print('', `ARP by ${name(source(packet))}: ${/(Reply|Request).*(?=, length)/.exec(packet)![0]}`)
+    }
     for (const packet of [requests[0], responses[0]]) {
-      print('', packet === undefined ? 'none' : `frame from ${name(source(packet))} to ${name(target(packet))}: ${/\d[\d.]+ > [\d.]+(?=: tcp)/.exec(packet)![0]}`)
+      const ways = packet && `frame from ${name(source(packet))} to ${name(target(packet))}`
+      print('', packet ? `${ways}: ${/\d[\d.]+ > [\d.]+(?=: tcp)/.exec(packet)![0]}` : 'none')
     }
 
     return [
       ...unserved(replies, servers.map(({ host }) => host)),
-      ...shares[0] === 6 && shares[1] === 2 ? [] : [`server1 and server2 have ${shares.join(' and ')} clients; by their weights it should be 6 and 2`],
+      ...shares[0] === 6 && shares[1] === 2 ? []
+        : [`server1 and server2 have ${shares.join(' and ')} clients; by their weights it should be 6 and 2`],
       ...moved.map(client => `${client} did not stay with one server`),
       ...leaks.length > 0 ? [`${name(source(leaks[0]!))} says by ARP that the VIP is its own: ${leaks[0]}`] : [],
       ...aboutVip.length > leaks.length ? [] : ['the director does not say by ARP that the VIP is its own'],
-      ...bypassing.length > 0 ? [`${bypassing.length} packets of requests did not go to the director, but to ${name(target(bypassing[0]!))}`] : [],
+      ...bypassing.length === 0 ? []
+        : [`${bypassing.length} packets of requests did not go to the director, but to ${name(target(bypassing[0]!))}`],
       ...returned.length > 0 ? [`${returned.length} packets of responses came back through the director`] : [],
       ...configured.includes('\ntimeouts 30 5 60\n') ? [] : ['the timeouts are not 30 5 60'],
-      ...configured.includes('\n192.168.50.100/24 eth0:vip secondary\n') ? [] : ['the VIP is no secondary address with the label eth0:vip'],
+      ...configured.includes('\n192.168.50.100/24 eth0:vip secondary\n') ? []
+        : ['the VIP is no secondary address with the label eth0:vip'],
       ...problems,
       ...counters.code === 0 ? [] : [counters.stderr.trim()],
     ]

@@ -1,12 +1,16 @@
 /**
- * One service, two kinds of tunnels: the director reaches one real server by GUE (in UDP), the other by GRE, both with checksums.
- * A GRE link that does not expect a checksum drops packets that have one, in silence; RealServer.plan makes one that does.
+ * One service, two kinds of tunnels: the director reaches one real server by GUE (in UDP), the
+ * other by GRE, both with checksums. A GRE link that does not expect a checksum drops packets that
+ * have one, in silence; RealServer.plan makes one that does.
  *
  *     npm run lab -- node dist/examples/gue-and-gre.js
- *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum      # a mistake, to see it found; or no-port
+ *     npm run lab -- node dist/examples/gue-and-gre.js no-checksum   # a mistake; or no-port
  */
 
-import { diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
+import {
+  diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService,
+  type RealServerSetup, type VirtualServiceSpec,
+} from 'ipvs-nl'
 import { role, run } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { succeed } from './support/processes.js'
@@ -45,7 +49,7 @@ const service: VirtualServiceSpec = {
   ],
 }
 
-/** What makes a host one of its real servers: its kind of tunnel, from this director, with the VIP at its end. */
+/** Makes a host one of its real servers: its tunnel from this director, with the VIP at its end. */
 function preparation(name: string): RealServerSetup {
   const { address: local, ...kind } = tunnels[name as keyof typeof tunnels]
   return { vip: '192.168.50.100', tunnel: { ...kind, local, remote: '192.168.50.253' } }
@@ -69,7 +73,8 @@ async function server(name: string): Promise<void> {
   await serveWeb(name, '192.168.50.100', 80)
 }
 
-// What tunnels carry to the VIP, and with checksums only: behind 8 bytes of UDP and 4 of GUE, behind 8 of GRE; an IP header has its destination at 16.
+// What tunnels carry to the VIP, and with checksums only: behind 8 bytes of UDP and 4 of GUE,
+// behind 8 of GRE; an IP header has its destination at 16.
 const VIP = '0xc0a83264'
 const GUE = `udp port 6080 and udp[6:2] != 0 and udp[28:4] = ${VIP}`
 const GRE = `proto gre and ip[20] & 0x80 != 0 and ip[44:4] = ${VIP}`
@@ -109,8 +114,8 @@ await run({
     await step('the operator loads fou, which the kernel does not do by itself', () => succeed(['modprobe', 'fou']))
     const [configured, ...ready] = await Promise.all([
       step('ipvs-nl configures the director', () => hosts.must('director', role(import.meta.url, 'director'))),
-      ...Object.keys(tunnels).map(name => step(`ipvs-nl configures ${name}, which serves`, () =>
-        hosts.start(name, role(import.meta.url, 'server', name), ({ output }) => output.stdout.includes('serves http')))),
+      ...Object.keys(tunnels).map(name => step(`ipvs-nl configures ${name}, which serves`, () => hosts.start(
+        name, role(import.meta.url, 'server', name), ({ output }) => output.stdout.includes('serves http')))),
     ])
     print('APPLIED on the director, and what the kernel has then', configured.stdout)
     ready.forEach(({ output }, i) => print(`APPLIED on server${i + 1}`, output.stdout))
@@ -129,7 +134,9 @@ await run({
 
     const { packets, problems } = await sniffer.end()
     const gue = packets.filter(packet => /^IP 192\.168\.50\.253\.\d+ > 192\.168\.52\.100\.6080: UDP/.test(packet))
-    const gre = packets.filter(packet => /^IP 192\.168\.50\.253 > 192\.168\.52\.101: GREv0, off 0x0, length \d+: IP 192\.168\.50\.10\.\d+ > 192\.168\.50\.100\.80: /.test(packet))
+    const greOuter = 'IP 192.168.50.253 > 192.168.52.101: GREv0, off 0x0, length '
+    const greInner = /length \d+: IP 192\.168\.50\.10\.\d+ > 192\.168\.50\.100\.80: /
+    const gre = packets.filter(packet => packet.startsWith(greOuter) && greInner.test(packet))
     const responses = packets.filter(packet => !gue.includes(packet) && !gre.includes(packet))
     print('CAPTURED on the director', [gue[0], gre[0]].map(packet => packet ?? 'none').join('\n'))
     print('', `${gue.length} packets of GUE, ${gre.length} of GRE, ${responses.length} responses`)
@@ -138,7 +145,8 @@ await run({
       ...unserved(replies, Object.keys(tunnels)),
       ...gue.length > 0 ? [] : ['no GUE with a checksum left the director for 192.168.52.100'],
       ...gre.length > 0 ? [] : ['no GRE with a checksum left the director for 192.168.52.101'],
-      ...responses.length > 0 ? [`${responses.length} packets of responses passed through the director, the first: ${responses[0]}`] : [],
+      ...responses.length === 0 ? []
+        : [`${responses.length} packets of responses passed through the director, the first: ${responses[0]}`],
       ...problems,
     ]
   },
@@ -149,5 +157,6 @@ await run({
     server2: role(import.meta.url, 'diagnoseServer', 'server2'),
   },
 
-  conclusion: 'Both servers answered what came to one through GUE and to the other through GRE; no response came back through the director.',
+  conclusion: 'Both servers answered what came to one through GUE and to the other through GRE; '
+    + 'no response came back through the director.',
 })

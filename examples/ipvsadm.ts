@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * ipvsadm 1.31, written on this library: its commands and options, its output byte by byte, its errors and exit statuses,
- * for scripts that run `ipvsadm`. A file of that name, executable and first in PATH, makes it the one that they run:
+ * ipvsadm 1.31, written on this library: its commands and options, its output byte by byte, its
+ * errors and exit statuses, for scripts that run `ipvsadm`. A file of that name, executable and
+ * first in PATH, makes it the one that they run:
  *
  *     #!/bin/sh
  *     exec node …/dist/examples/ipvsadm.js "$@"
@@ -14,10 +15,12 @@
  *     Prot LocalAddress:Port Scheduler Flags
  *       -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
  *
- * What it is told it hands to the kernel through the tables of `ipvs-nl/generic-netlink`, and not through Director: that
- * refuses what cannot work, such as a VIP of 127.0.0.1, and what ipvsadm leaves to the kernel. What it lists comes from Director.
+ * What it is told it hands to the kernel through the tables of `ipvs-nl/generic-netlink`, and not
+ * through Director: that refuses what cannot work, such as a VIP of 127.0.0.1, and what ipvsadm
+ * leaves to the kernel. What it lists comes from Director.
  *
- * It differs from the original where that dies: of `-b ,` it says that it is no flag. `-h` and `-v` say it in other words.
+ * It differs from the original where that dies: of `-b ,` it says that it is no flag.
+ * `-h` and `-v` say it in other words.
  */
 
 import { spawnSync } from 'node:child_process'

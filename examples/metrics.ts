@@ -1,12 +1,17 @@
 /**
- * The director's metrics over HTTP, for Prometheus to scrape: OpenMetrics to who asks for it, Prometheus's own format to others.
+ * The director's metrics over HTTP, for Prometheus to scrape: OpenMetrics to who asks for it,
+ * Prometheus's own format to others.
  *
- *     npm run build && sudo node dist/examples/metrics.js [[ADDRESS:]PORT]      # 127.0.0.1:9820 where nothing is said
+ *     npm run build && sudo node dist/examples/metrics.js [[ADDRESS:]PORT]   # or 127.0.0.1:9820
  *
- * In the lab, with a service to tell of; the first line is the example's, the others are what curl got:
+ * In the lab, with a service to tell of; the first line is the example's,
+ * the others are what curl got:
  *
- *     npm run lab -- bash -c 'ipvsadm -A -u 10.0.0.1:53 -s rr; ipvsadm -a -u 10.0.0.1:53 -r 10.0.0.2 -i
- *       node dist/examples/metrics.js & curl -s --retry 9 --retry-connrefused 127.0.0.1:9820/metrics | grep service_; kill $!; wait'
+ *     npm run lab -- bash -c 'ipvsadm -A -u 10.0.0.1:53 -s rr
+ *       ipvsadm -a -u 10.0.0.1:53 -r 10.0.0.2 -i
+ *       node dist/examples/metrics.js &
+ *       curl -s --retry 9 --retry-connrefused 127.0.0.1:9820/metrics | grep service_
+ *       kill $!; wait'
  *
  *     metrics at http://127.0.0.1:9820/metrics
  *     # HELP ipvs_service_info How a virtual service distributes its connections.

@@ -1,13 +1,17 @@
 /**
- * A web service by network address translation (LVS-NAT): the director rewrites the address and the port of each request, 80 to 8080,
- * and writes them back in each response. So responses must pass through it: it is the real servers' router. They
- * need nothing else, not even to know of the VIP, and see the clients' own addresses.
+ * A web service by network address translation (LVS-NAT): the director rewrites the address and the
+ * port of each request, 80 to 8080, and writes them back in each response. So responses must pass
+ * through it: it is the real servers' router. They need nothing else, not even to know of the VIP,
+ * and see the clients' own addresses.
  *
  *     npm run lab -- node dist/examples/nat-web.js
- *     npm run lab -- node dist/examples/nat-web.js no-way-back      # a mistake, to see it found; or no-forwarding
+ *     npm run lab -- node dist/examples/nat-web.js no-way-back   # a mistake; or no-forwarding
  */
 
-import { diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService, type RealServerSetup, type VirtualServiceSpec } from 'ipvs-nl'
+import {
+  diagnoseRealServer, Director, planNetwork, planRealServer, VirtualService,
+  type RealServerSetup, type VirtualServiceSpec,
+} from 'ipvs-nl'
 import { role, run, script } from './support/example.js'
 import { apply, print, report, step } from './support/print.js'
 import { sniff, type Captured } from './support/tcpdump.js'
@@ -23,7 +27,10 @@ const PICTURE = `
   request   192.168.50.10 > 192.168.50.100:80 ══ becomes ══> 192.168.50.10 > 192.168.52.100:8080
   response  192.168.50.100:80 > 192.168.50.10 <══ becomes ══ 192.168.52.100:8080 > 192.168.50.10`
 
-const servers = [{ host: 'server1', address: '192.168.52.100' }, { host: 'server2', address: '192.168.52.101' }] as const
+const servers = [
+  { host: 'server1', address: '192.168.52.100' },
+  { host: 'server2', address: '192.168.52.101' },
+] as const
 
 const service: VirtualServiceSpec = {
   vip: '192.168.50.100', port: 80, protocol: 'tcp',
@@ -77,8 +84,8 @@ await run({
   async configure(hosts) {
     const [configured, ...ready] = await Promise.all([
       step('ipvs-nl configures the director', () => hosts.must('director', role(import.meta.url, 'director'))),
-      ...servers.map(({ host, address }) => step(`ipvs-nl configures ${host}, which serves`, () =>
-        hosts.start(host, role(import.meta.url, 'server', host, address), ({ output }) => output.stdout.includes('serves http')))),
+      ...servers.map(({ host, address }) => step(`ipvs-nl configures ${host}, which serves`, () => hosts.start(
+        host, role(import.meta.url, 'server', host, address), ({ output }) => output.stdout.includes('serves http')))),
     ])
     print('APPLIED on the director, and what the kernel has then', configured.stdout)
     ready.forEach(({ output }, i) => print(`APPLIED on ${servers[i]!.host}`, output.stdout))
@@ -86,7 +93,8 @@ await run({
 
   async observe(hosts) {
     const links = ['eth0', 'eth1']
-    const sniffers = await step('tcpdump listens on the director', () => Promise.all(links.map(link => sniff(hosts, 'director', link, 'tcp', '-q'))))
+    const sniffers = await step('tcpdump listens on the director', () =>
+      Promise.all(links.map(link => sniff(hosts, 'director', link, 'tcp', '-q'))))
 
     print('REPLIES to curl http://192.168.50.100/')
     const replies: Reply[] = []
@@ -111,8 +119,12 @@ await run({
     return [
       ...unserved(replies, servers.map(({ host }) => host)),
       ...strangers.map(({ server, client }) => `${server} saw ${client} in the place of the client`),
-      ...outside.packets.some(packet => packet.includes('.8080')) ? ['port 8080 shows on the clients\' side of the director'] : [],
-      ...inside.packets.some(packet => packet.includes('192.168.50.100')) ? ['the VIP shows on the servers\' side of the director'] : [],
+      ...outside.packets.some(packet => packet.includes('.8080'))
+        ? ['port 8080 shows on the clients\' side of the director']
+        : [],
+      ...inside.packets.some(packet => packet.includes('192.168.50.100'))
+        ? ['the VIP shows on the servers\' side of the director']
+        : [],
       ...inside.packets.some(isResponse) ? [] : ['no response passed through the director'],
       ...outside.problems, ...inside.problems,
       ...counters.code === 0 ? [] : [counters.stderr.trim()],
@@ -125,5 +137,6 @@ await run({
     server2: role(import.meta.url, 'diagnoseServer'),
   },
 
-  conclusion: 'Both servers answered at port 8080 what was asked of port 80, saw the client\'s own address, and answered through the director.',
+  conclusion: 'Both servers answered at port 8080 what was asked of port 80, saw the client\'s own address, '
+    + 'and answered through the director.',
 })

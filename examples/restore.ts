@@ -1,18 +1,21 @@
 /**
- * An ipvsadm file as a plan: shown first, then applied. Unlike `ipvsadm -C; ipvsadm -R` it changes what differs and nothing
- * else, so that connections and counters live on, and again it does nothing.
+ * An ipvsadm file as a plan: shown first, then applied. Unlike `ipvsadm -C; ipvsadm -R` it
+ * changes what differs and nothing else, so that connections and counters live on, and
+ * again it does nothing.
  *
- *     node dist/examples/restore.js [--dry-run] [--prune] [--force] [FILE]      # without a file, stdin
+ *     node dist/examples/restore.js [--dry-run] [--prune] [--force] [FILE]   # stdin without one
  *
  *     --dry-run   shows the plan alone
- *     --prune     removes what the file does not have: all other services, and real servers of its own
+ *     --prune     removes what the file does not have: other services, and real servers of its own
  *     --force     lets it remove more than half of the real servers that are there
  *
  * In the lab, with a service that is there otherwise; what it printed:
  *
- *     npm run lab -- bash -c 'ipvsadm -A -t 10.0.0.1:80 -s rr; ipvsadm -a -t 10.0.0.1:80 -r 10.1.0.1 -m; ipvsadm -A -t 10.0.0.9:80
- *       printf "%s\n" "-A -t 10.0.0.1:80 -s wlc" "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1" "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 2" |
- *         node dist/examples/restore.js --prune'
+ *     npm run lab -- bash -c 'ipvsadm -A -t 10.0.0.1:80 -s rr
+ *       ipvsadm -a -t 10.0.0.1:80 -r 10.1.0.1 -m
+ *       ipvsadm -A -t 10.0.0.9:80
+ *       printf "%s\n" "-A -t 10.0.0.1:80 -s wlc" "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1" \
+ *         "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 2" | node dist/examples/restore.js --prune'
  *
  *     ~ ipvsadm -E -t 10.0.0.1:80 -s wlc
  *     + ipvsadm -a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 2
@@ -29,7 +32,9 @@ import { Director, parseRules, type Plan } from 'ipvs-nl'
 function asked(): { file: string | undefined; dryRun: boolean; prune: boolean; force: boolean } {
   const flag = { type: 'boolean', default: false } as const
   try {
-    const { values, positionals: [file, ...more] } = parseArgs({ options: { 'dry-run': flag, prune: flag, force: flag }, allowPositionals: true })
+    const { values, positionals: [file, ...more] } = parseArgs({
+      options: { 'dry-run': flag, prune: flag, force: flag }, allowPositionals: true,
+    })
     if (more.length > 0) throw new Error('one file at a time')
     return { file, dryRun: values['dry-run'], prune: values.prune, force: values.force }
   } catch (error) {

@@ -1,10 +1,11 @@
 /**
- * Two hosts that share an Ethernet over VXLAN: each has a bridge and, as its port, a VXLAN link to the other host. What is plugged into
- * one bridge reaches what is plugged into the other as if one cable joined them. (IPVS itself has no tunnels of VXLAN;
- * such an Ethernet is what direct routing needs between a director and real servers that are in different networks.)
+ * Two hosts that share an Ethernet over VXLAN: each has a bridge and, as its port, a VXLAN link to
+ * the other host. What is plugged into one bridge reaches what is plugged into the other as if one
+ * cable joined them. (IPVS itself has no tunnels of VXLAN; such an Ethernet is what direct routing
+ * needs between a director and real servers that are in different networks.)
  *
  *     npm run lab -- node dist/examples/vxlan-overlay.js
- *     npm run lab -- node dist/examples/vxlan-overlay.js other-vni      # a mistake, to see it found; or other-port
+ *     npm run lab -- node dist/examples/vxlan-overlay.js other-vni   # a mistake; or other-port
  */
 
 import { planNetwork } from 'ipvs-nl'
@@ -21,7 +22,10 @@ const PICTURE = `
      │                                             │
   eth0 172.16.0.11/24 ────── UDP, port 4789 ────── eth0 172.16.0.21/24  the network that they have`
 
-const ends = [{ underlay: '172.16.0.11', address: '192.168.10.11' }, { underlay: '172.16.0.21', address: '192.168.10.21' }] as const
+const ends = [
+  { underlay: '172.16.0.11', address: '192.168.10.11' },
+  { underlay: '172.16.0.21', address: '192.168.10.21' },
+] as const
 
 /** On each host: all that it takes. */
 async function host(local: string, remote: string, address: string): Promise<void> {
@@ -62,7 +66,7 @@ await run({
   async observe(hosts) {
     const sniffer = await step('tcpdump listens on host1\'s eth0', () => sniff(hosts, 'host1', 'eth0', 'udp'))
     print('PINGS from host1')
-    // As large as fits, and not to be fragmented: 1500 bytes less 50 of VXLAN, less 28 of ping itself.
+    // As large as fits, and not to be fragmented: 1500 bytes less 50 of VXLAN, less 28 of ping.
     const pings = []
     for (const size of ['56', '1422']) {
       const command = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', '-M', 'do', '-s', size, ends[1].address]
@@ -79,17 +83,21 @@ await run({
     const carried = (from: number, to: number, what: string): number => {
       const [outer, inner] = [ends[from]!.underlay, ends[from]!.address]
       const [otherOuter, otherInner] = [ends[to]!.underlay, ends[to]!.address]
-      return packets.filter(packet => packet.startsWith(`IP ${outer}.`)
-        && packet.includes(` > ${otherOuter}.4789: VXLAN, flags [I] (0x08), vni 42: IP ${inner} > ${otherInner}: ICMP echo ${what}, `)).length
+      const vxlan = ` > ${otherOuter}.4789: VXLAN, flags [I] (0x08), vni 42: `
+      const echo = `${vxlan}IP ${inner} > ${otherInner}: ICMP echo ${what}, `
+      return packets.filter(packet => packet.startsWith(`IP ${outer}.`) && packet.includes(echo)).length
     }
     const [requests, replies] = [carried(0, 1, 'request'), carried(1, 0, 'reply')]
     const strangers = packets.filter(packet => !packet.includes('.4789: VXLAN, flags [I] (0x08), vni 42: '))
     return [
       ...pings.filter(({ received }) => received !== 3)
-        .map(({ size, sent, received, problem }) => `${received} of ${sent} pings of ${size} bytes were answered: ${problem}`),
+        .map(({ size, sent, received, problem }) =>
+          `${received} of ${sent} pings of ${size} bytes were answered: ${problem}`),
       ...requests === 6 ? [] : [`${requests} of 6 requests left host1 in VXLAN 42`],
       ...replies === 6 ? [] : [`${replies} of 6 replies came to host1 in VXLAN 42`],
-      ...strangers.length === 0 ? [] : [`${strangers.length} packets on host1's eth0 were not of VXLAN 42 at port 4789, the first: ${strangers[0]}`],
+      ...strangers.length === 0 ? [] : [
+        `${strangers.length} packets on host1's eth0 were not of VXLAN 42 at port 4789, the first: ${strangers[0]}`,
+      ],
       ...problems,
     ]
   },

@@ -7,8 +7,8 @@ import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'
 
 /**
- * The texts of IPv4 addresses, at an index computed from the number; a later address overwrites an
- * earlier one.
+ * The texts of IPv4 addresses, at an index computed from the number;
+ * a later address overwrites an earlier one.
  */
 const v4Numbers = new Int32Array(65536)
 const v4Texts = new Array<string | undefined>(65536).fill(undefined)
@@ -37,8 +37,8 @@ export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
 const four = new Uint8Array(4)
 
 /**
- * Parses an IPv4 address as a number; -1 where the text is not dotted decimal without leading
- * zeros.
+ * Parses an IPv4 address as a number;
+ * -1 where the text is not dotted decimal without leading zeros.
  */
 export const parseIPv4 = (text: string): number =>
   putIPv4(four, 0, text) ? (four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0 : -1

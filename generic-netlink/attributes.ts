@@ -1,6 +1,6 @@
 /**
- * Attribute sets: netlink's type-length-values, declared as a table that reads like the kernel's
- * `nla_policy`.
+ * Attribute sets: netlink's type-length-values, declared as a table
+ * that reads like the kernel's `nla_policy`.
  *
  * @module
  */
@@ -56,8 +56,8 @@ export const kernelName = (prefix: string, key: string): string =>
   `${prefix}_${key.replace(/[A-Z]/g, c => `_${c}`).toUpperCase()}`
 
 /**
- * Calls `visit` for each attribute, in the order of the wire: number, offset and length of the
- * payload.
+ * Calls `visit` for each attribute, in the order of the wire:
+ * number, offset and length of the payload.
  *
  * @throws DecodeError
  */

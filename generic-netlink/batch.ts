@@ -19,7 +19,9 @@ export interface Batch {
 }
 
 /** The batch of an empty slot. */
-export const NO_BATCH: Batch = { requests: { length: 0, each: () => {} }, outcomes: [], next: 0, open: 0, settled: () => {} }
+export const NO_BATCH: Batch = {
+  requests: { length: 0, each: () => {} }, outcomes: [], next: 0, open: 0, settled: () => {},
+}
 
 /** Gives a request its outcome, once. */
 export function settle(batch: Batch, index: number, outcome: Outcome): void {
@@ -31,7 +33,8 @@ export function settle(batch: Batch, index: number, outcome: Outcome): void {
 /** Makes the error of a request. */
 export type Reason = (request: Request<unknown>) => unknown
 /** Rejects each request with the errno and the message of an error. */
-export const because = ({ errno, message }: NetlinkError): Reason => request => refused(request, errno, { why: message })
+export const because = ({ errno, message }: NetlinkError): Reason =>
+  request => refused(request, errno, { why: message })
 
 /** Rejects the requests of a batch that are not on the wire. */
 export function rejectUnsent(batch: Batch, reason: Reason): void {

@@ -26,8 +26,8 @@ export class Budget {
   }
 
   /**
-   * Tells whether work may go on. If not, `resume` is called once in the next turn of the event
-   * loop.
+   * Tells whether work may go on.
+   * If not, `resume` is called once in the next turn of the event loop.
    */
   allows(resume: () => void): boolean {
     if (!this.#running || this.#left > 0) return true

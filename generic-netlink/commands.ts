@@ -41,8 +41,8 @@ const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 const DONE: Outcome = Object.freeze({ status: 'fulfilled', value: undefined })
 
 /**
- * A request on the wire. The slots are reused: a large batch allocates none. Performance: reused
- * slots.
+ * A request on the wire. The slots are reused: a large batch allocates none.
+ * Performance: reused slots.
  */
 interface Slot {
   batch: Batch
@@ -148,8 +148,8 @@ export class Commands {
   }
 
   /**
-   * Writes as many of the queued requests as one datagram can carry; false where there is none to
-   * send.
+   * Writes as many of the queued requests as one datagram can carry;
+   * false where there is none to send.
    */
   #fill(): boolean {
     this.#openDatagram()

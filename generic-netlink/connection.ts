@@ -1,6 +1,6 @@
 /**
- * A conversation with the kernel over one netlink protocol: commands, batches of commands, and
- * dumps.
+ * A conversation with the kernel over one netlink protocol:
+ * commands, batches of commands, and dumps.
  */
 
 import { Budget } from './budget.js'
@@ -19,8 +19,8 @@ export const NETLINK_GENERIC = 16
 /** Options of a {@link Connection}. */
 export interface ConnectionOptions {
   /**
-   * The time that the kernel may be silent before a request fails with `ETIMEDOUT`, in
-   * milliseconds.
+   * The time that the kernel may be silent before a request fails with
+   * `ETIMEDOUT`, in milliseconds.
    *
    * @defaultValue 10000
    */

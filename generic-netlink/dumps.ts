@@ -30,8 +30,8 @@ const debug = logger('ipvs-nl:netlink')
 const RETRIES = 3
 
 /**
- * The number of parts of one dump that are read without a turn of the event loop: some thousand
- * services.
+ * The number of parts of one dump that are read without a turn of the event
+ * loop: some thousand services.
  */
 const LONGEST_STRETCH = 8
 

@@ -8,8 +8,8 @@ export type Errno =
   | 'EOPNOTSUPP' | 'EAFNOSUPPORT' | 'ENOBUFS' | 'EMSGSIZE' | 'ETIMEDOUT' | 'ECANCELED' | 'ENOPROTOOPT' | (string & {})
 
 /**
- * The kernel's addition to an errno (`NETLINK_EXT_ACK`). IPVS adds nothing for services and
- * destinations.
+ * The kernel's addition to an errno (`NETLINK_EXT_ACK`).
+ * IPVS adds nothing for services and destinations.
  */
 export interface ExtendedAck {
   /** The kernel's own sentence. */
@@ -57,8 +57,8 @@ export class NetlinkError extends Error {
 }
 
 /**
- * Linux has one number with two names: netlink's documentation says `EOPNOTSUPP`, libuv says
- * `ENOTSUP`.
+ * Linux has one number with two names:
+ * netlink's documentation says `EOPNOTSUPP`, libuv says `ENOTSUP`.
  */
 const errorName = (errno: number): Errno => {
   const name = errno < 0 ? getSystemErrorName(errno) : `E${errno}`

@@ -3,7 +3,9 @@
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
-import { family, type Attributes, type Command, type CommandTable, type FamilyDeclaration, type Reply } from './family.js'
+import {
+  family, type Attributes, type Command, type CommandTable, type FamilyDeclaration, type Reply,
+} from './family.js'
 import { CommandRequests, kindOf, Kinds, MappedRequest, QueryRequest, type AnyCommand } from './family-requests.js'
 import { logger } from './log.js'
 import { unwrap, type CallOptions } from './request.js'
@@ -20,10 +22,10 @@ export interface CommandOptions extends CallOptions {
 /** Options of a dump. */
 export interface DumpOptions<A, T> extends CommandOptions {
   /**
-   * Makes a row of each answer; the dump resolves with the rows. A row that keeps little saves most
-   * of a long listing's memory. The answer, with all objects in it, is valid until `map` returns:
-   * the next answer may overwrite it. Where the table changes during a listing, the listing starts
-   * again.
+   * Makes a row of each answer; the dump resolves with the rows. A row that keeps little
+   * saves most of a long listing's memory. The answer, with all objects in it, is valid until
+   * `map` returns: the next answer may overwrite it. Where the table changes during a
+   * listing, the listing starts again.
    */
   readonly map?: (answer: Readonly<A>) => T
 }
@@ -36,9 +38,9 @@ const isUnknown = (outcome: PromiseSettledResult<unknown>): boolean =>
 /**
  * A family of the running kernel.
  *
- * Its id is valid until its module is unloaded; then every command answers ENOENT, as for a missing
- * object. So after an ENOENT the client looks the id up again and, where it is another one, repeats
- * the command.
+ * Its id is valid until its module is unloaded; then every command answers ENOENT, as for a
+ * missing object. So after an ENOENT the client looks the id up again and, where it is another
+ * one, repeats the command.
  */
 export class FamilyClient<C extends CommandTable> {
   readonly #connection: Connection
@@ -120,8 +122,8 @@ export class FamilyClient<C extends CommandTable> {
   }
 
   /**
-   * Tells whether the family has another id than `from`: its module was loaded again, and its state
-   * is gone.
+   * Tells whether the family has another id than `from`:
+   * its module was loaded again, and its state is gone.
    */
   async #idChanged(from: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#id !== from) return true // another call has found out meanwhile

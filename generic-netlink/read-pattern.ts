@@ -28,7 +28,9 @@ interface ReadPlace {
 /**
  * Learns the pattern of an object; undefined where one of the table's attributes is there twice.
  */
-export function readPattern(layout: Layout, from: Input, at: number, length: number, values: Values): ReadPattern | undefined {
+export function readPattern(
+  layout: Layout, from: Input, at: number, length: number, values: Values,
+): ReadPattern | undefined {
   const places: ReadPlace[] = []
   let twice = false as boolean
   eachAttribute(from, at, at + length, (type, begin, size) => {

@@ -20,8 +20,8 @@ export interface Request<T> {
    */
   write(to: Output): void
   /**
-   * Reads the body of an answer. The kernel answers a request without `read` by an acknowledgement
-   * only.
+   * Reads the body of an answer.
+   * The kernel answers a request without `read` by an acknowledgement only.
    *
    * @throws DecodeError
    */

@@ -1,11 +1,11 @@
 /**
  * The netlink socket, the only user of npm `netlink`.
  *
- * npm `netlink` opens the socket and watches it. Its reader goes through the event loop, aborts the
- * process when the socket overruns, and costs more than the work (a netlink socket answers within
- * the send). So where the socket's descriptor can be found, this file writes and reads it directly,
- * and events bring only late datagrams; elsewhere events bring all
- * datagrams. Performance: the descriptor.
+ * npm `netlink` opens the socket and watches it. Its reader goes through the event loop, aborts
+ * the process when the socket overruns, and costs more than the work (a netlink socket answers
+ * within the send). So where the socket's descriptor can be found, this file writes and reads it
+ * directly, and events bring only late datagrams; elsewhere events bring all datagrams.
+ * Performance: the descriptor.
  *
  * @module
  */
@@ -26,8 +26,8 @@ const wire = logger('ipvs-nl:wire') // every byte
 const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs
 
 /**
- * The receiver of datagrams. Neither method may throw: an error in the addon's callback aborts the
- * process.
+ * The receiver of datagrams. Neither method may throw:
+ * an error in the addon's callback aborts the process.
  */
 export interface SocketListener {
   /** Takes a datagram from the kernel; it is valid until the return. */
@@ -66,8 +66,8 @@ export type OpenSocket = (protocol: number, listener: SocketListener) => KernelS
 const READ_SIZE = 65536
 
 /**
- * Returns the negative errno: errors of the addon carry positive numbers, errors of `node:fs`
- * negative ones.
+ * Returns the negative errno: errors of the addon carry positive numbers,
+ * errors of `node:fs` negative ones.
  */
 const errnoOf = (error: unknown): number => {
   const { errno } = error as { errno?: unknown }

@@ -49,8 +49,8 @@ const LOW = HOST ? 0 : 4
 const HIGH = 4 - LOW
 
 /**
- * Ready values: many counters and rates are small, and a new BigInt is an object. Performance:
- * small counters.
+ * Ready values: many counters and rates are small, and a new BigInt is an object.
+ * Performance: small counters.
  */
 const SMALL = Array.from({ length: 256 }, (_, n) => BigInt(n))
 

@@ -1,6 +1,6 @@
 /**
- * The pattern of an object that was written: another object like it is encoded where its values
- * differ.
+ * The pattern of an object that was written:
+ * another object like it is encoded where its values differ.
  */
 
 import { align, HEADER, type Attribute } from './attributes.js'
@@ -16,8 +16,8 @@ interface WritePlace {
   readonly start: number
   readonly end: number
   /**
-   * The value, and the sibling that it depended on; undefined for an object, which may have changed
-   * since.
+   * The value, and the sibling that it depended on; undefined for an object,
+   * which may have changed since.
    */
   readonly value: unknown
   readonly sibling: unknown
@@ -65,8 +65,8 @@ export class WritePattern {
   }
 
   /**
-   * Appends an object with the same keys and sizes; false, and nothing is appended, where they
-   * differ.
+   * Appends an object with the same keys and sizes;
+   * false, and nothing is appended, where they differ.
    */
   write(to: Output, values: Values): boolean {
     const begin = to.take(this.#bytes.length)
@@ -78,8 +78,8 @@ export class WritePattern {
 }
 
 /**
- * Writes the values that differ; false where keys or sizes differ, or where a value cannot be
- * written.
+ * Writes the values that differ; false where keys or sizes differ,
+ * or where a value cannot be written.
  */
 function writeOver(places: readonly WritePlace[], to: Output, begin: number, values: Values | null): boolean {
   if (typeof values !== 'object' || values === null) return false

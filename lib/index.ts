@@ -1,28 +1,38 @@
 /**
- * IPVS, the kernel's layer-4 load balancer, and its network, from Node over netlink: declare a virtual service, and the links,
- * addresses, routes and sysctls of its director and real servers; read the plan; apply it.
+ * IPVS, the kernel's layer-4 load balancer, and its network, from Node over netlink: declare a
+ * virtual service, and the links, addresses, routes and sysctls of its director and real servers;
+ * read the plan; apply it.
  *
  * @module
  */
 
 // ── virtual services ──
 
-export { DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck } from '../generic-netlink/core.js'
+export {
+  DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck,
+} from '../generic-netlink/core.js'
 export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './proc/connections.js'
-export { connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './proc/connection-rows.js'
+export {
+  connectionStates, type ConnectionEnd, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,
+} from './proc/connection-rows.js'
 export { RealServer } from './api/real-server.js'
 export { VirtualService, type VirtualServiceOptions } from './api/virtual-service.js'
 export { endpoint } from './base/address.js'
 export { serviceName } from './ipvs/names.js'
-export { formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions } from './proc/metrics.js'
-export { ipvsStatus, ipvsTotals, perCpuStatistics, type CpuStatistics, type IpvsStatus, type TableStatus } from './proc/statistics.js'
+export {
+  formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions,
+} from './proc/metrics.js'
+export {
+  ipvsStatus, ipvsTotals, perCpuStatistics, type CpuStatistics, type IpvsStatus, type TableStatus,
+} from './proc/statistics.js'
 export type { Family } from './base/address.js'
 export type {
-  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol, RealServerId, RealServerKey, RealServerSettings, RealServerSpec,
-  RealServerState, Scheduler, SchedulerFlag, Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState, Stats,
-  Thresholds, VirtualServiceSpec,
+  ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol,
+  RealServerId, RealServerKey, RealServerSettings, RealServerSpec, RealServerState, Scheduler, SchedulerFlag,
+  Service, ServiceId, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, ServiceState,
+  Stats, Thresholds, VirtualServiceSpec,
 } from './ipvs/model.js'
 export { formatRules } from './ipvs/rules/format.js'
 export { parseRules } from './ipvs/rules/parse.js'
@@ -46,16 +56,23 @@ export type { RealServerSetup, RealServerTunnel } from './network/real-server.js
 
 // ── the network ──
 
-export { FouPorts, type FouPortFilter, type FouPortId, type FouPortPatch, type FouPortSpec, type FouPortState } from './network/fou.js'
+export {
+  FouPorts, type FouPortFilter, type FouPortId, type FouPortPatch, type FouPortSpec, type FouPortState,
+} from './network/fou.js'
 export { Links, type LinkChange, type LinkWatchOptions } from './rtnetlink/link/links.js'
 export type * from './rtnetlink/link/spec.js'
 export { Addresses } from './rtnetlink/address/addresses.js'
-export type { AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope } from './rtnetlink/address/spec.js'
+export type {
+  AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope,
+} from './rtnetlink/address/spec.js'
 export { Routes } from './rtnetlink/route/routes.js'
 export type {
-  Nexthop, RouteFilter, RouteId, RoutePatch, RouteProtocol, RouteQuery, RouteSettings, RouteSpec, RouteState, RouteTable, RouteType, WeightedNexthop,
+  Nexthop, RouteFilter, RouteId, RoutePatch, RouteProtocol, RouteQuery, RouteSettings, RouteSpec, RouteState,
+  RouteTable, RouteType, WeightedNexthop,
 } from './rtnetlink/route/spec.js'
-export { Neighbours, type NeighbourFilter, type NeighbourPatch, type NeighbourSpec, type NeighbourState } from './rtnetlink/neighbour/neighbours.js'
+export {
+  Neighbours, type NeighbourFilter, type NeighbourPatch, type NeighbourSpec, type NeighbourState,
+} from './rtnetlink/neighbour/neighbours.js'
 export type { ForwardingId, ForwardingSpec, ForwardingState } from './rtnetlink/neighbour/forwarding.js'
 export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } from './rtnetlink/neighbour/spec.js'
 
@@ -63,7 +80,9 @@ export type { IpNeighbourSpec, IpNeighbourState, NeighbourId, Reachability } fro
 
 export { effectiveSysctl, type EffectiveSysctl } from './sysctl/effective.js'
 export {
-  ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls, type KnownSysctl, type SysctlFlagOf, type SysctlHeld, type SysctlNotes, type SysctlOneOf, type SysctlRange, type SysctlRow, type SysctlSettingOf, type SysctlTakes, type SysctlTakesOf, type SysctlValueOf,
+  ipv4ConfSysctls, ipv6ConfSysctls, ipvsSysctls, networkSysctls,
+  type KnownSysctl, type SysctlFlagOf, type SysctlHeld, type SysctlNotes, type SysctlOneOf, type SysctlRange,
+  type SysctlRow, type SysctlSettingOf, type SysctlTakes, type SysctlTakesOf, type SysctlValueOf,
 } from './sysctl/tables.js'
 export { sysctl, type Sysctl } from './sysctl/accessor.js'
 export { SysctlError, type SysctlErrorCode } from './sysctl/errors.js'

@@ -1,4 +1,4 @@
-/** What was seen, read from what dig and tcpdump print, and whether it is what it should be. Nothing here does anything. */
+/** What was seen, read from what dig and tcpdump print, and whether it is what it should be. */
 
 import type { Requests } from '../support/nlmon.js'
 import { captureProblems } from '../support/tcpdump.js'
@@ -80,7 +80,10 @@ export const ENOUGH = 50
 /** The address by which a server names itself, in what it answers. */
 export const serverOf = (text: string): string | undefined => /\bserver (\d+\.\d+\.\d+\.\d+)/.exec(text)?.[1]
 
-/** Reads what `dig -u +noall +answer +stats CH TXT version.bind` printed. Without -u its clock ticks a hundred times a second. */
+/**
+ * Reads what `dig -u +noall +answer +stats CH TXT version.bind` printed.
+ * Without -u its clock ticks a hundred times a second.
+ */
 export function readAnswer(protocol: Answer['protocol'], output: string): Answer {
   const server = serverOf(output), time = /^;; Query time: (\d+) usec$/m.exec(output)?.[1]
   if (server !== undefined && time !== undefined) return { protocol, server, time: Number(time) / 1000 }
@@ -109,13 +112,14 @@ export function readCapture(link: string, stdout: string, stderr: string): Captu
     link,
     packets: packets.filter(packet => packet !== undefined),
     problems: [
-      ...lines.filter((_, i) => packets[i] === undefined).map(line => `tcpdump on ${link} printed a line that is no packet of DNS: ${line}`),
+      ...lines.filter((_, i) => packets[i] === undefined)
+        .map(line => `tcpdump on ${link} printed a line that is no packet of DNS: ${line}`),
       ...captureProblems(link, stderr),
     ],
   }
 }
 
-/** A packet that carries a response, or a part of one: it comes from the port that the questions go to. */
+/** A packet that carries a response, or a part of one: it comes from the port of the questions. */
 export const isResponse = (packet: Packet): boolean => packet.from.port === 53
 
 /** The first packet of each conversation. */
@@ -147,25 +151,32 @@ export const share = (answers: readonly { readonly server?: string | undefined }
 export function failures({ servers, answers, captures }: Evidence): string[] {
   const packets = captures.flatMap(capture => capture.packets)
   const silent = servers.filter(server => !answers.some(answer => answer.server === server))
-  const missed = servers.filter(server => !packets.some(packet => packet.link === 'eth1' && packet.tunnel?.to === server))
-  const uneven = answers.every(({ server }) => server !== undefined) && new Set(servers.map(server => share(answers, server))).size > 1
-  const strangers = new Set(answers.flatMap(({ server }) => server === undefined || servers.includes(server) ? [] : server))
+  const missed = servers.filter(server =>
+    !packets.some(packet => packet.link === 'eth1' && packet.tunnel?.to === server))
+  const uneven = answers.every(({ server }) => server !== undefined)
+    && new Set(servers.map(server => share(answers, server))).size > 1
+  const strangers = new Set(answers.flatMap(({ server }) =>
+    server === undefined || servers.includes(server) ? [] : server))
   return [
     ...(['udp', 'tcp'] as const).flatMap(protocol => {
       const asked = answers.filter(answer => answer.protocol === protocol)
       const lost = asked.filter(answer => answer.server === undefined)
       if (asked.length === 0) return `nothing was asked by ${protocol}`
-      return lost.length > 0 ? `${lost.length} of ${asked.length} answers by ${protocol} are missing: ${lost[0]!.problem}` : []
+      if (lost.length === 0) return []
+      return `${lost.length} of ${asked.length} answers by ${protocol} are missing: ${lost[0]!.problem}`
     }),
     ...silent.map(server => `${server} gave none of the ${answers.length} answers`),
     ...uneven && silent.length === 0
-      ? [`the servers' shares of the ${answers.length} answers differ: ${servers.map(server => `${server} gave ${share(answers, server)}`).join(', ')}`]
+      ? [`the servers' shares of the ${answers.length} answers differ: ${
+          servers.map(server => `${server} gave ${share(answers, server)}`).join(', ')}`]
       : [],
     ...[...strangers].map(server => `${server} answered, which is none of the servers`),
     ...missed.map(server => `no packet of IP in IP left the director's eth1 for ${server}`),
     ...captures.flatMap(({ link, packets }) => {
       const responses = packets.filter(isResponse)
-      return responses.length > 0 ? `${responses.length} packets of responses passed through the director on ${link}, the first: ${responses[0]!.text}` : []
+      if (responses.length === 0) return []
+      return `${responses.length} packets of responses passed through the director on ${link}, `
+        + `the first: ${responses[0]!.text}`
     }),
     ...captures.flatMap(({ problems }) => problems),
   ]
@@ -190,8 +201,10 @@ export function drainFailures(drain: Drain): string[] {
   const lost = stream.filter(({ problem }) => problem !== undefined)
   const late = share(after, server)
   return [
-    ...lost.length > 0 ? [`${lost.length} of ${stream.length} questions around the drain of ${server} were lost: ${lost[0]!.problem}`] : [],
-    ...share(before, server) === 0 ? [`${server} answered none of the ${before.length} questions before its drain`] : [],
+    ...lost.length === 0 ? []
+      : [`${lost.length} of ${stream.length} questions around the drain of ${server} were lost: ${lost[0]!.problem}`],
+    ...share(before, server) > 0 ? []
+      : [`${server} answered none of the ${before.length} questions before its drain`],
     ...after.length < ENOUGH ? [`only ${after.length} questions were asked after the drain of ${server}`] : [],
     ...late > 0 ? [`${server} answered ${late} of the ${after.length} questions that were asked after its drain`] : [],
   ]

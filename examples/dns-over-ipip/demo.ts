@@ -1,12 +1,14 @@
 /**
- * DNS behind one address, balanced over IPIP to two servers that answer the client directly: builds it, asks it twelve
- * questions, applies it again, takes a server out under load, and exits with 1 when anything is not as it should be.
+ * DNS behind one address, balanced over IPIP to two servers that answer the client directly: builds
+ * it, asks it twelve questions, applies it again, takes a server out under load, and exits with 1
+ * when anything is not as it should be.
  *
  *     npm run demo
  *     npm run demo -- --verbose         # all that it does and sees
  *     npm run demo -- tunnel-down       # a mistake, to see it found
  *
- * These install and build first. In a kernel with IPVS, as root: `node dist/examples/dns-over-ipip/demo.js`.
+ * These install and build first. In a kernel with IPVS, as root:
+ * `node dist/examples/dns-over-ipip/demo.js`.
  */
 
 import { box } from '../support/box.js'
@@ -42,13 +44,15 @@ interface Configured {
 }
 
 async function configure(hosts: Hosts): Promise<Configured> {
-  const plans = servers.map(async (address, i) => (await hosts.must(`server${i + 1}`, script('dns-over-ipip/server', address))).stdout)
+  const plans = servers.map(async (address, i) =>
+    (await hosts.must(`server${i + 1}`, script('dns-over-ipip/server', address))).stdout)
   const answering = Promise.all(servers.map(async (address, i) => {
     await plans[i]
     await startUnbound(hosts, `server${i + 1}`, address)
   }))
   answering.catch(() => undefined) // reported below
-  const [director, ...applied] = await step('ipvs-nl sets up the director and both servers', () => Promise.all([direct(hosts), ...plans]))
+  const [director, ...applied] = await step('ipvs-nl sets up the director and both servers', () =>
+    Promise.all([direct(hosts), ...plans]))
   const sniffers = Promise.all(['eth0', 'eth1'].map(link => sniff(hosts, link)))
   sniffers.catch(() => undefined) // reported below
   await step('unbound, a DNS server, answers on both', () => answering)
@@ -62,12 +66,16 @@ async function configure(hosts: Hosts): Promise<Configured> {
   return { rules: director.rules, witness, first: director.requests, sniffers: await sniffers }
 }
 
-/** Applies the director's plans: what they say, the rules that the kernel has then, and what was sent to it. */
+/** Applies the director's plans: what they say, the kernel's rules then, and the sent messages. */
 async function direct(hosts: Hosts): Promise<{ plan: string; rules: string; requests: Requests }> {
   const end = await tap(hosts, 'director')
   const { stdout } = await hosts.must('director', script('dns-over-ipip/director'))
   const lines = stdout.split(/^/m), isRule = (line: string): boolean => /^-[Aa] /.test(line)
-  return { plan: lines.filter(line => !isRule(line)).join(''), rules: lines.filter(isRule).join(''), requests: await end() }
+  return {
+    plan: lines.filter(line => !isRule(line)).join(''),
+    rules: lines.filter(isRule).join(''),
+    requests: await end(),
+  }
 }
 
 async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Configured): Promise<string[]> {
@@ -85,7 +93,8 @@ async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Config
   }
 
   // By the time that the counters show, the last packet has long been captured.
-  const counters = await during('ipvs-nl reads the counters', () => hosts.run('director', script('support/counters', String(answers.length))))
+  const counters = await during('ipvs-nl reads the counters', () =>
+    hosts.run('director', script('support/counters', String(answers.length))))
   const captures = await Promise.all(sniffers.map(end => end()))
   if (verbose) {
     print('COUNTERS, by VirtualService.list()', counters.stdout)
@@ -106,14 +115,16 @@ async function observe(hosts: Hosts, { rules, witness, first, sniffers }: Config
       return { plan: plan.split('\n').filter(line => line !== ''), first, again: requests }
     })
     if (verbose) printAgain(again)
-    drain = await during('ipvs-nl drains server2 while a client asks 50 times a second', () => drainUnderLoad(hosts, servers[1]))
+    drain = await during('ipvs-nl drains server2 while a client asks 50 times a second', () =>
+      drainUnderLoad(hosts, servers[1]))
     if (verbose) printDrain(drain)
   }
   const againReasons = again ? againFailures(again) : [], drainReasons = drain ? drainFailures(drain) : []
   reasons.push(...againReasons, ...drainReasons)
 
   const good = { again: againReasons.length === 0, drain: drainReasons.length === 0 }
-  say(`\n${box(reasons.length === 0 ? 'IT WORKS' : 'IT DOES NOT WORK', rows({ answers, captures, again, drain }, good))}`)
+  const verdict = reasons.length === 0 ? 'IT WORKS' : 'IT DOES NOT WORK'
+  say(`\n${box(verdict, rows({ answers, captures, again, drain }, good))}`)
   return reasons
 }
 

@@ -4,7 +4,7 @@ import { Director, planNetwork, VirtualService } from 'ipvs-nl'
 import { apply } from '../support/print.js'
 import { service } from './service.js'
 
-// Its addresses, and a link for each tunnel: customary, though IPVS puts the outer header on by itself.
+// Its addresses, and a link for each tunnel: customary, though IPVS itself adds the outer header.
 await apply(await planNetwork({
   links: [
     { kind: 'ipip', name: 'tun0', local: '192.168.51.253', remote: '192.168.52.100' },
@@ -16,7 +16,9 @@ await apply(await planNetwork({
     { address: '10.0.0.253/24', link: 'tun0' },
     { address: '10.0.0.253/24', link: 'tun1' },
   ],
-  sysctls: [{ key: 'net.ipv4.ip_forward', value: 0, why: 'IPVS takes what is addressed to the VIP; nothing else passes' }],
+  sysctls: [{
+    key: 'net.ipv4.ip_forward', value: 0, why: 'IPVS takes what is addressed to the VIP; nothing else passes',
+  }],
 }))
 
 // The service, the VIP on eth0, and the way to the servers.

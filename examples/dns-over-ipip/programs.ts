@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { script } from '../support/example.js'
 import type { Hosts } from '../support/hosts.js'
+import { patience } from '../support/patience.js'
 import { ENOUGH, readAnswer, readCapture, type Answer, type Capture, type Drain, type StreamAnswer } from './checks.js'
 import { vip } from './topology.js'
 
@@ -58,7 +59,7 @@ export async function sniff(hosts: Hosts, link: string): Promise<() => Promise<C
 
 /** Asks one question, as a client. */
 export async function ask(hosts: Hosts, protocol: Answer['protocol']): Promise<Answer> {
-  const how = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, '+noall', '+answer', '+stats', '-u', '+time=2', '+tries=1']
+  const how = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, '+noall', '+answer', '+stats', '-u', `+time=${patience(2)}`, '+tries=1']
   const { stdout } = await hosts.run('client', ['dig', `@${vip}`, 'version.bind', 'CH', 'TXT', ...how])
   return readAnswer(protocol, stdout)
 }
@@ -66,11 +67,12 @@ export async function ask(hosts: Hosts, protocol: Answer['protocol']): Promise<A
 /** Drains a server while a client asks all the time. */
 export async function drainUnderLoad(hosts: Hosts, server: string): Promise<Drain> {
   const asked = (output: string): number => output.split('\n').length - 1
-  const client = await hosts.start('client', script('dns-over-ipip/stream', vip), ({ output }) => asked(output.stdout) >= ENOUGH)
+  const client = await hosts.start('client', script('dns-over-ipip/stream', vip), ({ output }) =>
+    asked(output.stdout) >= ENOUGH)
   const { stdout } = await hosts.must('director', script('dns-over-ipip/drain', server))
   const { begun, ended } = JSON.parse(stdout) as Pick<Drain, 'begun' | 'ended'>
 
-  const enough = asked(client.output.stdout) + 2 * ENOUGH, deadline = performance.now() + 30_000
+  const enough = asked(client.output.stdout) + 2 * ENOUGH, deadline = performance.now() + patience(30_000)
   while (asked(client.output.stdout) < enough && performance.now() < deadline) await sleep(50)
   const { stdout: answers, stderr, code } = await client.stop()
   if (code !== 0) throw new Error(`the client that asks all the time failed: ${stderr.trim() || `exit status ${code}`}`)

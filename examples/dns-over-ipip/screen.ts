@@ -31,7 +31,8 @@ const SERVERS = /ip link add|192\.168\.50\.100\/32|tun0\.rp_filter/
 
 /** Prints what was applied on the director and on the servers. */
 export function printApplied(director: string, plans: readonly string[]): void {
-  print('APPLIED on the director by ipvs-nl: what an operator would type for it', told(director, DIRECTORS, 'links, addresses, and the same for TCP'))
+  print('APPLIED on the director by ipvs-nl: what an operator would type for it',
+    told(director, DIRECTORS, 'links, addresses, and the same for TCP'))
   const [first, ...others] = plans
   print('APPLIED on server1', told(first!, SERVERS, 'its address and route, and what keeps the VIP silent'))
   others.forEach((plan, i) => {
@@ -47,18 +48,21 @@ export function printApplied(director: string, plans: readonly string[]): void {
 function told(plan: string, telling: RegExp, rest: string): string {
   if (verbose) return plan
   const lines = plan.trimEnd().split('\n'), shown = lines.filter(line => telling.test(line))
-  return [...shown.map(line => line.replace(/ {3}# .*/, '')), `and ${lines.length - shown.length} more: ${rest}`].join('\n')
+  const brief = shown.map(line => line.replace(/ {3}# .*/, ''))
+  return [...brief, `and ${lines.length - shown.length} more: ${rest}`].join('\n')
 }
 
 // ── what happened ──
 
-/** Prints the last of the answers by one protocol; without --verbose all six of them, once they are there. */
+/** Prints the last answer by one protocol; without --verbose all six, once they are there. */
 export function printAnswers(answers: readonly Answer[]): void {
   const { protocol, server, time, problem } = answers.at(-1)!
   if (verbose) {
-    print('', `${protocol} ${answers.length}  ${server === undefined ? `no answer: ${problem}` : `${server}  ${time!.toFixed(1)} ms`}`)
+    const result = server === undefined ? `no answer: ${problem}` : `${server}  ${time!.toFixed(1)} ms`
+    print('', `${protocol} ${answers.length}  ${result}`)
   } else if (answers.length === 6) {
-    const cells = answers.map(({ server, time }) => server === undefined ? 'no answer' : `.${server.split('.').at(-1)} ${time!.toFixed(1)}`)
+    const cells = answers.map(({ server, time }) =>
+      server === undefined ? 'no answer' : `.${server.split('.').at(-1)} ${time!.toFixed(1)}`)
     print('', `${protocol}  ${cells.map(cell => cell.padEnd(10)).join(' ')}`)
   }
 }
@@ -87,9 +91,12 @@ export function printAgain({ plan, first, again }: Again): void {
 
 /** Prints who answered before a drain, during it and after it. */
 export function printDrain(drain: Drain): void {
-  const rows = Object.entries(phases(drain)).map(([phase, answers]) =>
-    `${phase.padEnd(6)}  ${answers.length} questions: ${servers.map(server => `${server} answered ${share(answers, server)}`).join(', ')}`)
-  print(`DRAINED ${drain.server} in ${seconds(drain)} s, while a client asked ${rate(drain)} times a second`, rows.join('\n'))
+  const rows = Object.entries(phases(drain)).map(([phase, answers]) => {
+    const shares = servers.map(server => `${server} answered ${share(answers, server)}`).join(', ')
+    return `${phase.padEnd(6)}  ${answers.length} questions: ${shares}`
+  })
+  print(`DRAINED ${drain.server} in ${seconds(drain)} s, while a client asked ${rate(drain)} times a second`,
+    rows.join('\n'))
 }
 
 const seconds = ({ begun, ended }: Drain): string => ((ended - begun) / 1000).toFixed(1)
@@ -110,12 +117,17 @@ export interface Result {
 }
 
 /** The rows of the last box. */
-export function rows({ answers, captures, again, drain }: Result, good: { readonly again: boolean; readonly drain: boolean }): Row[] {
+export function rows(
+  { answers, captures, again, drain }: Result, good: { readonly again: boolean; readonly drain: boolean },
+): Row[] {
   const answered = answers.filter(({ server }) => server !== undefined).length
   const shares = servers.map(server => share(answers, server))
   const responses = captures.flatMap(({ packets }) => packets.filter(isResponse)).length
   return [
-    { good: answered === answers.length, text: `${answered} of ${answers.length} questions answered, by UDP and by TCP` },
+    {
+      good: answered === answers.length,
+      text: `${answered} of ${answers.length} questions answered, by UDP and by TCP`,
+    },
     {
       good: answered > 0 && new Set(shares).size === 1,
       text: `shared out ${shares.join(' and ')}`,
@@ -124,7 +136,11 @@ export function rows({ answers, captures, again, drain }: Result, good: { readon
     { good: responses === 0, text: `${responses} replies through the director: servers answer the client directly` },
     again === undefined
       ? { good: undefined, text: 'a second apply: not tried' }
-      : { good: good.again, text: `${again.again.changing} messages sent by a second apply to change anything (the first: ${again.first.changing})` },
+      : {
+          good: good.again,
+          text: `${again.again.changing} messages sent by a second apply to change anything `
+            + `(the first: ${again.first.changing})`,
+        },
     drain === undefined ? { good: undefined, text: 'a drain of server2: not tried' } : drainRow(drain, good.drain),
   ]
 }
@@ -138,7 +154,8 @@ function drainRow(drain: Drain, good: boolean): Row {
     text: `${lost} of ${stream.length} questions lost, at ${rate(drain)} a second, by a drain of server2; it gave`,
     bars: (['before', 'during', 'after'] as const).map(phase => {
       const answers = phases(drain)[phase]
-      return { name: names[phase], value: share(answers, server), note: `of ${answers.length}${phase === 'during' ? ` in ${seconds(drain)} s` : ''}` }
+      const time = phase === 'during' ? ` in ${seconds(drain)} s` : ''
+      return { name: names[phase], value: share(answers, server), note: `of ${answers.length}${time}` }
     }),
   }
 }

@@ -9,7 +9,10 @@ export const service: VirtualServiceSpec = {
   realServers: ['192.168.52.100', '192.168.52.101'],
 }
 
-/** What makes a host one of its real servers. With `remote` it takes packets from this director alone; leave it out where there are several. */
+/**
+ * Makes a host one of its real servers. With `remote` it takes packets from this director alone;
+ * leave it out where there are several.
+ */
 export const preparation = (address: string): RealServerSetup => ({
   vip: '192.168.50.100',
   tunnel: { kind: 'ipip', name: 'tun0', local: address, remote: '192.168.51.253' },

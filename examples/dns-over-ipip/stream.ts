@@ -1,16 +1,17 @@
 /**
- * A client that asks all the time, 50 times a second, from a new source port each time, until SIGTERM. It prints a
- * line for each question: when it was asked, and which server answered.
+ * A client that asks all the time, 50 times a second, from a new source port each time,
+ * until SIGTERM. It prints a line for each question: when it was asked, and which server answered.
  *
  *     node stream.js 192.168.50.100
  */
 
 import { createSocket } from 'node:dgram'
+import { patience } from '../support/patience.js'
 import { serverOf, type StreamAnswer } from './checks.js'
 
 const INTERVAL = 20
-/** So long it waits for an answer. */
-const PATIENCE = 2_500
+/** The longest wait for an answer, in milliseconds. */
+const LIMIT = patience(2_500)
 /** Where answers take long, it asks less often. */
 const MOST_PENDING = 10
 
@@ -37,11 +38,12 @@ function ask(vip: string): void {
     pending--
     console.log(JSON.stringify({ asked, ...answer }))
   }
-  const limit = setTimeout(() => end({ problem: `no answer within ${PATIENCE} ms` }), PATIENCE)
+  const limit = setTimeout(() => end({ problem: `no answer within ${LIMIT} ms` }), LIMIT)
   socket.on('error', ({ message }) => end({ problem: message }))
   socket.on('message', answer => {
     const server = serverOf(answer.toString('latin1'))
-    if (answer.readUInt16BE(0) === message.readUInt16BE(0)) end(server === undefined ? { problem: 'an answer without a name' } : { server })
+    if (answer.readUInt16BE(0) !== message.readUInt16BE(0)) return
+    end(server === undefined ? { problem: 'an answer without a name' } : { server })
   })
   socket.connect(53, vip, () => socket.send(message))
 }

@@ -1,4 +1,7 @@
-/** The stage: five hosts on three LANs. Of the director and the servers only the cables; all else is ipvs-nl's. */
+/**
+ * The stage: five hosts on three LANs.
+ * Director and servers have only cables; ipvs-nl does the rest.
+ */
 
 import type { HostSpec } from '../support/hosts.js'
 import { TAP } from '../support/nlmon.js'
@@ -22,8 +25,13 @@ export const hosts: readonly HostSpec[] = [
   },
   {
     name:   'router',
-    links:  { eth0: ['lan50', '192.168.50.254/24'], eth1: ['lan51', '192.168.51.254/24'], eth2: ['lan52', '192.168.52.254/24'] },
-    // Responses come in on eth2 with the VIP as their source, which lives behind eth0: a strict filter would drop them.
+    links: {
+      eth0: ['lan50', '192.168.50.254/24'],
+      eth1: ['lan51', '192.168.51.254/24'],
+      eth2: ['lan52', '192.168.52.254/24'],
+    },
+    // Responses come in on eth2 with the VIP as their source, which lives behind eth0:
+    // a strict filter would drop them.
     sysctl: { 'net.ipv4.ip_forward': 1, 'net.ipv4.conf.all.rp_filter': 2 },
   },
   { name: 'server1', links: { eth0: ['lan52'] } },

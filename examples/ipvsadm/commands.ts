@@ -45,7 +45,7 @@ export async function ipvsadm(words: readonly string[], streams: Streams): Promi
   }
 }
 
-/** Whether there is IPVS, and whether we may use it. The kernel loads its module by itself, unless it is told not to. */
+/** Whether there is IPVS, and we may use it. The kernel loads its module, unless forbidden. */
 async function begin(connection: Connection, { modprobe }: Streams): Promise<FamilyClient<Commands>> {
   const find = async (): Promise<FamilyClient<Commands>> => {
     const client = await FamilyClient.find(connection, ipvs)
@@ -60,8 +60,11 @@ async function begin(connection: Connection, { modprobe }: Streams): Promise<Fam
     })
   } catch (error) {
     // ipvsadm asks by the kernel's older interface last, which says it otherwise.
-    const why = !isMissing(error) ? reason('getInfo', error) : REASONS[process.geteuid!() === 0 ? 'ENOPROTOOPT' : 'EPERM']
-    throw new Exit(`Can't initialize ipvs: ${why}\nAre you sure that IP Virtual Server is built in the kernel or as module?`)
+    const why = isMissing(error)
+      ? REASONS[process.geteuid!() === 0 ? 'ENOPROTOOPT' : 'EPERM']
+      : reason('getInfo', error)
+    throw new Exit(`Can't initialize ipvs: ${why}\n`
+      + 'Are you sure that IP Virtual Server is built in the kernel or as module?')
   }
 }
 
@@ -121,7 +124,9 @@ class Program {
     if (given.has('connection')) return await this.#listConnections(given)
     if (given.has('service-address')) return await this.#listService(line.service, given)
     if (given.has('timeout')) return await this.#listed(async director => timeoutsRow(await director.timeouts()))
-    if (given.has('daemon')) return await this.#listed(async director => (await director.syncDaemons()).map(daemonRow).join(''))
+    if (given.has('daemon')) {
+      return await this.#listed(async director => (await director.syncDaemons()).map(daemonRow).join(''))
+    }
     return await this.listAll(given)
   }
 
@@ -132,7 +137,9 @@ class Program {
     })
   }
 
-  async #listService({ af, protocol, addr, port, fwmark }: ServiceAttributes, given: ReadonlySet<string>): Promise<number> {
+  async #listService(
+    { af, protocol, addr, port, fwmark }: ServiceAttributes, given: ReadonlySet<string>,
+  ): Promise<number> {
     const key = (fwmark === undefined ? { vip: addr, port, protocol } : { fwmark, family: af }) as ServiceKey
     return await this.#listed(async director => {
       const services = await director.get(key)
@@ -144,15 +151,19 @@ class Program {
   async #rowsOf(services: readonly ServiceState[], given: ReadonlySet<string>): Promise<string> {
     const format: Format = { view: VIEWS.find(view => given.has(view)) ?? 'rules', exact: given.has('exact') }
     const naming = await this.#namingOf(services, given)
-    return title(format) + (given.has('nosort') ? services : sortServices(services)).map(service => serviceRows(service, format, naming)).join('')
+    const shown = given.has('nosort') ? services : sortServices(services)
+    return title(format) + shown.map(service => serviceRows(service, format, naming)).join('')
   }
 
   async #listConnections(given: ReadonlySet<string>): Promise<number> {
     const engines = given.has('persistent-conn')
     this.#streams.stdout(connectionsTitle(engines))
     for await (const row of connections()) {
-      const ends = [row.client.address, row.virtual.address, row.server.address].filter(address => address !== undefined)
-      this.#streams.stdout(connectionRow(row, engines, given.has('numeric') ? byNumber : await byName(ends, this.#streams.names)))
+      const ends = [row.client.address, row.virtual.address, row.server.address]
+      const naming = given.has('numeric')
+        ? byNumber
+        : await byName(ends.filter(address => address !== undefined), this.#streams.names)
+      this.#streams.stdout(connectionRow(row, engines, naming))
     }
     return 0
   }
@@ -167,7 +178,8 @@ class Program {
 
   async #namingOf(services: readonly ServiceState[], given: ReadonlySet<string>): Promise<Naming> {
     if (given.has('numeric')) return byNumber
-    const addresses = services.flatMap(({ vip, realServers }) => [...vip === undefined ? [] : [vip], ...realServers.map(({ address }) => address)])
+    const addresses = services.flatMap(({ vip, realServers }) =>
+      [...vip === undefined ? [] : [vip], ...realServers.map(({ address }) => address)])
     return await byName(addresses, this.#streams.names)
   }
 
@@ -187,7 +199,10 @@ class Program {
 
 const PROTOCOLS: Readonly<Record<string, string>> = { '-t': 'tcp', '-u': 'udp', '--sctp-service': 'sctp' }
 
-/** Rules by number, with every address and port by its name. Real servers have ports of their service's protocol. */
+/**
+ * Rules by number, with every address and port by its name.
+ * Real servers have ports of their service's protocol.
+ */
 const named = (rules: string, naming: Naming): string => rules.replace(/^-[Aa] (\S+).*$/gm, (rule, option: string) =>
   rule.replace(/ (-t|-u|--\w+-service|-r) \[?(\S+?)\]?:(\d+)(?= )/g, (_, name: string, address: string, port: string) =>
     ` ${name} ${naming(address, Number(port), PROTOCOLS[option] ?? 0)}`))
@@ -207,7 +222,8 @@ const REQUESTS: Readonly<Partial<Record<CommandName, (line: Line) => Command<Com
   'zero':           ({ service }) => ['zero', isNone(service) ? {} : { service: keyOf(service) }],
   'add-server':     ({ service, server }) => ['newDest', { service: keyOf(service), dest: server }],
   'edit-server':    ({ service, server }) => ['setDest', { service: keyOf(service), dest: server }],
-  'delete-server':  ({ service, server: { addrFamily, addr, port } }) => ['delDest', { service: keyOf(service), dest: { addrFamily, addr, port } }],
+  'delete-server':  ({ service, server: { addrFamily, addr, port } }) =>
+    ['delDest', { service: keyOf(service), dest: { addrFamily, addr, port } }],
   'set':            ({ timeouts }) => ['setConfig', timeouts],
   'start-daemon':   ({ daemon }) => ['newDaemon', { daemon }],
   'stop-daemon':    ({ daemon }) => ['delDaemon', { daemon }],

@@ -16,14 +16,17 @@ export type View = typeof VIEWS[number]
 
 const left = (width: number, value: string | number): string => String(value).padEnd(width)
 const right = (width: number, value: string | number | bigint): string => String(value).padStart(width)
-const columns = (...cells: readonly (readonly [width: number, value: string | number])[]): string => cells.map(([width, value]) => left(width, value)).join(' ')
+const columns = (...cells: readonly (readonly [width: number, value: string | number])[]): string =>
+  cells.map(([width, value]) => left(width, value)).join(' ')
 
 // ── titles ──
 
 const PLAIN = 'Prot LocalAddress:Port Scheduler Flags\n'
 const REMOTE = '  -> RemoteAddress:Port'
-const counters = (...names: readonly string[]): string => `${left(33, 'Prot LocalAddress:Port')}${names.map(name => right(9, name)).join('')}\n${REMOTE}\n`
-const wide = (...names: readonly (readonly [number, string])[]): string => `${columns([33, 'Prot LocalAddress:Port'], ...names)}\n${REMOTE}\n`
+const counters = (...names: readonly string[]): string =>
+  `${left(33, 'Prot LocalAddress:Port')}${names.map(name => right(9, name)).join('')}\n${REMOTE}\n`
+const wide = (...names: readonly (readonly [number, string])[]): string =>
+  `${columns([33, 'Prot LocalAddress:Port'], ...names)}\n${REMOTE}\n`
 
 const TITLES: Readonly<Record<View, string>> = {
   'stats':           counters('Conns', 'InPkts', 'OutPkts', 'InBytes', 'OutBytes'),
@@ -49,8 +52,9 @@ export function serviceRows(service: ServiceState, format: Format, naming: Namin
     ? `${serviceCounters(service.stats, format)}\n`
     : ` ${service.scheduler}${flagsOf(service)}${persistenceOf(service)}${service.onePacket ? ' ops' : ''}\n`
   const protocol = service.fwmark === undefined ? service.protocol : 0
-  return `${format.view === 'stats' || format.view === 'rate' ? left(33, name) : name}${rest}${
-    service.realServers.map(server => `  -> ${left(28, serverName(server, protocol, naming))}${ROWS[format.view](server, format)}\n`).join('')}`
+  const rows = service.realServers.map(server =>
+    `  -> ${left(28, serverName(server, protocol, naming))}${ROWS[format.view](server, format)}\n`)
+  return `${format.view === 'stats' || format.view === 'rate' ? left(33, name) : name}${rest}${rows.join('')}`
 }
 
 const PROTOCOLS: Readonly<Record<string, string>> = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP' }
@@ -76,23 +80,29 @@ function flagsOf({ scheduler, schedulerFlags }: ServiceState): string {
 function persistenceOf({ persistence }: ServiceState): string {
   if (!persistence) return ''
   const { timeout, netmask, engine } = persistence
-  return ` persistent ${timeout}${netmask === '255.255.255.255' || netmask === 128 ? '' : ` mask ${netmask}`}${engine === undefined ? '' : ` pe ${engine}`}`
+  const mask = netmask === '255.255.255.255' || netmask === 128 ? '' : ` mask ${netmask}`
+  return ` persistent ${timeout}${mask}${engine === undefined ? '' : ` pe ${engine}`}`
 }
 
 // ── a real server ──
 
 const METHODS: Readonly<Record<string, string>> = { masq: 'Masq', local: 'Local', tunnel: 'Tunnel', route: 'Route' }
-const methodOf = ({ forward }: RealServerState): string => METHODS[typeof forward === 'object' ? 'tunnel' : forward] ?? '(null)'
+const methodOf = ({ forward }: RealServerState): string =>
+  METHODS[typeof forward === 'object' ? 'tunnel' : forward] ?? '(null)'
 
 const ROWS: Readonly<Record<View, (server: RealServerState, format: Format) => string>> = {
   'stats': ({ stats }, format) => serviceCounters(stats, format),
   'rate': ({ stats: { rates } }, { exact }) =>
     [rates.connections, rates.packetsIn, rates.packetsOut].map(n => ` ${right(8, n)}`).join('')
     + [rates.bytesIn, rates.bytesOut].map(n => counter(BigInt(n), exact)).join(''),
-  'thresholds': server => ` ${columns([10, server.thresholds.upper], [10, server.thresholds.lower], ...connectionsOf(server))}`,
-  'persistent-conn': server => ` ${columns([9, server.weight], [11, server.persistentConnections], ...connectionsOf(server))}`,
-  'tun-info': server => ` ${columns([7, methodOf(server)], [13, tunnelOf(server)], [6, server.weight], ...connectionsOf(server))}`,
-  'rules': server => ` ${columns([7, methodOf(server)], [6, server.weight], ...connectionsOf(server))}`,
+  'thresholds': server =>
+    ` ${columns([10, server.thresholds.upper], [10, server.thresholds.lower], ...connectionsOf(server))}`,
+  'persistent-conn': server =>
+    ` ${columns([9, server.weight], [11, server.persistentConnections], ...connectionsOf(server))}`,
+  'tun-info': server =>
+    ` ${columns([7, methodOf(server)], [13, tunnelOf(server)], [6, server.weight], ...connectionsOf(server))}`,
+  'rules': server =>
+    ` ${columns([7, methodOf(server)], [6, server.weight], ...connectionsOf(server))}`,
 }
 
 const connectionsOf = ({ activeConnections, inactiveConnections }: RealServerState): [[10, number], [10, number]] =>
@@ -119,7 +129,12 @@ function serviceCounters({ rates, ...stats }: Stats, { view, exact }: Format): s
 }
 
 /** From how much on a counter is told in thousands, millions and so on. */
-const UNITS = [[10n ** 14n, 10n ** 12n, 'T'], [10n ** 11n, 10n ** 9n, 'G'], [10n ** 9n, 10n ** 6n, 'M'], [10n ** 8n, 10n ** 3n, 'K']] as const
+const UNITS = [
+  [10n ** 14n, 10n ** 12n, 'T'],
+  [10n ** 11n, 10n ** 9n, 'G'],
+  [10n ** 9n, 10n ** 6n, 'M'],
+  [10n ** 8n, 10n ** 3n, 'K'],
+] as const
 
 /** A counter, nine columns wide or wider. */
 export function counter(n: bigint, exact: boolean): string {
@@ -131,30 +146,45 @@ export function counter(n: bigint, exact: boolean): string {
 // ── what else is listed ──
 
 /** `-L --timeout` */
-export const timeoutsRow = ({ tcp, tcpFin, udp }: { tcp: number; tcpFin: number; udp: number }): string => `Timeout (tcp tcpfin udp): ${tcp} ${tcpFin} ${udp}\n`
+export const timeoutsRow = ({ tcp, tcpFin, udp }: { tcp: number; tcpFin: number; udp: number }): string =>
+  `Timeout (tcp tcpfin udp): ${tcp} ${tcpFin} ${udp}\n`
 
 /** `-L --daemon` */
 export const daemonRow = ({ state, link, syncId, maxLength, group, port, ttl }: SyncDaemonState): string =>
-  `${state} sync daemon (mcast=${link}, syncid=${syncId}, maxlen=${maxLength}, group=${group}, port=${port}, ttl=${ttl})\n`
+  `${state} sync daemon (mcast=${link}, syncid=${syncId}, maxlen=${maxLength}, `
+  + `group=${group}, port=${port}, ttl=${ttl})\n`
 
 /** The head of `-L -c`. */
-export const connectionsTitle = (engines: boolean): string => `IPVS connection entries\npro expire ${
-  engines ? columns([11, 'state'], [18, 'source'], [18, 'virtual'], [18, 'destination'], [16, 'pe name'], [0, 'pe_data'])
-    : columns([11, 'state'], [18, 'source'], [18, 'virtual'], [0, 'destination'])}\n`
+export function connectionsTitle(engines: boolean): string {
+  const ends = engines
+    ? columns([18, 'destination'], [16, 'pe name'], [0, 'pe_data'])
+    : columns([0, 'destination'])
+  return `IPVS connection entries\npro expire ${columns([11, 'state'], [18, 'source'], [18, 'virtual'])} ${ends}\n`
+}
 
-const LISTED_PROTOCOLS: Readonly<Record<string, string>> = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP', 0: 'IP', 1: 'ICMP', 58: 'ICMPv6' }
+const LISTED_PROTOCOLS: Readonly<Record<string, string>> = {
+  tcp: 'TCP', udp: 'UDP', sctp: 'SCTP', 0: 'IP', 1: 'ICMP', 58: 'ICMPv6',
+}
 
-/** A connection or persistence template. A mark stands where the first four bytes of the VIP would. */
-export function connectionRow({ protocol, client, virtual, server, state, expires, engine }: ConnectionState, engines: boolean, naming: Naming): string {
+/** A connection or template. A mark stands where the first four bytes of the VIP would. */
+export function connectionRow(
+  { protocol, client, virtual, server, state, expires, engine }: ConnectionState, engines: boolean, naming: Naming,
+): string {
   const two = (n: number): string => String(n).padStart(2, '0')
-  const vip = virtual.fwmark === undefined ? virtual : { address: addressOfMark(virtual.fwmark, client.address.includes(':')), port: 0 }
-  const [source, destination, real] = [client, vip, server].map(({ address, port }) => naming(address, port, protocol)) as [string, string, string]
+  const vip = virtual.fwmark === undefined
+    ? virtual
+    : { address: addressOfMark(virtual.fwmark, client.address.includes(':')), port: 0 }
+  const [source, destination, real] = [client, vip, server]
+    .map(({ address, port }) => naming(address, port, protocol)) as [string, string, string]
   const cells = [
     [3, LISTED_PROTOCOLS[protocol] ?? `IP_${protocol}`],
     [6, `${two(Math.floor(expires / 60))}:${two(expires % 60)}`],
     [11, state], [18, source], [18, destination],
   ] as const
-  return `${engines && engine ? columns(...cells, [16, real], [18, engine.name], [0, engine.data]) : columns(...cells, [0, real])}\n`
+  const ends = engines && engine
+    ? columns(...cells, [16, real], [18, engine.name], [0, engine.data])
+    : columns(...cells, [0, real])
+  return `${ends}\n`
 }
 
 function addressOfMark(mark: number, v6: boolean): string {

@@ -17,7 +17,7 @@ export interface Names {
   serviceOf(port: number, protocol: Transport): string | undefined
 }
 
-/** Names of ports, from text as /etc/services has it: `http 80/tcp www # …`. The first that fits counts. */
+/** Names of ports, from text as in /etc/services: `http 80/tcp www # …`. The first match counts. */
 export function services(text: string): Pick<Names, 'portOf' | 'serviceOf'> {
   const ports = new Map<string, number>(), named = new Map<string, string>()
   for (const line of text.split('\n')) {
@@ -25,7 +25,9 @@ export function services(text: string): Pick<Names, 'portOf' | 'serviceOf'> {
     const [, port, protocol] = /^(\d+)\/(\w+)$/.exec(at) ?? []
     if (port === undefined) continue
     if (!named.has(`${Number(port)}/${protocol}`)) named.set(`${Number(port)}/${protocol}`, name)
-    for (const each of [name, ...aliases]) if (!ports.has(`${each}/${protocol}`)) ports.set(`${each}/${protocol}`, Number(port))
+    for (const each of [name, ...aliases]) {
+      if (!ports.has(`${each}/${protocol}`)) ports.set(`${each}/${protocol}`, Number(port))
+    }
   }
   return {
     portOf: (service, protocol) => ports.get(`${service}/${protocol}`),
@@ -39,8 +41,12 @@ export function systemNames(): Names {
   let known: ReturnType<typeof services> | undefined
   const ports = (): ReturnType<typeof services> => known ??= services(read('/etc/services'))
   return {
-    // Who has no address or no name is told by an error; an IPv6 address is its own name, whatever family is asked for.
-    addressOf: async host => isIPv6(host) || host === '' ? undefined : (await lookup(host, { family: 4 }).catch(() => undefined))?.address,
+    // A lookup ends in an error where there is no address or name;
+    // an IPv6 address is its own name, whatever the family.
+    addressOf: async host => {
+      if (isIPv6(host) || host === '') return undefined
+      return (await lookup(host, { family: 4 }).catch(() => undefined))?.address
+    },
     hostOf: address => {
       const host = hosts.get(address) ?? lookupService(address, 0).then(({ hostname }) => hostname, () => undefined)
       hosts.set(address, host)

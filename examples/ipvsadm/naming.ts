@@ -17,9 +17,11 @@ export const byNumber: Naming = (address, port) => joined(address, addressInC(ad
 
 /** By name: asks for the names of these addresses, all at once. */
 export async function byName(addresses: Iterable<string>, names: Names): Promise<Naming> {
-  const hosts = new Map(await Promise.all([...new Set(addresses)].map(async address => [address, await names.hostOf(address)] as const)))
+  const named = [...new Set(addresses)].map(async address => [address, await names.hostOf(address)] as const)
+  const hosts = new Map(await Promise.all(named))
   return (address, port, protocol) => {
-    const service = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? names.serviceOf(port, protocol) : undefined
+    const hasNames = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp'
+    const service = hasNames ? names.serviceOf(port, protocol) : undefined
     return joined(address, hosts.get(address) ?? addressInC(address), service ?? port)
   }
 }

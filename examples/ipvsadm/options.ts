@@ -1,9 +1,11 @@
 /**
- * ipvsadm's command line to what it asks for, in the order and with the mistakes of ipvsadm: an option is read in the
- * light of those before it, and the first error counts.
+ * ipvsadm's command line to what it asks for, in the order and with the mistakes of ipvsadm:
+ * an option is read in the light of those before it, and the first error counts.
  */
 
-import type { CommandAttributes, DaemonAttributes, DestinationAttributes, ServiceAttributes } from 'ipvs-nl/generic-netlink'
+import type {
+  CommandAttributes, DaemonAttributes, DestinationAttributes, ServiceAttributes,
+} from 'ipvs-nl/generic-netlink'
 import type { Names } from './names.js'
 import { byName, options } from './popt.js'
 import { KNOWN, misused, misusedTunnel, type CommandName, type KnownOption, type OptionName } from './rules.js'
@@ -79,14 +81,20 @@ function blank(command: CommandName, value: string): Line {
     flags,
     service:  { port: 0, schedName: '', flags: { flags, mask: EVERY_BIT }, timeout: 0, netmask: '255.255.255.255' },
     tunnelFlags,
-    server:   { port: 0, fwdMethod: 'route', weight: 1, uThresh: 0, lThresh: 0, tunType: 'ipip', tunPort: 0, tunFlags: tunnelFlags },
-    daemon:   command === 'start-daemon' || command === 'stop-daemon' ? { state: stateOf(command, value), mcastIfn: '', syncId: 0 } : {},
+    server: {
+      port: 0, fwdMethod: 'route', weight: 1, uThresh: 0, lThresh: 0,
+      tunType: 'ipip', tunPort: 0, tunFlags: tunnelFlags,
+    },
+    daemon: command === 'start-daemon' || command === 'stop-daemon'
+      ? { state: stateOf(command, value), mcastIfn: '', syncId: 0 }
+      : {},
     timeouts: {},
   }
 }
 
 /** How ipvsadm says that it does not know what to do. */
-export const tryHelp = (program: string): Exit => new Exit(`Try \`${program} -h' or '${program} --help' for more information.`, 255)
+export const tryHelp = (program: string): Exit =>
+  new Exit(`Try \`${program} -h' or '${program} --help' for more information.`, 255)
 
 /** The kernel changes the flags that are masked; ipvsadm masks all of them. */
 const EVERY_BIT = {
@@ -96,7 +104,9 @@ const EVERY_BIT = {
 
 function stateOf(command: CommandName, value: string): 'master' | 'backup' {
   if (value === 'master' || value === 'backup') return value
-  throw new Exit(command === 'start-daemon' ? 'illegal start-daemon parameter specified' : 'illegal start_daemon specified')
+  throw new Exit(command === 'start-daemon'
+    ? 'illegal start-daemon parameter specified'
+    : 'illegal start_daemon specified')
 }
 
 // ── options with a meaning of their own ──
@@ -170,7 +180,9 @@ function timeout(value: string, min: number): number {
   return seconds
 }
 
-async function readService({ service }: Line, protocol: 'tcp' | 'udp' | 'sctp', value: string, names: Names): Promise<void> {
+async function readService(
+  { service }: Line, protocol: 'tcp' | 'udp' | 'sctp', value: string, names: Names,
+): Promise<void> {
   const at = await endpoint(value, protocol, names)
   if (!at) throw new Exit('illegal virtual server address[:port] specified')
   Object.assign(service, { protocol, ...at, ...at.af === 'inet6' && { netmask: 128 } })
@@ -200,7 +212,9 @@ function readGroup({ daemon }: Line, value: string): void {
     if (!group?.startsWith('ff')) throw new Exit(`invalid IPv6 mcast-group \`${value}'`)
     daemon.mcastGroup6 = group
   } else {
-    if (!/^(22[4-9]|23\d)(\.(0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])){3}$/.test(value)) throw new Exit(`invalid IPv4 mcast-group \`${value}'`)
+    if (!/^(22[4-9]|23\d)(\.(0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])){3}$/.test(value)) {
+      throw new Exit(`invalid IPv4 mcast-group \`${value}'`)
+    }
     daemon.mcastGroup = value
   }
 }
@@ -241,7 +255,9 @@ function check(line: Line): void {
   if (command === 'add-server' || command === 'edit-server') checkServer(line)
   if (command === 'list'
     && ((has(line, 'connection', 'timeout', 'daemon') && has(line, 'stats', 'rate', 'thresholds'))
-      || (has(line, 'timeout', 'daemon') && has(line, 'persistent-conn')))) refuse('options conflicts in the list command')
+      || (has(line, 'timeout', 'daemon') && has(line, 'persistent-conn')))) {
+    refuse('options conflicts in the list command')
+  }
 }
 
 function refuse(why: string | undefined): void {
@@ -249,8 +265,12 @@ function refuse(why: string | undefined): void {
 }
 
 function checkService({ service, flags: { persistent, onePacket } }: Line): void {
-  if (service.fwmark === undefined && service.port === 0 && !persistent) refuse('Zero port specified for non-persistent service')
-  if (onePacket && service.fwmark === undefined && service.protocol !== 'udp') refuse('One-Packet Scheduling is only for UDP virtual services')
+  if (service.fwmark === undefined && service.port === 0 && !persistent) {
+    refuse('Zero port specified for non-persistent service')
+  }
+  if (onePacket && service.fwmark === undefined && service.protocol !== 'udp') {
+    refuse('One-Packet Scheduling is only for UDP virtual services')
+  }
   if (service.schedName === '') service.schedName = 'wlc'
 }
 

@@ -1,17 +1,19 @@
-/** Which options ipvsadm has, and which of them go with which command and which kind of tunnel: tables. */
+/** ipvsadm's options, and which of them go with which command and which kind of tunnel: tables. */
 
 import type { Option } from './popt.js'
 
 /** What ipvsadm calls its commands. */
 export type CommandName =
-  'add-service' | 'edit-service' | 'delete-service' | 'flush' | 'list' | 'add-server' | 'delete-server' | 'edit-server' | 'set' |
-  'start-daemon' | 'stop-daemon' | 'restore' | 'save' | 'zero' | 'help' | 'version'
+  | 'add-service' | 'edit-service' | 'delete-service' | 'flush' | 'list'
+  | 'add-server' | 'delete-server' | 'edit-server' | 'set' | 'start-daemon' | 'stop-daemon'
+  | 'restore' | 'save' | 'zero' | 'help' | 'version'
 
 /** What ipvsadm calls its options, in the order in which it checks them. */
 export const OPTION_NAMES = [
-  'numeric', 'connection', 'service-address', 'scheduler', 'persistent', 'netmask', 'real-server', 'forwarding-method', 'weight', 'u-threshold',
-  'l-threshold', 'mcast-interface', 'timeout', 'daemon', 'stats', 'rate', 'thresholds', 'persistent-conn', 'nosort', 'syncid', 'exact', 'ops', 'pe',
-  'sched-flags', 'mcast-group', 'mcast-port', 'mcast-ttl', 'sync-maxlen', 'tun-info', 'tun-type', 'tun-port', 'tun-nocsum', 'tun-csum', 'tun-remcsum',
+  'numeric', 'connection', 'service-address', 'scheduler', 'persistent', 'netmask', 'real-server',
+  'forwarding-method', 'weight', 'u-threshold', 'l-threshold', 'mcast-interface', 'timeout', 'daemon', 'stats', 'rate',
+  'thresholds', 'persistent-conn', 'nosort', 'syncid', 'exact', 'ops', 'pe', 'sched-flags', 'mcast-group', 'mcast-port',
+  'mcast-ttl', 'sync-maxlen', 'tun-info', 'tun-type', 'tun-port', 'tun-nocsum', 'tun-csum', 'tun-remcsum',
 ] as const
 export type OptionName = typeof OPTION_NAMES[number]
 
@@ -38,7 +40,8 @@ const COMMANDS: readonly (readonly [long: string, short: string, command: Comman
   ['stop-daemon',    '',  'stop-daemon',  'value'],
 ]
 
-const OPTIONS: readonly (readonly [long: string, short: string, name: OptionName | undefined, takes: Option['takes']])[] = [
+type OptionRow = readonly [long: string, short: string, name: OptionName | undefined, takes: Option['takes']]
+const OPTIONS: readonly OptionRow[] = [
   ['tcp-service',     't', 'service-address',   'value'],
   ['udp-service',     'u', 'service-address',   'value'],
   ['sctp-service',    '',  'service-address',   'value'],
@@ -84,16 +87,22 @@ const OPTIONS: readonly (readonly [long: string, short: string, name: OptionName
 
 /** All that may stand on a line. */
 export const KNOWN: readonly KnownOption[] = [
-  ...COMMANDS.map(([long, short, command, takes]): KnownOption => ({ long, short, command, name: undefined, takes: takes ?? 'nothing' })),
+  ...COMMANDS.map(([long, short, command, takes]): KnownOption =>
+    ({ long, short, command, name: undefined, takes: takes ?? 'nothing' })),
   ...OPTIONS.map(([long, short, name, takes]): KnownOption => ({ long, short, name, takes })),
 ]
 
-/** Which options go with something: it needs all of `needs`, may have any of `may`, and one of `oneOf`. */
-interface Rules { readonly needs?: readonly OptionName[]; readonly may?: readonly OptionName[]; readonly oneOf?: readonly OptionName[] }
+/** Which options go with something: it needs all `needs`, may have any `may`, and one `oneOf`. */
+interface Rules {
+  readonly needs?: readonly OptionName[]
+  readonly may?: readonly OptionName[]
+  readonly oneOf?: readonly OptionName[]
+}
 
 const SERVICE: readonly OptionName[] = ['scheduler', 'persistent', 'netmask', 'ops', 'pe', 'sched-flags']
 const SERVER: readonly OptionName[] = [
-  'forwarding-method', 'weight', 'u-threshold', 'l-threshold', 'tun-type', 'tun-port', 'tun-nocsum', 'tun-csum', 'tun-remcsum',
+  'forwarding-method', 'weight', 'u-threshold', 'l-threshold',
+  'tun-type', 'tun-port', 'tun-nocsum', 'tun-csum', 'tun-remcsum',
 ]
 
 const OF_COMMANDS: Readonly<Partial<Record<CommandName, Rules>>> = {
@@ -128,7 +137,10 @@ export const misused = (command: CommandName, given: ReadonlySet<OptionName>): s
 export const misusedTunnel = (tunnel: 'ipip' | 'gue' | 'gre', given: ReadonlySet<OptionName>): string | undefined =>
   against(OF_TUNNELS[tunnel], ['tun-port', ...CHECKSUMS], given, `'${tunnel}' tunnel type`)
 
-function against({ needs = [], may = [], oneOf = [] }: Rules, names: readonly OptionName[], given: ReadonlySet<OptionName>, what: string): string | undefined {
+function against(
+  { needs = [], may = [], oneOf = [] }: Rules, names: readonly OptionName[], given: ReadonlySet<OptionName>,
+  what: string,
+): string | undefined {
   let before: OptionName | undefined
   for (const name of names) {
     const needed = needs.includes(name)

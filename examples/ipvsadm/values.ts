@@ -3,7 +3,10 @@
 import { formatIPv4, formatIPv6, parseIPv6, type ServiceAttributes } from 'ipvs-nl/generic-netlink'
 import type { Names } from './names.js'
 
-/** `strtol` of a whole word: blanks and a sign before decimal digits. undefined where it is no number, or one of more than 64 bits. */
+/**
+ * `strtol` of a whole word: blanks and a sign before decimal digits;
+ * undefined for anything else, and above 64 bits.
+ */
 function whole(text: string): bigint | undefined {
   if (!/^[ \t\n\v\f\r]*[+-]?\d+$/.test(text)) return undefined
   const digits = text.trim()
@@ -25,7 +28,7 @@ export function leadingNumber(text: string): number {
   return Number(BigInt.asIntN(32, n > most ? most : n < -most - 1n ? -most - 1n : n))
 }
 
-/** `inet_aton`: one to four numbers, decimal, octal or hexadecimal, the last of them for all bytes that remain. */
+/** `inet_aton`: one to four numbers, decimal, octal or hexadecimal; the last for all bytes left. */
 export function ipv4Of(text: string): string | undefined {
   const parts = /^[^ \t\n\v\f\r]*/.exec(text)![0].split('.')
   if (parts.length > 4 || !parts.every(part => /^(0[0-7]*|[1-9]\d*|0[xX][\da-fA-F]+)$/.test(part))) return undefined
@@ -44,14 +47,18 @@ export function ipv6Of(text: string): string | undefined {
 /** An address, perhaps with a port, as a service or a real server is named by. */
 export interface Endpoint { readonly af: 'inet' | 'inet6'; readonly addr: string; readonly port?: number }
 
-/** `10.0.0.1:80`, `www.example.org:http`, `[2001:db8::1]:80`, or an address alone. undefined where it is none. */
-export async function endpoint(text: string, protocol: ServiceAttributes['protocol'], names: Names): Promise<Endpoint | undefined> {
+/** `10.0.0.1:80`, `www.example.org:http`, `[2001:db8::1]:80`, or an address; else undefined. */
+export async function endpoint(
+  text: string, protocol: ServiceAttributes['protocol'], names: Names,
+): Promise<Endpoint | undefined> {
   if (/^\d*$/.test(text)) return undefined
   const brackets = /^\[([^\]]*)\]:(.*)$/s.exec(text)
   if (text.startsWith('[') && !brackets) return undefined
   const v6 = ipv6Of(brackets ? brackets[1]! : text)
-  // In brackets the port is only seen behind an IPv6 address; else it is behind the last colon of what there is.
-  const [, host = '', port] = v6 !== undefined ? [undefined, v6, brackets?.[2]] : /^(.*?)(?::([^:]*))?$/s.exec(brackets ? brackets[1]! : text)!
+  // In brackets the port is only seen behind an IPv6 address; otherwise behind the last colon.
+  const [, host = '', port] = v6 !== undefined
+    ? [undefined, v6, brackets?.[2]]
+    : /^(.*?)(?::([^:]*))?$/s.exec(brackets ? brackets[1]! : text)!
   const addr = v6 ?? ipv4Of(host) ?? await names.addressOf(host)
   if (addr === undefined) return undefined
   const number = port === undefined ? undefined : portOf(port, protocol, names)

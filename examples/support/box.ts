@@ -23,7 +23,10 @@ export function box(title: string, rows: readonly Row[]): string {
     const mark = good === undefined ? '–' : good ? '✓' : '✗'
     const colour = good === undefined ? dim : good ? green : red
     const all = [...wrap(`${mark} ${text}`, inside), ...drawn(bars)]
-    return all.map((line, i) => `│ ${i === 0 ? line.replace(mark, colour(mark)) : line}${' '.repeat(Math.max(inside - line.length, 0))} │`)
+    return all.map((line, i) => {
+      const text = i === 0 ? line.replace(mark, colour(mark)) : line
+      return `│ ${text}${' '.repeat(Math.max(inside - line.length, 0))} │`
+    })
   })
   const good = rows.every(row => row.good)
   return [
@@ -33,7 +36,7 @@ export function box(title: string, rows: readonly Row[]): string {
   ].join('\n')
 }
 
-/** A cell of a bar for each, or, where that would be too long, in proportion; what is not nothing has one at least. */
+/** A cell of a bar for each, or, where that is too long, in proportion; above 0, at least one. */
 function drawn(bars: readonly Bar[]): string[] {
   const most = Math.max(...bars.map(({ value }) => value))
   const widest = Math.max(...bars.map(({ name }) => name.length))

@@ -1,6 +1,6 @@
 /**
- * Prints the virtual services of this host with their counters, as soon as these show so many connections: the kernel
- * sums them up every two seconds only.
+ * Prints the virtual services of this host with their counters, as soon as these show
+ * so many connections: the kernel sums them up every two seconds only.
  *
  *     node dist/examples/support/counters.js 12
  */
@@ -31,12 +31,14 @@ function connections(services: readonly ServiceState[]): bigint {
 function table(services: readonly ServiceState[]): string {
   const rows = services.flatMap(service => [
     [`${service.protocol} ${service.vip}:${service.port} ${service.scheduler}`, '', ...counters(service)],
-    ...service.realServers.map(server => [`  → ${server.address}:${server.port}`, String(server.weight), ...counters(server)]),
+    ...service.realServers.map(server =>
+      [`  → ${server.address}:${server.port}`, String(server.weight), ...counters(server)]),
   ])
   const lines = [['virtual service', 'weight', 'connections', 'packets in', 'bytes in', 'packets out'], ...rows]
   const widths = lines[0]!.map((_, i) => Math.max(...lines.map(line => line[i]!.length)))
   // Names to the left, numbers to the right.
-  return lines.map(line => line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join('  ')).join('\n')
+  const aligned = (cell: string, i: number): string => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
+  return lines.map(line => line.map(aligned).join('  ')).join('\n')
 }
 
 function counters({ stats }: ServiceState | RealServerState): string[] {

@@ -1,6 +1,6 @@
 /**
- * An example, from the first line that it prints to its exit status: sets its hosts up, has them configured, makes a
- * mistake where it is told to, observes, and removes all again, also on Ctrl-C.
+ * An example, from the first line that it prints to its exit status: sets its hosts up, has them
+ * configured, makes a mistake where it is told to, observes, and removes all again, also on Ctrl-C.
  *
  *     node NAME.js [OPTION…] [MISTAKE]
  *
@@ -48,7 +48,8 @@ export async function run<T>(example: Example<T>): Promise<void> {
     return
   }
   if (first !== undefined && !(first in example.mistakes)) {
-    console.error(`There is no mistake ${first}; there are ${[...Object.keys(example.mistakes), ...example.options ?? []].join(', ')}.`)
+    const known = [...Object.keys(example.mistakes), ...example.options ?? []]
+    console.error(`There is no mistake ${first}; there are ${known.join(', ')}.`)
     process.exitCode = 2
     return
   }
@@ -81,21 +82,26 @@ export async function run<T>(example: Example<T>): Promise<void> {
 
 async function perform<T>(example: Example<T>, mistake: string | undefined, signal: AbortSignal): Promise<string[]> {
   print(`${example.title ?? 'TOPOLOGY'}, on Linux ${release()}`, example.picture)
-  await using hosts = await step(`the hosts ${example.hosts.map(({ name }) => name).join(', ')}`, () => Hosts.up(example.hosts, signal))
+  const names = example.hosts.map(({ name }) => name).join(', ')
+  await using hosts = await step(`the hosts ${names}`, () => Hosts.up(example.hosts, signal))
   const configured = await example.configure(hosts)
   if (mistake !== undefined) await step(`mistake on purpose: ${mistake}`, () => example.mistakes[mistake]!(hosts))
   const reasons = await example.observe(hosts, configured)
   if (reasons.length > 0 && example.diagnosis !== undefined) {
     print('DIAGNOSED, by ipvs-nl on each host')
-    const outputs = await Promise.all(Object.entries(example.diagnosis).map(async ([host, command]) => ({ host, ...await hosts.run(host, command) })))
-    for (const { host, stdout, stderr } of outputs) print('', `${host}: ${stdout.trim() || stderr.trim() || 'nothing found'}`)
+    const outputs = await Promise.all(Object.entries(example.diagnosis).map(async ([host, command]) =>
+      ({ host, ...await hosts.run(host, command) })))
+    for (const { host, stdout, stderr } of outputs) {
+      print('', `${host}: ${stdout.trim() || stderr.trim() || 'nothing found'}`)
+    }
   }
   return reasons
 }
 
-/** The command that runs a script of the examples: a path relative to this folder's parent, without its ending. */
+/** The command of an example's script: a path below this folder's parent, without its ending. */
 export const script = (name: string, ...args: string[]): string[] =>
   [process.execPath, fileURLToPath(new URL(`../${name}.js`, import.meta.url)), ...args]
 
 /** The command that runs one of an example's roles. */
-export const role = (file: string, name: string, ...args: string[]): string[] => [process.execPath, fileURLToPath(file), '--as', name, ...args]
+export const role = (file: string, name: string, ...args: string[]): string[] =>
+  [process.execPath, fileURLToPath(file), '--as', name, ...args]

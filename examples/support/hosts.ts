@@ -1,4 +1,4 @@
-/** The stage of the examples: hosts on LANs, as network namespaces of this machine, and the programs that run on them. */
+/** The stage of the examples: hosts on LANs, as network namespaces here, and their programs. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patience } from './patience.js'
@@ -56,7 +56,8 @@ export class Hosts implements AsyncDisposable {
           ]),
           ...ip,
         ])
-        if (Object.keys(sysctl).length > 0) await hosts.must(name, ['sysctl', '-qw', ...Object.entries(sysctl).map(([key, value]) => `${key}=${value}`)])
+        const settings = Object.entries(sysctl).map(([key, value]) => `${key}=${value}`)
+        if (settings.length > 0) await hosts.must(name, ['sysctl', '-qw', ...settings])
       }
       return hosts
     } catch (error) {
@@ -80,7 +81,9 @@ export class Hosts implements AsyncDisposable {
   }
 
   /** Starts a program on a host, and resolves when it is ready. */
-  async start(host: string, command: readonly string[], ready: (program: Program) => Promise<boolean> | boolean): Promise<Program> {
+  async start(
+    host: string, command: readonly string[], ready: (program: Program) => Promise<boolean> | boolean,
+  ): Promise<Program> {
     const { child, output, ended } = launch(['ip', 'netns', 'exec', host, ...command])
     const life = { over: false }
     const end = ended.catch(() => undefined).finally(() => { life.over = true })
@@ -99,7 +102,8 @@ export class Hosts implements AsyncDisposable {
     const deadline = performance.now() + LIMIT
     while (!await ready(program)) {
       this.#signal.throwIfAborted()
-      const why = life.over ? 'ended' : performance.now() > deadline ? `was not ready within ${LIMIT / 1000} s` : undefined
+      const why = life.over ? 'ended'
+        : performance.now() > deadline ? `was not ready within ${LIMIT / 1000} s` : undefined
       if (why) throw new Error(`${command[0]} on ${host} ${why}: ${output.stderr.trim() || 'it printed nothing'}`)
       await sleep(50)
     }
@@ -109,6 +113,7 @@ export class Hosts implements AsyncDisposable {
   /** Ends all programs and removes all hosts, with everything in them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#programs.map(program => program.stop()))
-    await execute(['ip', '-force', '-batch', '-'], { input: this.#names.map(name => `netns delete ${name}`).join('\n') })
+    const deletions = this.#names.map(name => `netns delete ${name}`).join('\n')
+    await execute(['ip', '-force', '-batch', '-'], { input: deletions })
   }
 }

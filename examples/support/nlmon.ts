@@ -65,7 +65,7 @@ const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 const u16 = (bytes: Buffer, at: number): number => little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)
 const u32 = (bytes: Buffer, at: number): number => little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)
 
-/** The packets of a pcap file that this machine's tcpdump wrote, each with its length on the wire. */
+/** The packets of a pcap file of this machine's tcpdump, each with its length on the wire. */
 function* packets(pcap: Buffer): Generator<{ packet: Buffer; length: number }> {
   for (let at = FILE_HEADER; at + RECORD_HEADER <= pcap.length;) {
     const start = at + RECORD_HEADER, end = start + u32(pcap, at + 8)

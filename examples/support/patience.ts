@@ -1,4 +1,4 @@
-/** How long to wait: longer on a slow machine, such as an emulated one (LAB_SLOW, set by test/lab/machine/qemu.sh). */
+/** How long to wait: longer on a slow machine (LAB_SLOW, set by test/lab/machine/qemu.sh). */
 
 /** How many times slower than usual this machine is. */
 export const SLOW = Number(process.env.LAB_SLOW ?? 1)

@@ -8,7 +8,9 @@ export function print(title: string, text = ''): void {
   if (title) say(`\n${(title.startsWith('FAILED') ? red : bold)(title)}`)
   if (!text) return
   for (const line of text.replace(/^\n/, '').trimEnd().split('\n')) {
-    say(line ? wrap(`  ${line}`).join('\n').replace(/^( *)([+~-]) /, (_, indent: string, sign: string) => `${indent}${SIGNS[sign]!(sign)} `) : '')
+    const signed = wrap(`  ${line}`).join('\n')
+      .replace(/^( *)([+~-]) /, (_, indent: string, sign: string) => `${indent}${SIGNS[sign]!(sign)} `)
+    say(line && signed)
   }
 }
 

@@ -15,14 +15,18 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-/** How long a program may run that is to end, and how long one may take to be ready, in milliseconds. */
+/** The time for a program that is to end, and for one to be ready, in milliseconds. */
 export const LIMIT = patience(30_000)
 
-/** Starts a program, in a session of its own: a Ctrl-C is for this one, which then ends the others. */
-export function launch(command: readonly string[], { input, signal }: RunOptions = {}): { child: ChildProcess; output: Output; ended: Promise<unknown> } {
+/** Starts a program in a session of its own: a Ctrl-C is for this one, which ends the others. */
+export function launch(
+  command: readonly string[], { input, signal }: RunOptions = {},
+): { child: ChildProcess; output: Output; ended: Promise<unknown> } {
   const child = spawn(command[0]!, command.slice(1), { signal, killSignal: 'SIGKILL', detached: true })
   const output = { stdout: '', stderr: '', get code() { return child.exitCode } }
-  for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text: string) => { output[stream] += text })
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => { output[stream] += text })
+  }
   child.stdin.on('error', () => undefined) // one that ended early tells why by its exit
   child.stdin.end(input)
   return { child, output, ended: once(child, 'close') }
@@ -32,7 +36,9 @@ export function launch(command: readonly string[], { input, signal }: RunOptions
 export async function execute(command: readonly string[], { input, signal }: RunOptions = {}): Promise<Output> {
   const limit = AbortSignal.timeout(LIMIT)
   try {
-    const { output, ended } = launch(command, { ...input !== undefined && { input }, signal: signal ? AbortSignal.any([signal, limit]) : limit })
+    const { output, ended } = launch(command, {
+      ...input !== undefined && { input }, signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    })
     await ended
     return output
   } catch (error) {
@@ -45,6 +51,8 @@ export async function execute(command: readonly string[], { input, signal }: Run
 /** Runs a program that has to succeed. */
 export async function succeed(command: readonly string[], options?: RunOptions): Promise<Output> {
   const output = await execute(command, options)
-  if (output.code !== 0) throw new Error(`${command.join(' ')}: ${output.stderr.trim() || `exit status ${output.code}`}`)
+  if (output.code !== 0) {
+    throw new Error(`${command.join(' ')}: ${output.stderr.trim() || `exit status ${output.code}`}`)
+  }
   return output
 }

@@ -17,7 +17,9 @@ export interface Captured {
 }
 
 /** Captures what the filter lets through; is ready when it resolves. */
-export async function sniff(hosts: Hosts, host: string, link: string, filter: string, ...options: string[]): Promise<Sniffer> {
+export async function sniff(
+  hosts: Hosts, host: string, link: string, filter: string, ...options: string[]
+): Promise<Sniffer> {
   const command = ['tcpdump', '-n', '-t', '-l', '--immediate-mode', ...options, '-i', link, filter]
   const program = await hosts.start(host, command, ({ output }) => output.stderr.includes('listening on'))
   return {
@@ -28,7 +30,10 @@ export async function sniff(hosts: Hosts, host: string, link: string, filter: st
   }
 }
 
-/** Reads what tcpdump printed: on stdout a packet a line, but what is in VXLAN on a line of its own; and on stderr how many it lost. */
+/**
+ * Reads what tcpdump printed: on stdout a packet a line, but what is in VXLAN on a line of its own;
+ * and on stderr how many it lost.
+ */
 export function readCaptured(where: string, stdout: string, stderr: string): Captured {
   return {
     packets:  stdout.replace(/(: VXLAN, .*)\n/g, '$1: ').split('\n').filter(line => line !== ''),

@@ -5,7 +5,7 @@ const { stdout, env } = process
 // TERMINAL_COLUMNS: the terminal is at the end of a pipe, and this wide.
 const columns = stdout.isTTY ? stdout.columns || 80 : Number(env.TERMINAL_COLUMNS ?? 0)
 
-/** Whether a person's terminal shows what is printed. Elsewhere it is plain lines, without colour. */
+/** Whether a person's terminal shows the output. Elsewhere it is plain lines, without colour. */
 export const terminal = columns > 0 && env.TERM !== 'dumb'
 
 let widest = terminal ? columns : Infinity
@@ -20,11 +20,12 @@ export const width = (): number => widest
 
 // ── text ──
 
-const style = (code: number) => (text: string): string => terminal && !env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text
+const style = (code: number) => (text: string): string =>
+  terminal && !env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text
 
 export const bold = style(1), dim = style(2), red = style(31), green = style(32), yellow = style(33)
 
-/** Breaks a line at its spaces; what follows is indented by four more than it. A word longer than that stays whole. */
+/** Breaks a line at its spaces, and indents the rest by four more. Never breaks a word. */
 export function wrap(line: string, width = widest): string[] {
   const lines: string[] = []
   const indent = `${/^ */.exec(line)![0]}    `

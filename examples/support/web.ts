@@ -36,13 +36,15 @@ export function readReply(stdout: string, stderr: string): Reply {
 }
 
 /** A reply in words. */
-export const replyText = ({ server, client, problem }: Reply): string => problem === undefined ? `${server}, which sees ${client}` : `no answer: ${problem}`
+export const replyText = ({ server, client, problem }: Reply): string =>
+  problem === undefined ? `${server}, which sees ${client}` : `no answer: ${problem}`
 
-/** Which of the servers did not answer as they should: every request has an answer, and every server gave one. */
+/** Which servers did not answer as they should: every request has an answer, by all servers. */
 export function unserved(replies: readonly Reply[], servers: readonly string[]): string[] {
   const lost = replies.filter(({ problem }) => problem !== undefined)
   return [
     ...lost.length > 0 ? [`${lost.length} of ${replies.length} requests were not answered: ${lost[0]!.problem}`] : [],
-    ...servers.filter(server => !replies.some(reply => reply.server === server)).map(server => `${server} answered none of the ${replies.length} requests`),
+    ...servers.filter(server => !replies.some(reply => reply.server === server))
+      .map(server => `${server} answered none of the ${replies.length} requests`),
   ]
 }

@@ -30,27 +30,35 @@ export interface DirectorSpec {
 }
 
 /**
- * The services that a caller owns: those with a VIP in these networks, as `192.0.2.0/24` or `192.0.2.1`, or those that a function
- * chooses. A firewall mark is in no network.
+ * The services that a caller owns: those with a VIP in these networks, as `192.0.2.0/24`
+ * or `192.0.2.1`, or those that a function chooses. A firewall mark is in no network.
  */
 export type Owner = string | readonly string[] | ((service: Service) => boolean)
 
 /** Options of planning. */
 export interface PlanOptions extends CallOptions {
   /**
-   * Removes objects that are not declared: real servers of declared services, services of the `owner`, and sync daemons, where
-   * the spec declares any. @defaultValue false
+   * Removes objects that are not declared: real servers of declared services,
+   * services of the `owner`, and sync daemons, where the spec declares any.
+   * @defaultValue false
    */
   readonly prune?: boolean
-  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none: services that are not declared stay */
+  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none */
   readonly owner?: Owner
-  /** Allows the plan to remove more than half of the owned real servers. @defaultValue false: such a plan can be read, but not applied */
+  /**
+   * Allows a plan that removes more than half of the owned real servers.
+   * @defaultValue false: such a plan can be read, but not applied
+   */
   readonly force?: boolean
 }
 
 /** Plans a director. @throws TypeError, RangeError naming the field */
-export async function planDirector(ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {}): Promise<Plan> {
-  const spec: DirectorSpec = Array.isArray(wanted) ? { services: wanted as readonly VirtualServiceSpec[] } : wanted as DirectorSpec
+export async function planDirector(
+  ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {},
+): Promise<Plan> {
+  const spec: DirectorSpec = Array.isArray(wanted)
+    ? { services: wanted as readonly VirtualServiceSpec[] }
+    : wanted as DirectorSpec
   checkObject('director', spec, SPEC_FIELDS)
   const services: Service[][] = []
   const specs = spec.services ?? []
@@ -67,10 +75,10 @@ export async function planDirector(ipvs: IpvsClient, wanted: readonly VirtualSer
   return await planServices(ipvs, byName, { ...options, owned, network, settings })
 }
 
-/** The number of services and real servers that are checked, or compared, between two turns of the event loop: some milliseconds. */
+/** The objects that are handled between two turns of the event loop: some milliseconds. */
 const STRETCH = 8192
 
-/** Normalizes the next stretch. A function of its own, here and elsewhere: V8 compiles functions that stay, and forgets closures. */
+/** Normalizes the next stretch. A function of its own: V8 keeps its code; a closure's is lost. */
 function normalizeSome(specs: readonly VirtualServiceSpec[], into: Service[][]): void {
   for (let i = into.length, left = STRETCH; i < specs.length && left > 0; i++) {
     const services = within(atPath('services', i), () => normalize(specs[i]!))
@@ -85,7 +93,11 @@ const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
 export async function planServices(
   ipvs: IpvsClient, services: ReadonlyMap<string, Service>,
   { prune = false, owned, force = false, network = {}, settings = [], ...options }:
-  Omit<PlanOptions, 'owner'> & { owned?: ((service: Service) => boolean) | undefined; network?: NetworkSpec; settings?: readonly Step[] },
+    Omit<PlanOptions, 'owner'> & {
+      owned?: ((service: Service) => boolean) | undefined
+      network?: NetworkSpec
+      settings?: readonly Step[]
+    },
 ): Promise<Plan> {
   const comparison = new Comparison({ prune, ...owned && { owned } })
   let left = STRETCH
@@ -95,8 +107,15 @@ export async function planServices(
     await nextTurn()
     left = STRETCH
   }
-  const parts = [...networkSteps(network, await readNetwork(network, options)), ...settings, new IpvsChanges(comparison.finish())]
-  return new Plan(parts, { session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison) })
+  const parts = [
+    ...networkSteps(network, await readNetwork(network, options)),
+    ...settings,
+    new IpvsChanges(comparison.finish()),
+  ]
+  return new Plan(parts, {
+    session: () => new Session().share(openIpvs, ipvs),
+    brake: force ? undefined : brakeOf(comparison),
+  })
 }
 
 /** Compares some services. Returns the number of services and real servers. */
@@ -116,7 +135,10 @@ function distinctServices(services: readonly (readonly Service[])[]): Map<string
   for (let i = 0; i < services.length; i++) {
     for (const service of services[i]!) {
       const name = serviceName(service), duplicate = all.get(name)
-      if (duplicate) throw new RangeError(`services[${i}]: ${name} duplicates services[${services.findIndex(each => each.includes(duplicate))}]`)
+      if (duplicate) {
+        const first = services.findIndex(each => each.includes(duplicate))
+        throw new RangeError(`services[${i}]: ${name} duplicates services[${first}]`)
+      }
       all.set(name, service)
     }
   }
@@ -130,14 +152,18 @@ function ownership(owner: Owner): (service: Service) => boolean {
   if (typeof owner === 'function') return owner
   const texts = typeof owner === 'string' ? [owner] : owner
   checkList('owner', texts)
-  const networks = texts.map((text, i) => contains(parsePrefix(typeof owner === 'string' ? 'owner' : atPath('owner', i), text)))
+  const networks = texts.map((text, i) => {
+    const path = typeof owner === 'string' ? 'owner' : atPath('owner', i)
+    return contains(parsePrefix(path, text))
+  })
   return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
 }
 
 /** The reason that a plan removes too much; undefined where it does not. */
 function brakeOf({ removed, owned }: Comparison): string | undefined {
   if (removed * 2 <= owned) return undefined
-  return `the plan would remove ${removed} of the ${owned} real servers that it owns, ${removed === owned ? 'all of them' : 'more than half'}; `
+  const share = removed === owned ? 'all of them' : 'more than half'
+  return `the plan would remove ${removed} of the ${owned} real servers that it owns, ${share}; `
     + 'plan with force: true to allow that'
 }
 
@@ -154,23 +180,35 @@ function settingsOf({ timeouts, syncDaemons }: DirectorSpec): Settings {
     timeouts: timeouts && normalizeTimeouts(timeouts, 'timeouts'),
     syncDaemons: syncDaemons?.map((spec, i) => {
       const daemon = normalizeSyncDaemon(spec, atPath('syncDaemons', i))
-      if (syncDaemons.findIndex(other => other.state === daemon.state) < i) throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
+      if (syncDaemons.findIndex(other => other.state === daemon.state) < i) {
+        throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
+      }
       return daemon
     }),
   }
 }
 
-async function settingsSteps(ipvs: IpvsClient, { timeouts, syncDaemons }: Settings, { prune = false, ...options }: PlanOptions): Promise<Step[]> {
+async function settingsSteps(
+  ipvs: IpvsClient, { timeouts, syncDaemons }: Settings, { prune = false, ...options }: PlanOptions,
+): Promise<Step[]> {
   return [
     ...timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : [],
-    ...syncDaemons ? syncDaemonSteps(syncDaemons, await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options), prune) : [],
+    ...syncDaemons
+      ? syncDaemonSteps(
+          syncDaemons,
+          await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options),
+          prune,
+        )
+      : [],
   ]
 }
 
 /** Several networks as one; an object of two networks is named once. */
 function merge(parts: readonly NetworkSpec[]): NetworkSpec {
   const all = <K extends keyof NetworkSpec>(key: K): NetworkSpec[K] => {
-    const seen = new Map(parts.flatMap(part => (part[key] ?? []) as readonly object[]).map(each => [JSON.stringify(each), each]))
+    const seen = new Map(parts
+      .flatMap(part => (part[key] ?? []) as readonly object[])
+      .map(each => [JSON.stringify(each), each]))
     return seen.size === 0 ? undefined : [...seen.values()] as NetworkSpec[K]
   }
   return Object.fromEntries(PARTS.map(key => [key, all(key)]).filter(([, value]) => value !== undefined)) as NetworkSpec

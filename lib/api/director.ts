@@ -5,13 +5,18 @@ import { within } from '../base/check.js'
 import { attempt, edit } from '../ipvs/apply.js'
 import { IpvsClient, throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey, serviceKeys } from '../ipvs/key.js'
-import type { RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
+import type {
+  RealServerId, RealServerSettings, RealServerSpec, ServiceId, ServiceKey, ServiceSpec, ServiceState,
+  VirtualServiceSpec,
+} from '../ipvs/model.js'
 import { normalize } from '../ipvs/normalize.js'
 import { readServiceState, readTable } from '../ipvs/read.js'
 import { normalizeRealServer } from '../ipvs/real-server.js'
 import { formatRules } from '../ipvs/rules/format.js'
 import { normalizeService } from '../ipvs/service.js'
-import { checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState } from '../ipvs/sync-daemon.js'
+import {
+  checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState,
+} from '../ipvs/sync-daemon.js'
 import { normalizeTimeouts, readTimeouts, timeoutAttributes, type Timeouts } from '../ipvs/timeouts.js'
 import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
 import type { Plan } from '../plan/plan.js'
@@ -33,15 +38,18 @@ export interface DirectorOptions extends CallOptions, ConnectionOptions {}
 /**
  * The IPVS table of this host's network namespace.
  *
- * Every method rejects with a {@link NetlinkError} that names the request, the object, the kernel's reason and the remedy; and,
- * before anything is sent, with a TypeError or RangeError that names the field of a wrong spec.
+ * Every method rejects with a {@link NetlinkError} that names the request, the object, the kernel's
+ * reason and the remedy; and, before anything is sent, with a TypeError or RangeError that names
+ * the field of a wrong spec.
  *
  * @example
  * ```ts
  * import { Director } from 'ipvs-nl'
  *
- * await using director = await Director.open() // without `using`: try { … } finally { await director.close() }
- * await director.addService({ vip: '192.0.2.1', port: 80, protocols: ['tcp'], realServers: ['198.51.100.1', '198.51.100.2'] })
+ * // without `using`: try { … } finally { await director.close() }
+ * await using director = await Director.open()
+ * const realServers = ['198.51.100.1', '198.51.100.2']
+ * await director.addService({ vip: '192.0.2.1', port: 80, protocols: ['tcp'], realServers })
  * console.log(await director.save())
  * ```
  */
@@ -51,7 +59,7 @@ export class Director implements AsyncDisposable {
 
   private constructor(ipvs: IpvsClient) { this.ipvs = ipvs }
 
-  /** Opens the table. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
+  /** Opens the table. The kernel loads its module ip_vs; without one, rejects with `ENOENT`. */
   static async open(options?: DirectorOptions): Promise<Director> {
     return new Director(await IpvsClient.open(options))
   }
@@ -71,8 +79,10 @@ export class Director implements AsyncDisposable {
     return services
   }
 
-  /** Yields all services with their real servers and counters, without holding the whole table in memory. */
-  services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> { return readTable(this.ipvs, options) }
+  /** Yields services with real servers and counters, without holding the whole table in memory. */
+  services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
+    return readTable(this.ipvs, options)
+  }
 
   /** Reads the services of an id, as far as they exist. */
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
@@ -81,30 +91,38 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Yields the changes of the table from now on, by polling: the kernel has no notifications. Polls less often while nothing
-   * changes, and never twice at once. Ends by throwing the signal's reason.
+   * Yields the changes of the table from now on, by polling: the kernel has no
+   * notifications. Polls less often while nothing changes, and never twice at once. Ends by
+   * throwing the signal's reason.
    */
-  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.ipvs, undefined, options) }
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
+    return watchTable(this.ipvs, undefined, options)
+  }
 
   /** Yields the connections through this director: see {@link connections}. */
-  connections(filter?: ConnectionFilter, options?: ConnectionListOptions): AsyncGenerator<ConnectionState, void, undefined> {
+  connections(
+    filter?: ConnectionFilter, options?: ConnectionListOptions,
+  ): AsyncGenerator<ConnectionState, void, undefined> {
     return connections(filter, options)
   }
 
   // ── plans ──
 
   /**
-   * Plans these services, or a whole {@link DirectorSpec}. The plan is empty where the kernel has them already.
+   * Plans these services, or a whole {@link DirectorSpec}.
+   * The plan is empty where the kernel has them already.
    *
-   * Objects that the specs do not name stay, real servers of their services too; `prune` and `owner` choose removals.
-   * Connections stay: objects are changed and not made anew, and capacity is added before other capacity is removed.
+   * Objects that the specs do not name stay, real servers of their services too; `prune` and
+   * `owner` choose removals. Connections stay: objects are changed and not made anew, and capacity
+   * is added before other capacity is removed.
    *
    * @example
    * ```ts
    * import { Director, parseRules } from 'ipvs-nl'
    *
    * await using director = await Director.open()
-   * const plan = await director.plan(parseRules('-A -t 192.0.2.1:80 -s rr'), { prune: true, owner: '192.0.2.0/24' })
+   * const services = parseRules('-A -t 192.0.2.1:80 -s rr')
+   * const plan = await director.plan(services, { prune: true, owner: '192.0.2.0/24' })
    * console.log(`${plan}`, plan.counts)
    * await plan.apply({ progress: ({ done, total }) => console.log(`${done} of ${total}`) })
    * ```
@@ -115,24 +133,34 @@ export class Director implements AsyncDisposable {
 
   // ── services ──
 
-  /** Adds services with their real servers. Rejects with `EEXIST` where a service exists, whose real servers then stay. */
+  /**
+   * Adds services with their real servers. Rejects with `EEXIST` where a service exists;
+   * its real servers then stay.
+   */
   async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
     const services = normalize(spec)
     const { ipvs } = this
     await ipvs.lock.shared(async () => {
       const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
       const added = services.filter((_, i) => errors[i] === undefined)
-      const servers = added.flatMap(service => service.realServers.map(server => ({ action: 'add' as const, service, server })))
+      const servers = added.flatMap(service =>
+        service.realServers.map(server => ({ action: 'add' as const, service, server })))
       throwFirst([...errors, ...await attempt(ipvs, servers, options)])
     })
   }
 
-  /** Changes services; fields that the spec leaves out get their defaults. Connections, counters and real servers stay. */
+  /**
+   * Changes services; fields that the spec leaves out get their defaults.
+   * Connections, counters and real servers stay.
+   */
   async changeService(spec: ServiceSpec, options?: CallOptions): Promise<void> {
     await edit(this.ipvs, normalizeService(spec).map(service => ({ action: 'change', service })), options)
   }
 
-  /** Removes services with their real servers. Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`. */
+  /**
+   * Removes services with their real servers.
+   * Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`.
+   */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
     await edit(this.ipvs, serviceKeys(id).map(service => {
       this.ipvs.overrides.clear(service)
@@ -143,22 +171,35 @@ export class Director implements AsyncDisposable {
   // ── real servers ──
 
   /** Adds a real server; fields that the spec leaves out get their defaults. Ends its drain. */
-  async addRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
+  async addRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, placesOf(id, server).map(({ service, server }) => {
       this.ipvs.overrides.delete(service, server)
       return { action: 'add', service, server }
     }), options)
   }
 
-  /** Changes a real server; fields that the spec leaves out get their defaults. Connections and counters stay. A drain goes on. */
-  async changeRealServer(id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions): Promise<void> {
+  /**
+   * Changes a real server; fields that the spec leaves out get their defaults.
+   * Connections and counters stay. A drain goes on.
+   */
+  async changeRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'change', ...place })), options)
   }
 
-  /** Removes a real server. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end. */
-  async removeRealServer(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
+  /**
+   * Removes a real server. Its connections hang,
+   * or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end.
+   */
+  async removeRealServer(
+    id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions,
+  ): Promise<void> {
     await edit(this.ipvs, serviceKeys(id).map(service => {
-      const key = within('server', () => realServerKey(typeof server === 'string' ? { address: server } : server, service))
+      const key = within('server', () =>
+        realServerKey(typeof server === 'string' ? { address: server } : server, service))
       this.ipvs.overrides.delete(service, key)
       return { action: 'remove', service, server: key }
     }), options)
@@ -171,7 +212,10 @@ export class Director implements AsyncDisposable {
     return readTimeouts(await this.ipvs.call('getConfig', {}, options))
   }
 
-  /** Sets timeouts in seconds, 1 to 2678400 (31 days); a timeout that is left out, or 0, stays. It applies to a connection from its next packet. */
+  /**
+   * Sets timeouts in seconds, 1 to 2678400 (31 days); an omitted timeout, or 0, stays.
+   * A timeout applies to a connection from its next packet.
+   */
   async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
     await this.ipvs.call('setConfig', timeoutAttributes(normalizeTimeouts(timeouts)), options)
   }
@@ -191,18 +235,27 @@ export class Director implements AsyncDisposable {
     await this.ipvs.call('delDaemon', { daemon: { state: checkSyncState('state', state) } }, options)
   }
 
-  /** Sets the counters of the services of an id, and of their real servers, to zero; without an id, all counters and the totals. */
+  /**
+   * Resets the counters of an id's services and of their real servers;
+   * without an id, all counters and the totals.
+   */
   async zero(id?: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    throwFirst(await this.ipvs.attempt(id === undefined ? [['zero', {}]] : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }]), options))
+    const commands = id === undefined
+      ? [['zero', {}] as const]
+      : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }] as const)
+    throwFirst(await this.ipvs.attempt(commands, options))
   }
 
-  /** Removes all services and real servers of this network namespace. Timeouts and sync daemons stay. */
+  /** Removes all services and real servers of this network namespace; timeouts and daemons stay. */
   async flush(options?: CallOptions): Promise<void> {
     this.ipvs.overrides.clear()
     await this.ipvs.call('flush', {}, options)
   }
 
-  /** Prints all services as text for `parseRules`; with `strict` as `ipvsadm -S -n`, which omits thresholds and more. */
+  /**
+   * Prints all services as text for `parseRules`; with `strict` as `ipvsadm -S -n`,
+   * which omits thresholds and more.
+   */
   async save({ strict = false, signal }: CallOptions & { strict?: boolean } = {}): Promise<string> {
     return formatRules(await this.list({ signal }), { strict })
   }
@@ -218,6 +271,10 @@ export class Director implements AsyncDisposable {
 }
 
 /** A real server in each of the services of an id. */
-function placesOf(id: ServiceId | ServiceKey, server: string | RealServerSpec): { service: ServiceKey; server: RealServerSettings }[] {
-  return serviceKeys(id).map(service => ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
+function placesOf(
+  id: ServiceId | ServiceKey, server: string | RealServerSpec,
+): { service: ServiceKey; server: RealServerSettings }[] {
+  return serviceKeys(id).map(service => ({
+    service, server: within('server', () => normalizeRealServer(server, service)),
+  }))
 }

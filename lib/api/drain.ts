@@ -22,25 +22,34 @@ import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** Options of a drain. */
 export interface DrainOptions extends CallOptions {
-  /** Waits for the end of all connections, or of the established ones alone. @defaultValue `'all'` */
+  /** Waits for the end of all connections, or of the established ones. @defaultValue `'all'` */
   readonly until?: 'all' | 'active'
-  /** Ends the waiting after this many milliseconds; the real server stays drained. @defaultValue never */
+  /**
+   * The longest wait in milliseconds; the real server stays drained after it.
+   * @defaultValue never
+   */
   readonly deadline?: number
-  /** Called after each count of connections. An error that it throws ends the waiting, and is thrown on. */
+  /** Called after each count of connections. An error that it throws rejects the drain. */
   readonly progress?: (progress: DrainProgress) => void
   /**
-   * Sets the fallback flag of the scheduler (dh has none: lblc replaces it during the drain), and the sysctls
-   * expire_quiescent_template, expire_nodest_conn and conn_reuse_mode, which apply to the whole network namespace and stay.
-   * `false` refuses the drain where one of them is not set. @defaultValue true
+   * Sets the fallback flag of the scheduler (dh has none: lblc replaces it during the drain), and
+   * the sysctls expire_quiescent_template, expire_nodest_conn and conn_reuse_mode, which apply to
+   * the whole network namespace and stay. `false` refuses the drain where one of them is not set.
+   * @defaultValue true
    */
   readonly prepare?: boolean
   /**
-   * The treatment of UDP flows whose clients keep their source port, which stay on their real server at any weight: `move`
-   * removes the real server from the service, and the next datagram goes to another one; `finish` waits until the flows are
-   * silent for the UDP timeout. One-packet services have no flows; firewall marks always finish. @defaultValue `'move'`
+   * The treatment of UDP flows whose clients keep their source port, which stay on their real
+   * server at any weight: `move` removes the real server from the service, and the next datagram
+   * goes to another one; `finish` waits until the flows are silent for the UDP timeout. One-packet
+   * services have no flows; firewall marks always finish.
+   * @defaultValue `'move'`
    */
   readonly udp?: 'move' | 'finish'
-  /** Allows the drain of the last real server that takes connections: then new clients are refused. @defaultValue false */
+  /**
+   * Allows the drain of the last real server that takes connections: new clients are then refused.
+   * @defaultValue false
+   */
   readonly force?: boolean
 }
 
@@ -90,8 +99,8 @@ interface Found extends Place {
 const FIRST_PAUSE = 50, LONGEST_PAUSE = 1000
 
 /**
- * Takes a real server out of all its services and waits until its connections have ended. A second drain, also of another
- * process after a restart, continues from the kernel's state.
+ * Takes a real server out of all its services and waits until its connections have ended.
+ * A second drain, also of another process after a restart, continues from the kernel's state.
  */
 export async function drain(
   ipvs: IpvsClient, places: readonly Place[],
@@ -104,15 +113,23 @@ export async function drain(
   const prepared = await ipvs.lock.exclusive(() => begin(ipvs, places, { prepare, udp, force, signal }))
   for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
     const servers = (await find(ipvs, places, signal)).flatMap(({ server }) => server ?? [])
-    const sum = (key: 'activeConnections' | 'inactiveConnections'): number => servers.reduce((total, server) => total + server[key], 0)
-    const now = { activeConnections: sum('activeConnections'), inactiveConnections: sum('inactiveConnections'), elapsed: performance.now() - begun, prepared }
+    const sum = (key: 'activeConnections' | 'inactiveConnections'): number =>
+      servers.reduce((total, server) => total + server[key], 0)
+    const now = {
+      activeConnections: sum('activeConnections'),
+      inactiveConnections: sum('inactiveConnections'),
+      elapsed: performance.now() - begun,
+      prepared,
+    }
     progress?.(now)
     if (now.activeConnections === 0 && (until === 'active' || now.inactiveConnections === 0)) return now
     if (deadline !== undefined && now.elapsed >= deadline) {
-      throw new DrainError('deadline', `${nameOf(places)} still has ${now.activeConnections} active and ${now.inactiveConnections} inactive connections `
-        + `after ${deadline} ms, and takes no new ones; drain again to wait longer, or call remove() or undrain()`)
+      throw new DrainError('deadline', `${nameOf(places)} still has ${now.activeConnections} active and `
+        + `${now.inactiveConnections} inactive connections after ${deadline} ms, and takes no new ones; `
+        + 'drain again to wait longer, or call remove() or undrain()')
     }
-    await sleep(Math.min(pause, deadline === undefined ? pause : Math.max(deadline - now.elapsed, 0)), undefined, { signal }).catch(() => {})
+    const left = deadline === undefined ? pause : Math.max(deadline - now.elapsed, 0)
+    await sleep(Math.min(pause, left), undefined, { signal }).catch(() => {})
     signal?.throwIfAborted()
   }
 }
@@ -123,8 +140,8 @@ export async function undrain(ipvs: IpvsClient, places: readonly Place[], { sign
     const changes = (await find(ipvs, places, signal)).flatMap(({ service, id, state, server }): Change[] => {
       const wanted = declared({ service, id }) ?? ipvs.overrides.get(service, id)?.declared
       if (!wanted) {
-        throw new DrainError('missing', `${nameOf(places)} is not declared, and its weight before the drain is not known; `
-          + 'set a weight with setWeight()')
+        throw new DrainError('missing', `${nameOf(places)} is not declared, `
+          + 'and its weight before the drain is not known; set a weight with setWeight()')
       }
       ipvs.overrides.delete(service, id, 'drain')
       return differences([{ ...state, realServers: [wanted] }], [{ ...state, realServers: server ? [server] : [] }])
@@ -134,8 +151,10 @@ export async function undrain(ipvs: IpvsClient, places: readonly Place[], { sign
   })
 }
 
-/** Restores the schedulers and flags that a drain replaced, in services without drained real servers. */
-export async function restoreSettings(ipvs: IpvsClient, places: readonly Place[], { signal }: CallOptions = {}): Promise<void> {
+/** Restores the schedulers and flags that a drain replaced, in services without drained servers. */
+export async function restoreSettings(
+  ipvs: IpvsClient, places: readonly Place[], { signal }: CallOptions = {},
+): Promise<void> {
   await applyAll(ipvs, (await find(ipvs, places, signal)).flatMap(({ service, state }): Change[] => {
     const now = { ...state, realServers: [] }, wanted = { ...ipvs.overrides.settings(service), realServers: [] }
     const replaced = differences([{ ...withFallback(service), realServers: [] }], [now]).length === 0
@@ -148,9 +167,14 @@ async function begin(
   { prepare, udp, force, signal }: Required<Pick<DrainOptions, 'prepare' | 'udp' | 'force'>> & CallOptions,
 ): Promise<string[]> {
   const found = await find(ipvs, places, signal)
-  const known = found.filter(({ service, id, server }) => server ?? ipvs.overrides.get(service, id) ?? (movesAway(service, udp) && declared({ service, id })))
-  if (known.length === 0) throw new DrainError('missing', `${nameOf(places)} is not a real server of ${servicesOf(places)}`)
-  const drained = known.map(place => ({ ...place, by: movesAway(place.state, udp) ? 'absence' as const : 'weight' as const }))
+  const known = found.filter(({ service, id, server }) =>
+    server ?? ipvs.overrides.get(service, id) ?? (movesAway(service, udp) && declared({ service, id })))
+  if (known.length === 0) {
+    throw new DrainError('missing', `${nameOf(places)} is not a real server of ${servicesOf(places)}`)
+  }
+  const drained = known.map(place => ({
+    ...place, by: movesAway(place.state, udp) ? 'absence' as const : 'weight' as const,
+  }))
   for (const { state, server } of drained) if (!force && server && server.weight > 0) refuseLast(state, server)
 
   const settings = drained.filter(({ by }) => by === 'weight').flatMap(({ state }) =>
@@ -158,7 +182,8 @@ async function begin(
   const sysctls = sysctlSteps(...await needs(drained, signal))
   const preparation: readonly Step[] = [...sysctls, ...ipvsSteps(settings)]
   if (!prepare && preparation.length > 0) {
-    throw new DrainError('unprepared', `${nameOf(places)} cannot be drained without losing clients; first run: ${linesOf(preparation).join('; ')}`)
+    throw new DrainError('unprepared', `${nameOf(places)} cannot be drained without losing clients; `
+      + `first run: ${linesOf(preparation).join('; ')}`)
   }
 
   await using session = new Session().share(openIpvs, ipvs)
@@ -190,19 +215,25 @@ async function find(ipvs: IpvsClient, places: readonly Place[], signal: AbortSig
 const declared = ({ service, id }: Place): RealServerSettings | undefined => findRealServer(service.realServers, id)
 
 /** Whether flows move only when the real server is removed: at weight 0 they would stay. */
-const movesAway = ({ protocol, onePacket }: Service, udp: DrainOptions['udp']): boolean => udp === 'move' && protocol === 'udp' && !onePacket
+const movesAway = ({ protocol, onePacket }: Service, udp: DrainOptions['udp']): boolean =>
+  udp === 'move' && protocol === 'udp' && !onePacket
 
 function refuseLast(state: ServiceState, { address, port }: RealServerState): void {
-  const others = state.realServers.filter(server => server.weight > 0 && !(server.address === address && server.port === port))
-  if (others.length > 0) return
-  throw new DrainError('last', `${endpoint(address, port)} is the last real server of ${serviceName(state)} that takes connections: `
-    + 'its drain would refuse every new client. Add another real server first, or drain with force: true')
+  const isOther = (server: RealServerState): boolean => server.address !== address || server.port !== port
+  if (state.realServers.some(server => server.weight > 0 && isOther(server))) return
+  throw new DrainError('last', `${endpoint(address, port)} is the last real server of ${serviceName(state)} `
+    + 'that takes connections: its drain would refuse every new client. '
+    + 'Add another real server first, or drain with force: true')
 }
 
 /** The sysctls that a drain needs, and their values. */
-async function needs(drained: readonly (Found & { by: OutBy })[], signal: AbortSignal | undefined): Promise<[SysctlSetting[], Map<string, string>]> {
+async function needs(
+  drained: readonly (Found & { by: OutBy })[], signal: AbortSignal | undefined,
+): Promise<[SysctlSetting[], Map<string, string>]> {
   const actual = await sysctl.read(NEEDS.map(({ key }) => key), { signal })
-  return [NEEDS.filter(({ key, needed, unless }) => drained.some(needed) && actual.has(key) && actual.get(key) !== unless), actual]
+  const missing = NEEDS.filter(({ key, needed, unless }) =>
+    drained.some(needed) && actual.has(key) && actual.get(key) !== unless)
+  return [missing, actual]
 }
 
 interface Need extends SysctlSetting {
@@ -218,15 +249,18 @@ const NEEDS: readonly Need[] = [
     needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined,
   },
   {
-    key: 'net.ipv4.vs.expire_nodest_conn', value: 1, why: 'flows to a removed real server would be dropped in place of moving',
+    key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
+    why: 'flows to a removed real server would be dropped in place of moving',
     needed: ({ by }) => by === 'absence',
   },
   {
-    key: 'net.ipv4.vs.conn_reuse_mode', value: 1, unless: '2', why: 'a client that reuses a source port would stay on a real server of weight 0',
+    key: 'net.ipv4.vs.conn_reuse_mode', value: 1, unless: '2',
+    why: 'a client that reuses a source port would stay on a real server of weight 0',
     needed: ({ state, by }) => by === 'weight' && state.protocol !== 'udp',
   },
 ]
 
 const linesOf = (steps: readonly Step[]): string[] => steps.map(({ line }) => line)
 const servicesOf = (places: readonly Place[]): string => places.map(({ service }) => serviceName(service)).join(' or ')
-const nameOf = ([place]: readonly Place[]): string => place ? endpoint(place.id.address, place.id.port) : 'the real server'
+const nameOf = ([place]: readonly Place[]): string =>
+  place ? endpoint(place.id.address, place.id.port) : 'the real server'

@@ -8,17 +8,21 @@ import { occupied, realServerNetwork, type RealServerSetup } from '../network/re
 import { Plan } from '../plan/plan.js'
 
 /**
- * Plans this host as a real server: the tunnel that unwraps, the VIP, and the sysctls that keep the VIP out of ARP and let
- * the packets in; with `masq` the route back. The plan is empty where all is so; `plan.revert()` restores the state before.
+ * Plans this host as a real server: the tunnel that unwraps, the VIP, and the sysctls that keep the
+ * VIP out of ARP and let the packets in; with `masq` the route back. The plan is empty where all is
+ * so; `plan.revert()` restores the state before.
  *
- * GUE needs the kernel's module fou (for IPv6 also fou6), which the kernel does not load by itself: rejects with `ENOENT`
- * where the module is not loaded.
+ * GUE needs the kernel's module fou (for IPv6 also fou6), which the kernel does not load by itself:
+ * rejects with `ENOENT` where the module is not loaded.
  *
  * @example
  * ```ts
  * import { planRealServer } from 'ipvs-nl'
  *
- * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
+ * const plan = await planRealServer({
+ *   vip: '192.168.50.100',
+ *   tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' },
+ * })
  * console.log(`${plan}`)
  * await plan.apply()
  * ```
@@ -27,19 +31,26 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
   const wanted = realServerNetwork(spec)
   const actual = await readNetwork(wanted, options)
   const carrier = occupied(wanted, actual.links)
-  if (carrier !== undefined) throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+  if (carrier !== undefined) {
+    throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+  }
   return new Plan(networkSteps(wanted, actual))
 }
 
 /**
- * Finds the faults of this host as a real server; each finding has its consequence for clients and a plan that repairs it.
- * Changes nothing. A fault that only follows from another one is not reported.
+ * Finds the faults of this host as a real server; each finding has its consequence for
+ * clients and a plan that repairs it. Changes nothing. A fault that only follows from
+ * another one is not reported.
  *
  * @example
  * ```ts
  * import { diagnoseRealServer } from 'ipvs-nl'
  *
- * for (const { found, consequence, plan } of await diagnoseRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', local: '192.168.52.100' } })) {
+ * const findings = await diagnoseRealServer({
+ *   vip: '192.168.50.100',
+ *   tunnel: { kind: 'ipip', local: '192.168.52.100' },
+ * })
+ * for (const { found, consequence, plan } of findings) {
  *   console.log(`${found}: ${consequence}`)
  *   await plan.apply()
  * }

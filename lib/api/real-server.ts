@@ -25,16 +25,17 @@ export class RealServer {
   }
 
   /**
-   * Sets its weight, 0 to 2147483647; its other settings stay. At 0 it takes no new connections, and its connections stay; but
-   * the schedulers sh, dh and mh then refuse their clients, and persistent clients and UDP flows stay: {@link RealServer.drain}
-   * handles them. During a drain the weight is stored for {@link RealServer.undrain}.
+   * Sets its weight, 0 to 2147483647; its other settings stay. At 0 it takes no new connections,
+   * and its connections stay; but the schedulers sh, dh and mh then refuse their clients, and
+   * persistent clients and UDP flows stay: {@link RealServer.drain} handles them. During a drain
+   * the weight is stored for {@link RealServer.undrain}.
    */
   async setWeight(weight: number, options?: CallOptions): Promise<void> {
     checkWeight('weight', weight)
     const { ipvs } = this.#director
     await ipvs.lock.exclusive(async () => {
       const edits = (await this.#read(options)).flatMap(({ service, id, state }): Edit[] => {
-        // The edit of an absent real server is sent too: the kernel's answer names the missing object.
+        // The edit of an absent real server is sent too: the kernel's answer names what is missing.
         const wanted = { ...state ?? ABSENT, ...id, weight }
         const override = ipvs.overrides.get(service, id)
         if (override) ipvs.overrides.declare(service, { ...override.declared, weight })
@@ -45,21 +46,30 @@ export class RealServer {
   }
 
   /**
-   * Takes it out without losing a client, and resolves when its connections have ended: it takes no new connections, its
-   * connections stay, and no client is refused, with any scheduler. {@link DrainOptions} names the settings that this needs.
+   * Takes it out without losing a client, and resolves when its connections have ended: it takes no
+   * new connections, its connections stay, and no client is refused, with any scheduler.
+   * {@link DrainOptions} names the settings that this needs.
    *
-   * It stays drained for the lifetime of the process, whatever plans declare, until {@link RealServer.undrain}. For longer,
-   * declare its weight 0. After a restart drain it again: the drain continues from the kernel's state.
+   * It stays drained for the lifetime of the process, whatever plans declare, until
+   * {@link RealServer.undrain}. For longer, declare its weight 0. After a restart drain it again:
+   * the drain continues from the kernel's state.
    *
-   * Rejects with {@link DrainError}, or with the signal's reason; the real server then stays drained.
+   * Rejects with {@link DrainError}, or with the signal's reason;
+   * the real server then stays drained.
    *
    * @example
    * ```ts
    * import { VirtualService } from 'ipvs-nl'
    *
-   * await using web = await VirtualService.open({ vip: '192.0.2.1', port: 80, protocols: ['tcp'], realServers: ['198.51.100.1', '198.51.100.2'] })
+   * await using web = await VirtualService.open({
+   *   vip: '192.0.2.1', port: 80, protocols: ['tcp'],
+   *   realServers: ['198.51.100.1', '198.51.100.2'],
+   * })
    * const server = web.realServer('198.51.100.2')
-   * await server.drain({ deadline: 60_000, progress: ({ activeConnections }) => console.log(`${activeConnections} left`) })
+   * await server.drain({
+   *   deadline: 60_000,
+   *   progress: ({ activeConnections }) => console.log(`${activeConnections} left`),
+   * })
    * await server.remove()
    * ```
    */
@@ -67,12 +77,18 @@ export class RealServer {
     return await drain(this.#director.ipvs, this.#places, options)
   }
 
-  /** Takes it back in after a drain, with its declared weight, or, where it is not declared, with its weight before the drain. */
+  /**
+   * Takes it back in after a drain, with its declared weight;
+   * where it is not declared, with its weight before the drain.
+   */
   async undrain(options?: CallOptions): Promise<void> {
     await undrain(this.#director.ipvs, this.#places, options)
   }
 
-  /** Removes it. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`; {@link RealServer.drain} lets them end first. */
+  /**
+   * Removes it. Its connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`;
+   * {@link RealServer.drain} lets them end first.
+   */
   async remove(options?: CallOptions): Promise<void> {
     const { ipvs } = this.#director
     const drained = this.#places.filter(({ service, id }) => ipvs.overrides.get(service, id))

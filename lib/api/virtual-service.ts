@@ -19,7 +19,10 @@ import { RealServer } from './real-server.js'
 
 /** Options of {@link VirtualService.open}. */
 export interface VirtualServiceOptions extends DirectorOptions {
-  /** An open director; it stays open when the service is closed. @defaultValue a new one, which the service closes */
+  /**
+   * An open director; it stays open when the service is closed.
+   * @defaultValue a new one, closed with the service
+   */
   readonly director?: Director
 }
 
@@ -45,15 +48,22 @@ export class VirtualService implements AsyncDisposable {
   readonly #director: Director
   readonly #ownDirector: boolean
 
-  private constructor(spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean) {
+  private constructor(
+    spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean,
+  ) {
     this.spec = spec
     this.#services = services
     this.#director = director
     this.#ownDirector = ownDirector
   }
 
-  /** Checks the spec and opens the director; changes nothing. Rejects with TypeError or RangeError naming the field. */
-  static async open(spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {}): Promise<VirtualService> {
+  /**
+   * Checks the spec and opens the director; changes nothing.
+   * Rejects with TypeError or RangeError naming the field.
+   */
+  static async open(
+    spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
+  ): Promise<VirtualService> {
     const services = normalize(spec)
     return new VirtualService(spec, services, director ?? await Director.open(options), director === undefined)
   }
@@ -66,24 +76,27 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Plans the service: the spec's `network`, then the kernel's service of each protocol. Real servers that the spec does not name
-   * stay, unless `prune` is set.
+   * Plans the service: the spec's `network`, then the kernel's service of each protocol.
+   * Real servers that the spec does not name stay, unless `prune` is set.
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
-    return await planServices(this.#director.ipvs, byName(this.#services, serviceName), { ...options, network: directorNetwork(this.spec, this.#services) })
+    const wanted = byName(this.#services, serviceName), network = directorNetwork(this.spec, this.#services)
+    return await planServices(this.#director.ipvs, wanted, { ...options, network })
   }
 
-  /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Live connections stay. */
+  /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Connections stay. */
   async apply(options?: ApplyOptions): Promise<void> {
     await (await this.plan(options)).apply(options)
   }
 
   /**
-   * Finds the faults of this host as the service's director; each finding has its consequence for clients and a plan that
-   * repairs it. Changes nothing. A fault that only follows from another one is not reported.
+   * Finds the faults of this host as the service's director; each finding has its consequence
+   * for clients and a plan that repairs it. Changes nothing. A fault that only follows from
+   * another one is not reported.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
-    return directorFindings(this.spec, this.#services, await readDirector(this.#services, await this.state(options), options))
+    const facts = await readDirector(this.#services, await this.state(options), options)
+    return directorFindings(this.spec, this.#services, facts)
   }
 
   /** Reads the kernel's services: one for each protocol, as far as they exist. */
@@ -92,36 +105,46 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Yields the service's changes from now on, by polling: less often while nothing changes, and never twice at once. Ends by
-   * throwing the signal's reason.
+   * Yields the service's changes from now on, by polling: less often while nothing changes,
+   * and never twice at once. Ends by throwing the signal's reason.
    *
    * @example
    * ```ts
    * import { serviceName, VirtualService } from 'ipvs-nl'
    *
-   * await using dns = await VirtualService.open({ vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'], realServers: ['192.168.52.100'] })
+   * await using dns = await VirtualService.open({
+   *   vip: '192.168.50.100', port: 53, protocols: ['udp', 'tcp'], realServers: ['192.168.52.100'],
+   * })
    * for await (const { action, service, server } of dns.watch({ interval: 500 })) {
    *   console.log(action, serviceName(service), server?.address, server?.activeConnections)
    * }
    * ```
    */
-  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> { return watchTable(this.#director.ipvs, this.#services, options) }
+  watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
+    return watchTable(this.#director.ipvs, this.#services, options)
+  }
 
-  /** A real server in the services of all protocols. The port may be left out where the spec names the address once. */
+  /**
+   * A real server in the services of all protocols.
+   * The port may be omitted where the spec names the address once.
+   */
   realServer(server: string | RealServerId): RealServer {
     const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
     return new RealServer(this.#director, this.#services.map(service => {
       const declared = service.realServers.filter(each => each.address === address)
       if (port === undefined && declared.length > 1) {
-        throw new TypeError(`realServer.port: ${address} is declared with ports ${declared.map(each => each.port).join(', ')}; name one`)
+        const ports = declared.map(each => each.port).join(', ')
+        throw new TypeError(`realServer.port: ${address} is declared with ports ${ports}; name one`)
       }
-      return { service, id: within('realServer', () => realServerKey({ address, port: port ?? declared[0]?.port }, service)) }
+      const id = { address, port: port ?? declared[0]?.port }
+      return { service, id: within('realServer', () => realServerKey(id, service)) }
     }))
   }
 
   /** Sets the counters of the service and of its real servers to zero. */
   async zero(options?: CallOptions): Promise<void> {
-    throwFirst(await this.#director.ipvs.attempt(this.#services.map(service => ['zero', { service: keyAttributes(service) }]), options))
+    const commands = this.#services.map(service => ['zero', { service: keyAttributes(service) }] as const)
+    throwFirst(await this.#director.ipvs.attempt(commands, options))
   }
 
   /** Removes the service with all its real servers. */

@@ -1,7 +1,8 @@
 /**
  * Checks of a caller's input, field by field: each refusal names the path of the field.
  *
- * A path has no dot at its end: `''`, `links[0]`, `links[0].mtu`. {@link atPath} joins the next part to it.
+ * A path has no dot at its end: `''`, `links[0]`, `links[0].mtu`.
+ * {@link atPath} joins the next part to it.
  *
  * @module
  */
@@ -42,9 +43,12 @@ export function oneOf<const T extends string>(path: string, value: unknown, word
 
 /** An object without other fields than these. @throws TypeError naming the path */
 export function checkObject(path: string, value: unknown, fields: ReadonlySet<string>): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${path}: ${show(value)} is not an object`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${path}: ${show(value)} is not an object`)
+  }
   for (const key in value) {
-    if (!fields.has(key)) throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
+    if (fields.has(key)) continue
+    throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
   }
   return value as Record<string, unknown>
 }
@@ -58,7 +62,10 @@ export function checkList(path: string, value: unknown): readonly unknown[] {
 /** The kernel's names for no interface and every interface, in paths of sysctls. */
 const NOT_INTERFACES = ['.', '..', 'all', 'default']
 
-/** A network interface's name that the kernel takes and a path can hold. @throws RangeError naming the path */
+/**
+ * A network interface's name that the kernel takes and a path can hold.
+ * @throws RangeError naming the path
+ */
 export function interfaceName(path: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
     throw invalid(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
@@ -76,12 +83,15 @@ export function address(path: string, value: unknown): string {
   throw invalid(path, value, 'an IPv4 or IPv6 address')
 }
 
-/** Runs the check of a part, whose refusals name paths within the part, and begins them with the part's own path. */
+/** Runs the check of a part, whose refusals name paths within it; adds the part's own path. */
 export function within<T>(path: string, check: () => T): T {
   try { return check() } catch (error) { throw refusalAt(path, error) }
 }
 
-/** A refusal whose path begins with `path`: for loops that are too hot for {@link within}. Any other error stays as it is. */
+/**
+ * A refusal whose path begins with `path`, for loops that are too hot for {@link within}.
+ * Any other error stays as it is.
+ */
 export function refusalAt(path: string, error: unknown): unknown {
   if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
     error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`

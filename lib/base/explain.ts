@@ -1,8 +1,8 @@
 /**
  * Errors as sentences: `cannot add link tun0: it is there already (EEXIST)`.
  *
- * The reasons stay with their subjects, in tables by verb, kind of object and error: `'add link EEXIST'`. `*` stands for
- * every verb, and for every kind.
+ * The reasons stay with their subjects, in tables by verb, kind of object and error:
+ * `'add link EEXIST'`. `*` stands for every verb, and for every kind.
  *
  * @module
  */
@@ -20,27 +20,33 @@ export interface Asked {
   readonly object: string
 }
 
-/** Reasons by verb, kind of object and error. A function may find none, and leaves the question to the next row. */
+/** Reasons by verb, kind of object and error. A function may leave the question to the next row. */
 export type Reasons<A extends Asked = Asked> = Readonly<Record<string, string | ((asked: A) => string | undefined)>>
 
-/** Errors of the connection itself, which describes them: the kernel did not get the request, or its answer was lost. */
+/** Errors of the connection itself, which describes them: the request or its answer was lost. */
 const CONNECTION_ERRORS: ReadonlySet<Errno> = new Set(['ECANCELED', 'ETIMEDOUT', 'ENOBUFS', 'EMSGSIZE', 'ENODATA'])
 
-/** Adds the object and the sentence to an error. Returns any other value as it is. `why` goes before the table's reasons. */
+/**
+ * Adds the object and the sentence to an error. Returns any other value as it is.
+ * `why` goes before the table's reasons.
+ */
 export function explained<A extends Asked>(error: unknown, asked: A, reasons: Reasons<A>, why?: string): unknown {
   if (!(error instanceof NetlinkError)) return error
   const { errno, code, request, extack } = error
   const message = CONNECTION_ERRORS.has(code) ? error.message : sentence(asked, code, [
-    why ?? reasonFor(asked, code, reasons), extack?.message === undefined ? undefined : `the kernel says: ${extack.message}`,
+    why ?? reasonFor(asked, code, reasons),
+    extack?.message === undefined ? undefined : `the kernel says: ${extack.message}`,
   ])
-  const better = new NetlinkError(errno, request, { object: asked.object, ...extack && { extack }, message, cause: error })
+  const better = new NetlinkError(
+    errno, request, { object: asked.object, ...extack && { extack }, message, cause: error })
   Error.captureStackTrace(better, explained)
   return better
 }
 
 /** An error in the kernel's form, for a failure that the kernel does not report. */
 export function refusal(code: keyof typeof constants.errno, request: string, asked: Asked, why: string): NetlinkError {
-  return new NetlinkError(-constants.errno[code], request, { object: asked.object, message: sentence(asked, code, [why]) })
+  const message = sentence(asked, code, [why])
+  return new NetlinkError(-constants.errno[code], request, { object: asked.object, message })
 }
 
 function sentence({ verb, object }: Asked, code: Errno, parts: readonly (string | undefined)[]): string {

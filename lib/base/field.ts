@@ -1,6 +1,6 @@
 /**
- * Objects as sets of fields: one declaration gives checks, defaults, wire attributes, notation and
- * differences.
+ * Objects as sets of fields: one declaration gives checks, defaults, wire attributes,
+ * notation and differences.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -18,8 +18,7 @@ export type Values = Readonly<Record<string, unknown>>
 export interface Field<W, C = unknown> {
   /**
    * The value where a spec leaves the field out, or a function of the spec that gives it;
-   * `undefined` is none.
-   * A field without this property stays as it is.
+   * `undefined` is none. A field without this property stays as it is.
    */
   readonly otherwise?: unknown
   /** Returns the value in its normal form. @throws RangeError, TypeError naming the path */
@@ -251,8 +250,8 @@ const defaultOf = ({ otherwise }: Field<never, never>, object: Values): unknown 
   typeof otherwise === 'function' ? (otherwise as (object: Values) => unknown)(object) : otherwise
 
 /**
- * Declares a kind of object by its fields: a field for each key of `Spec`, and no other, or it does
- * not compile.
+ * Declares a kind of object by its fields: a field for each key of `Spec`,
+ * and no other, or it does not compile.
  *
  * @example
  * ```ts

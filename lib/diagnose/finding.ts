@@ -19,12 +19,15 @@ import type { SysctlKey } from '../sysctl/keys.js'
  * The faults that a diagnosis finds.
  *
  * - Of both hosts: `wrong-namespace`, `no-local-address`, `vip-missing`, `no-route`.
- * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`, `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
- * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`, `vip-as-source`, `mtu`.
+ * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`,
+ *   `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
+ * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`,
+ *   `vip-as-source`, `mtu`.
  */
 export type Problem =
   | 'wrong-namespace' | 'no-local-address' | 'vip-missing' | 'no-route'
-  | 'module-missing' | 'fou-port-missing' | 'tunnel-missing' | 'tunnel-down' | 'tunnel-mode' | 'gre-checksum' | 'rp-filter' | 'arp-leak'
+  | 'module-missing' | 'fou-port-missing' | 'tunnel-missing' | 'tunnel-down' | 'tunnel-mode' | 'gre-checksum'
+  | 'rp-filter' | 'arp-leak'
   | 'service-missing' | 'service-differs' | 'port-mismatch' | 'forwarding-off' | 'vip-as-source' | 'mtu'
 
 /** A fault of a host. */
@@ -41,8 +44,11 @@ export interface Finding {
 }
 
 /** A finding whose repair is these steps; without steps, the advice. */
-export function finding(problem: Problem, found: string, consequence: string, steps: readonly Step[], advice?: string): Finding {
-  return { problem, found, consequence, ...steps.length === 0 && advice !== undefined && { advice }, plan: new Plan(steps) }
+export function finding(
+  problem: Problem, found: string, consequence: string, steps: readonly Step[], advice?: string,
+): Finding {
+  const advised = steps.length === 0 && advice !== undefined && { advice }
+  return { problem, found, consequence, ...advised, plan: new Plan(steps) }
 }
 
 /** Reads a host's links, addresses, routes, and these sysctls. */

@@ -32,19 +32,23 @@ export async function readRealServer(spec: RealServerSetup, options?: CallOption
   const wanted = realServerNetwork(spec)
   const network = await readHost([], options)
   const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(nameable)] : []
-  const sysctls = await sysctl.read(links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name])), options)
+  const keys = links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name]))
+  const sysctls = await sysctl.read(keys, options)
   const [port] = wanted.fouPorts ?? []
   if (!port) return { network: { ...network, sysctls } }
   const { fouPorts, missingModule } = await readPorts(port.family === 'inet6', options)
   return { network: { ...network, sysctls, fouPorts }, ...missingModule && { missingModule } }
 }
 
-async function readPorts(six: boolean, options?: CallOptions): Promise<{ fouPorts: FouPortState[]; missingModule?: 'fou' | 'fou6' }> {
+async function readPorts(
+  six: boolean, options?: CallOptions,
+): Promise<{ fouPorts: FouPortState[]; missingModule?: 'fou' | 'fou6' }> {
   try {
     await using ports = await FouPorts.open(options)
     const fouPorts = await ports.list({}, options)
     // A kernel that has fou built in has fou6 too, and shows neither as a module.
-    const loaded = async (name: string): Promise<boolean> => await access(`/sys/module/${name}`).then(() => true, () => false)
+    const loaded = async (name: string): Promise<boolean> =>
+      await access(`/sys/module/${name}`).then(() => true, () => false)
     return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' as const } }
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'ENOENT') return { fouPorts: [], missingModule: 'fou' }
@@ -55,7 +59,7 @@ async function readPorts(six: boolean, options?: CallOptions): Promise<{ fouPort
 /** Findings whose plans contain the addresses of the link. */
 const OF_LINK = new Set<Problem>(['tunnel-missing', 'tunnel-down', 'tunnel-mode', 'gre-checksum'])
 
-/** The faults, each with its own repair. A fault that only follows from another one is not reported. Pure. */
+/** The faults, each with its own repair. Omits faults that only follow from another one. Pure. */
 export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts): Finding[] {
   const wanted = realServerNetwork(spec)
   if (spec.masq) return wayBack(spec.masq.director, wanted, facts.network)
@@ -77,26 +81,30 @@ export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts
 /** This host has neither the tunnel's end nor the receiving link. */
 function wrongHost({ route, tunnel }: RealServerSetup, { links, addresses }: NetworkState): Finding {
   if (route) {
-    return finding('wrong-namespace', `there is no link ${route.link} in this network namespace; its links are ${otherLinks(links)}`,
-      'the director\'s packets do not arrive here', [], `${ELSEWHERE}, or name the link on which the director's packets arrive`)
+    return finding('wrong-namespace',
+      `there is no link ${route.link} in this network namespace; its links are ${otherLinks(links)}`,
+      'the director\'s packets do not arrive here', [],
+      `${ELSEWHERE}, or name the link on which the director's packets arrive`)
   }
   const { local } = tunnel!
   const addressless = addresses.every(each => each.link === 'lo' || each.scope === 'link')
   return addressless
-    ? finding('wrong-namespace', `no link but lo has a global address in this network namespace, and the tunnel's end should be ${local}`,
+    ? finding('wrong-namespace',
+        `no link but lo has a global address in this network namespace, and the tunnel's end should be ${local}`,
         'the director\'s packets do not arrive here', [], ELSEWHERE)
     : finding('no-local-address', `no link of this network namespace has the address ${local} of the tunnel's end`,
         'the director\'s packets do not arrive, or are dropped', [],
         `add ${local} to the link on the director's network, or set local to the address that the director forwards to`)
 }
 
-/** With masq a reply on another route keeps the real server's own address, which the client does not know. */
+/** With masq a reply on another route keeps the real server's address, unknown to the client. */
 function wayBack(director: string, wanted: NetworkSpec, network: NetworkState): Finding[] {
   const steps = networkSteps(wanted, network)
   if (steps.length === 0) return []
   const [{ to } = { to: 'default' }] = wanted.routes!
   return [finding('no-route', `the route to ${to} does not pass through the director, ${director}`,
-    'only the director can set the VIP as the source of replies: clients get no replies, or replies from an unknown address', steps)]
+    'only the director can set the VIP as the source of replies: '
+    + 'clients get no replies, or replies from an unknown address', steps)]
 }
 
 /** The ports and links that unwrap packets. */
@@ -104,10 +112,12 @@ function unwrapping(wanted: NetworkSpec, { network, missingModule }: RealServerF
   const ports = fouSteps(wanted.fouPorts ?? [], network.fouPorts)
   const port = wanted.fouPorts?.[0]?.port ?? 0
   return [
-    ...missingModule === undefined ? [] : [finding('module-missing', `the kernel's module ${missingModule} is not loaded`,
+    ...missingModule === undefined ? [] : [finding('module-missing',
+      `the kernel's module ${missingModule} is not loaded`,
       'GUE is not unwrapped: the director\'s packets are answered with ICMP port unreachable', [],
       `modprobe ${missingModule}, then plan again; the kernel does not load it by itself`)],
-    ...missingModule !== undefined || ports.length === 0 ? [] : [finding('fou-port-missing', `UDP port ${port} does not unwrap GUE`,
+    ...missingModule !== undefined || ports.length === 0 ? [] : [finding('fou-port-missing',
+      `UDP port ${port} does not unwrap GUE`,
       'the director\'s packets are answered with ICMP port unreachable', ports)],
     ...link(wanted, network),
   ]
@@ -126,7 +136,8 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
   let steps: Step[]
   try { steps = networkSteps(whole, network) } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    return [finding('tunnel-mode', error.message, 'the link that should unwrap the director\'s packets cannot be added', [],
+    return [finding('tunnel-mode', error.message,
+      'the link that should unwrap the director\'s packets cannot be added', [],
       'remove the conflicting link, or use another name')]
   }
   const changes = steps.filter(({ object }) => object === 'link')
@@ -136,10 +147,13 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
       'the director\'s packets are not unwrapped, but answered with ICMP or dropped', steps)]
   }
   if (changes.every(({ line }) => line === `ip link set ${tunnel.name} up`)) {
-    return [finding('tunnel-down', `${tunnel.name} is down`, 'the link takes no packets: the director\'s packets are answered with ICMP or dropped', steps)]
+    return [finding('tunnel-down', `${tunnel.name} is down`,
+      'the link takes no packets: the director\'s packets are answered with ICMP or dropped', steps)]
   }
   if ('checksum' in tunnel && there.kind === tunnel.kind && checks(there) !== tunnel.checksum) {
-    const found = tunnel.checksum ? 'expects no checksum, and the director sends one' : 'expects a checksum, and the director sends none'
+    const found = tunnel.checksum
+      ? 'expects no checksum, and the director sends one'
+      : 'expects a checksum, and the director sends none'
     return [finding('gre-checksum', `${tunnel.name} ${found}`, 'the director\'s packets are dropped in silence', steps)]
   }
   return [finding('tunnel-mode', `${tunnel.name} has wrong parameters: ${changes.map(({ line }) => line).join('; ')}`,
@@ -153,18 +167,26 @@ function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | u
   return wanted.addresses!.filter(({ link }) => link !== wrong).flatMap((spec): Finding[] => {
     const vip = bare(spec)
     const there = network.addresses.find(address => bare(address) === vip && address.link === spec.link)
-    if (there && !there.dadfailed && !there.tentative) return [] // also on a link that is down: IPv4 accepts that, and IPv6 removes the address with the link
+    // Also on a link that is down: IPv4 accepts that, and IPv6 removes the address with the link.
+    if (there && !there.dadfailed && !there.tentative) return []
     const carriers = wanted.links!.filter(({ kind, name }) => kind === 'dummy' && name === spec.link)
     const taken = occupied({ links: carriers }, network.links) !== undefined
     const steps = taken ? [] : networkSteps({ links: carriers, addresses: [spec] }, network)
-    const found = there ? `another host of the network has ${vip} too, and the kernel does not use it` : `${spec.link} does not have the VIP ${vip}`
+    const found = there
+      ? `another host of the network has ${vip} too, and the kernel does not use it`
+      : `${spec.link} does not have the VIP ${vip}`
     return [finding('vip-missing', found, 'this host drops packets to the VIP, or forwards them', steps,
       `${spec.link} is not a dummy link; use lo, or another name, as the carrier`)]
   })
 }
 
-const effective = (name: 'rp_filter' | 'arp_ignore' | 'arp_announce', link: string, sysctls: ReadonlyMap<string, string>): EffectiveSysctl =>
-  effectiveSysctl(name, link, { all: numberOf(sysctls, conf('all', name)), device: numberOf(sysctls, conf(link, name)) })
+const effective = (
+  name: 'rp_filter' | 'arp_ignore' | 'arp_announce', link: string, sysctls: ReadonlyMap<string, string>,
+): EffectiveSysctl =>
+  effectiveSysctl(name, link, {
+    all: numberOf(sysctls, conf('all', name)),
+    device: numberOf(sysctls, conf(link, name)),
+  })
 
 /** Whether the reverse path filter lets clients' packets out of the tunnel. */
 function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkState): Finding[] {
@@ -174,8 +196,11 @@ function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkSt
   const { sysctls } = network
   const { value, sentence } = effective('rp_filter', name, sysctls)
   if (value === 0 || (value === 2 && !addressless)) return []
-  const why = addressless ? 'has no address, so that even the loose filter (2) drops its packets' : 'is not the route back to clients'
-  return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped in silence`, networkSteps({ sysctls: filters }, network))]
+  const why = addressless
+    ? 'has no address, so that even the loose filter (2) drops its packets'
+    : 'is not the route back to clients'
+  return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped in silence`,
+    networkSteps({ sysctls: filters }, network))]
 }
 
 /** Values of arp_ignore with which a VIP on another link stays silent. */
@@ -187,10 +212,12 @@ function leaks({ route }: RealServerSetup, wanted: NetworkSpec, receiving: strin
   const ignore = effective('arp_ignore', receiving, sysctls)
   const announce = effective('arp_announce', receiving, sysctls)
   const quiet = wanted.sysctls!.filter(({ key }) => /^arp_/.test(String(key.at(-1))))
-  const consequence = 'clients and routers send to this host in place of the director: no balancing, and no service while this host is down'
+  const consequence = 'clients and routers send to this host in place of the director: '
+    + 'no balancing, and no service while this host is down'
   const findings: Finding[] = []
   if (!SILENT.includes(ignore.value) || announce.value < 2) {
-    const found = [...SILENT.includes(ignore.value) ? [] : [ignore.sentence], ...announce.value < 2 ? [announce.sentence] : []].join('. ')
+    const heard = [!SILENT.includes(ignore.value) && ignore.sentence, announce.value < 2 && announce.sentence]
+    const found = heard.filter(Boolean).join('. ')
     // A larger value of `all` would count.
     const all = ignore.value > 2 ? [{ key: ['net', 'ipv4', 'conf', 'all', 'arp_ignore'], value: 1 }] : []
     findings.push(finding('arp-leak', found, consequence, networkSteps({ sysctls: [...all, ...quiet] }, network)))
@@ -198,7 +225,8 @@ function leaks({ route }: RealServerSetup, wanted: NetworkSpec, receiving: strin
   for (const { address } of wanted.addresses!) {
     const here = network.addresses.find(each => bare(each) === address.split('/')[0] && each.link === receiving)
     if (route && here) {
-      findings.push(finding('arp-leak', `${receiving}, on which the director's packets arrive, has the VIP ${bare(here)}, and answers for it`,
+      findings.push(finding('arp-leak',
+        `${receiving}, on which the director's packets arrive, has the VIP ${bare(here)}, and answers for it`,
         consequence, addressRemovals([here], network.addresses)))
     }
   }

@@ -3,7 +3,7 @@
 import { parseIPv4 } from '../../generic-netlink/core.js'
 import { isMulticast } from '../base/address.js'
 
-/** The reason that an address can be no end of a connection through a director; undefined where it can. */
+/** The reason that an address cannot be an end of a connection through a director, if any. */
 function unusable(text: string, ipv4: number): string | undefined {
   if (ipv4 >= 0) {
     return ipv4 === 0 ? 'the unspecified address'
@@ -19,7 +19,11 @@ function unusable(text: string, ipv4: number): string | undefined {
           : undefined
 }
 
-/** Refuses an address that can be no end of a connection. `ipv4` is its number, or negative for IPv6. @throws RangeError naming the path */
+/**
+ * Refuses an address that cannot be an end of a connection.
+ * `ipv4` is its number, or negative for IPv6.
+ * @throws RangeError naming the path
+ */
 export function checkUsable(path: string, text: string, ipv4 = parseIPv4(text)): void {
   const why = unusable(text, ipv4)
   if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)

@@ -1,4 +1,4 @@
-/** The sender of all edits of services and real servers. Overrides are combined with each edit when it is sent. */
+/** The sender of all edits of services and real servers. Combines each edit with the overrides. */
 
 import { NetlinkError, type CallOptions, type Sequence } from '../../generic-netlink/core.js'
 import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
@@ -20,9 +20,11 @@ export type Edit =
 
 // ── edits ──
 
-/** Sends edits together, in order. Resolves with the error of each; undefined where it was made. Never rejects. */
+/** Sends edits together, in order. Resolves with the error of each, or undefined. Never rejects. */
 export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
-  return await ipvs.attempt(edits.map(edit => commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined)), options)
+  const commands = edits.map(edit =>
+    commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined))
+  return await ipvs.attempt(commands, options)
 }
 
 /** Sends edits together, in order. Rejects with the first error; the others are still made. */
@@ -45,8 +47,8 @@ const ATTEMPTS = 4
 /**
  * Makes changes together, in order, whatever other processes changed since the plan. Never rejects.
  *
- * An addition of an object that exists becomes a change; a change of an object that is gone becomes an addition; a removal
- * of an object that is gone is done.
+ * An addition of an object that exists becomes a change; a change of an object that is gone becomes
+ * an addition; a removal of an object that is gone is done.
  *
  * @param failedServices - The names of services that could not be made so far; grows.
  */
@@ -63,14 +65,15 @@ export async function applyChanges(
 
 /** {@link applyChanges}, rejecting with the first error. */
 export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
-  throwFirst((await applyChanges(ipvs, changes, new Set(), options)).map(outcome => 'error' in outcome ? outcome.error : undefined))
+  const outcomes = await applyChanges(ipvs, changes, new Set(), options)
+  throwFirst(outcomes.map(outcome => 'error' in outcome ? outcome.error : undefined))
 }
 
 /** Changes as the commands that are sent for them. */
 class Batch implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
   readonly #overrides: Overrides
-  /** For each change, the index of the original change; absent where these are the original changes. */
+  /** For each change, the index of the original change; absent where these are the originals. */
   readonly #indices: readonly number[] | undefined
   readonly #servers = new ServerCommands()
 
@@ -98,7 +101,9 @@ class Batch implements Sequence<IpvsCommand> {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const substitutes = again && !failedServices.has(name) ? substitutesOf(change, error, this.#command(i)[0]) : undefined
+      const substitutes = again && !failedServices.has(name)
+        ? substitutesOf(change, error, this.#command(i)[0])
+        : undefined
       if (substitutes) {
         for (const substitute of substitutes) {
           changes.push(substitute)
@@ -153,16 +158,25 @@ class ServerCommands {
 }
 
 /**
- * The command for an edit, combined with the overrides. Valid until the same `servers` make the next command.
+ * The command for an edit, combined with the overrides.
+ * Valid until the same `servers` make the next command.
  *
- * @param ifAbsent - The settings to send for a real server that an override keeps absent; none removes it, as a plan does.
+ * @param ifAbsent - The settings to send for a real server that an override keeps absent;
+ * none removes it, as a plan does.
  */
-function commandOf(edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings): IpvsCommand {
+function commandOf(
+  edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings,
+): IpvsCommand {
   const { action, service, server } = edit
   if (action === 'remove') {
-    return server ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }] : ['delService', { service: keyAttributes(service) }]
+    return server
+      ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
+      : ['delService', { service: keyAttributes(service) }]
   }
-  if (!server) return [action === 'add' ? 'newService' : 'setService', { service: serviceAttributes(overrides.settings(service)) }]
+  if (!server) {
+    const command = action === 'add' ? 'newService' : 'setService'
+    return [command, { service: serviceAttributes(overrides.settings(service)) }]
+  }
   const effective = overrides.server(service, server) ?? ifAbsent
   if (!effective) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
   return servers.get(action, service, effective)

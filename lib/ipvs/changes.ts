@@ -5,7 +5,7 @@ import type { RealServerSettings, Service } from './model.js'
 /** A difference between the wanted and the actual table. */
 export interface Change {
   readonly action: 'add' | 'change' | 'remove'
-  /** The service, or the service of the real server: the wanted one; the actual one where it is removed. */
+  /** The service, or the real server's service: the wanted one, or the actual one of a removal. */
   readonly service: Service
   /** The real server; absent where the change is of the service itself. */
   readonly server?: RealServerSettings
@@ -29,7 +29,10 @@ export function inverse(change: Change): Change[] {
   }
 }
 
-/** Changes in order. A missing service with all its real servers is stored as one entry: there may be hundreds of thousands. */
+/**
+ * Changes in order. One entry holds a missing service with all its real servers:
+ * there may be hundreds of thousands.
+ */
 export class Changes {
   readonly #entries: Change[] = []
   /** The index of each entry's first change. */

@@ -27,7 +27,7 @@ export class IpvsClient {
     this.#family = family
   }
 
-  /** Opens a conversation. The kernel loads its module ip_vs where needed. Rejects with `ENOENT` where there is none. */
+  /** Opens a conversation. The kernel loads its module; without one, rejects with `ENOENT`. */
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<IpvsClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
     try {
@@ -39,7 +39,9 @@ export class IpvsClient {
   }
 
   /** Sends one command and resolves with its answer. */
-  async call<K extends keyof IpvsTable>(command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions): Promise<Reply<IpvsTable[K]>> {
+  async call<K extends keyof IpvsTable>(
+    command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions,
+  ): Promise<Reply<IpvsTable[K]>> {
     try {
       return await this.#family.call(command, attributes, options)
     } catch (error) {
@@ -49,7 +51,8 @@ export class IpvsClient {
 
   /** Lists a table; `map` makes a row of each answer, which it must not keep. */
   async dump<T>(
-    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes, map: (answer: CommandAttributes) => T, options?: CallOptions,
+    command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes,
+    map: (answer: CommandAttributes) => T, options?: CallOptions,
   ): Promise<T[]> {
     try {
       return await this.#family.dump(command, attributes, { ...options, map })
@@ -58,7 +61,7 @@ export class IpvsClient {
     }
   }
 
-  /** Sends commands together. Resolves with the error of each; undefined where it was carried out. Never rejects. */
+  /** Sends commands together. Resolves with the error of each, or undefined. Never rejects. */
   async attempt(commands: readonly IpvsCommand[] | Sequence<IpvsCommand>, options?: CallOptions): Promise<unknown[]> {
     return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }

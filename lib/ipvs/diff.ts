@@ -11,13 +11,14 @@ import { sameSettings } from './service.js'
 export interface Pruning {
   /** Removes real servers of wanted services that are not wanted. @defaultValue false */
   readonly prune?: boolean
-  /** Whether a service that is not wanted is removed with its real servers, where `prune` is set. @defaultValue none */
+  /** Whether `prune` removes an unwanted service with its real servers. @defaultValue none */
   readonly owned?: (service: Service) => boolean
 }
 
 /**
- * The changes from the actual to the wanted services, in an order that refuses no client: services before their real
- * servers, additions of capacity before reductions, and real servers before services.
+ * The changes from the actual to the wanted services, in an order that refuses no client:
+ * services before their real servers, additions of capacity before reductions, and real
+ * servers before services.
  */
 export function differences(wanted: readonly Service[], actual: readonly Service[], pruning?: Pruning): Change[] {
   const comparison = new Comparison(pruning)
@@ -70,14 +71,20 @@ export class Comparison {
     for (const server of service.realServers) {
       const before = servers.take(server)
       if (!before) changes.push({ action: 'add', service, server })
-      else if (!sameRealServer(server, before)) (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
+      else if (!sameRealServer(server, before)) {
+        const list = server.weight < before.weight ? weaker : changes
+        list.push({ action: 'change', service, server, before })
+      }
     }
     for (const change of weaker) changes.push(change)
-    if (this.#prune) for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+    if (!this.#prune) return
+    for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
   }
 
   /** The number of owned real servers that would be removed. */
-  get removed(): number { return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0) }
+  get removed(): number {
+    return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0)
+  }
 
   /** All changes, after the last comparison. */
   finish(): Changes {

@@ -1,8 +1,8 @@
 /** A lock for edits of the IPVS table. */
 
 /**
- * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone under an exclusive
- * lock, so that no edit between its reading and its writing is lost.
+ * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone
+ * under an exclusive lock, so that no edit between its reading and its writing is lost.
  */
 export class EditLock {
   readonly #edits = new Set<Promise<unknown>>()
@@ -22,7 +22,9 @@ export class EditLock {
   async exclusive<T>(task: () => Promise<T>): Promise<T> {
     const before: Promise<unknown>[] = [...this.#edits, ...this.#exclusive ? [this.#exclusive] : []]
     const running = Promise.all(before).then(task)
-    const settled = running.then(() => {}, () => {}).then(() => { if (this.#exclusive === settled) this.#exclusive = undefined })
+    const settled = running.then(() => {}, () => {}).then(() => {
+      if (this.#exclusive === settled) this.#exclusive = undefined
+    })
     this.#exclusive = settled
     return await running
   }

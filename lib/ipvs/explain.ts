@@ -32,8 +32,9 @@ const COMMANDS: Readonly<Record<CommandName, readonly [verb: string, kind: strin
 
 interface AskedOfIpvs extends Asked { readonly sent: CommandAttributes }
 
-const BAD_SERVER = 'the kernel takes no such address: it is not unicast, or a subnet\'s broadcast, or this network namespace has no local address yet'
-  + ' (ip link set lo up), or real server and service have different families while a sync daemon runs'
+const BAD_SERVER = 'the kernel takes no such address: it is not unicast, or a subnet\'s broadcast, '
+  + 'or this network namespace has no local address yet (ip link set lo up), '
+  + 'or real server and service have different families while a sync daemon runs'
 
 const REASONS: Reasons<AskedOfIpvs> = {
   'add service EEXIST':     'it is there already; change it instead',
@@ -54,13 +55,15 @@ const REASONS: Reasons<AskedOfIpvs> = {
   'start daemon EEXIST':    'one runs already; stop it first',
   'stop daemon ESRCH':      'none runs',
   'start daemon ENODEV':    'there is no such interface in this network namespace',
-  'start daemon EINVAL':    'the kernel takes no such multicast group, or some real server is of another family than its service, which the daemon cannot transmit',
+  'start daemon EINVAL':    'the kernel takes no such multicast group, '
+    + 'or some real server is of another family than its service, which the daemon cannot transmit',
 
   'set timeouts EINVAL':    'a timeout is too long for the kernel',
   'use IPVS ENOENT':        'the kernel has no module ip_vs, or could not load it (modprobe ip_vs says why)',
 
   '* * ENOENT':             'the kernel\'s IPVS module is gone (modprobe ip_vs brings it back, empty)',
-  '* * EPERM':              'this needs CAP_NET_ADMIN in the initial user namespace, which root of a container\'s own user namespace does not have',
+  '* * EPERM':              'this needs CAP_NET_ADMIN in the initial user namespace, '
+    + 'which root of a container\'s own user namespace does not have',
   '* * EAFNOSUPPORT':       'the kernel has no such address family here; is IPv6 disabled?',
   '* * ENOPROTOOPT':        'the kernel is unloading IPVS, or cannot load it; try again',
   '* * ENOMEM':             'the kernel is out of memory',
@@ -68,7 +71,8 @@ const REASONS: Reasons<AskedOfIpvs> = {
 }
 
 function noScheduler({ sent: { service } }: AskedOfIpvs): string {
-  const scheduler = `the kernel has no scheduler ${JSON.stringify(service?.schedName)} (module ip_vs_${service?.schedName ?? ''})`
+  const name = service?.schedName
+  const scheduler = `the kernel has no scheduler ${JSON.stringify(name)} (module ip_vs_${name ?? ''})`
   if (service?.peName === undefined) return scheduler
   return `${scheduler}, or no persistence engine ${JSON.stringify(service.peName)} (module ip_vs_pe_${service.peName})`
 }
@@ -81,10 +85,11 @@ const OBJECTS: Readonly<Record<string, string>> = {
   table:    'the IPVS table',
 }
 
-/** The object of a command: `real server 192.168.52.100:53 of virtual service udp 192.168.50.100:53`. */
+/** The object of a command: `real server 10.1.0.1:53 of virtual service udp 10.0.0.1:53`. */
 function objectOf(kind: string, { service, dest, daemon }: CommandAttributes): string {
   const of = service && `virtual service ${serviceName(readService(service))}`
-  if (kind === 'server') return `real server${dest ? ` ${endpoint(dest.addr ?? '?', dest.port ?? 0)}` : 's'} of ${of ?? 'no service'}`
+  const address = dest && ` ${endpoint(dest.addr ?? '?', dest.port ?? 0)}`
+  if (kind === 'server') return `real server${address ?? 's'} of ${of ?? 'no service'}`
   if (daemon) return `${daemon.state ?? ''} sync daemon${daemon.mcastIfn === undefined ? '' : ` on ${daemon.mcastIfn}`}`
   return of ?? OBJECTS[kind] ?? kind
 }

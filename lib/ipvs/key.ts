@@ -11,7 +11,8 @@ export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
 /**
  * The kernel's services that an id names: one for each of its protocols.
  *
- * An id may name a service that no spec can have, so that a service of a foreign program can be read and removed.
+ * An id may name a service that no spec can have,
+ * so that a service of a foreign program can be read and removed.
  *
  * @throws TypeError, RangeError naming the field
  */
@@ -20,23 +21,33 @@ export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
   const { vip, port, protocol, protocols: several, fwmark, family } = id as Record<string, unknown>
   if (fwmark !== undefined) {
     if ((vip ?? port ?? protocol ?? several) !== undefined) {
-      throw new TypeError('fwmark: cannot be combined with vip, port or protocols, which the kernel would ignore; remove them')
+      throw new TypeError(
+        'fwmark: cannot be combined with vip, port or protocols, which the kernel would ignore; remove them')
     }
-    return [{ fwmark: integer('fwmark', fwmark, 1, 0xffffffff), family: oneOf('family', family ?? 'inet', ['inet', 'inet6']) }]
+    return [{
+      fwmark: integer('fwmark', fwmark, 1, 0xffffffff),
+      family: oneOf('family', family ?? 'inet', ['inet', 'inet6']),
+    }]
   }
   if (vip === undefined) throw new TypeError('vip: required: set vip, port and protocols, or set fwmark')
   if (family !== undefined) throw new TypeError('family: only a firewall mark has a family of its own; remove it')
-  if (protocol !== undefined && several !== undefined) throw new TypeError('protocol: cannot be combined with protocols; remove one')
+  if (protocol !== undefined && several !== undefined) {
+    throw new TypeError('protocol: cannot be combined with protocols; remove one')
+  }
   const key = { vip: address('vip', vip), port: integer('port', port, 0, 65535) }
   return protocolsOf(protocol, several).map(protocol => ({ vip: key.vip, port: key.port, protocol }))
 }
 
 function protocolsOf(protocol: unknown, several: unknown): (Protocol | number)[] {
   if (protocol !== undefined) return [protocolOf('protocol', protocol)]
-  if (several === undefined) throw new TypeError('protocol: required: set protocol: \'tcp\' or protocols: [\'tcp\', \'udp\']')
+  if (several === undefined) {
+    throw new TypeError('protocol: required: set protocol: \'tcp\' or protocols: [\'tcp\', \'udp\']')
+  }
   const checked = checkList('protocols', several).map((each, i) => protocolOf(`protocols[${i}]`, each))
   if (checked.length === 0) throw new RangeError('protocols: the list is empty')
-  checked.forEach((each, i) => { if (checked.indexOf(each) < i) throw new RangeError(`protocols[${i}]: ${each} is a duplicate`) })
+  checked.forEach((each, i) => {
+    if (checked.indexOf(each) < i) throw new RangeError(`protocols[${i}]: ${each} is a duplicate`)
+  })
   return checked
 }
 
@@ -44,12 +55,15 @@ const protocolOf = (path: string, value: unknown): Protocol | number =>
   typeof value === 'number' ? integer(path, value, 0, 65535) : oneOf(path, value, protocols)
 
 /** The address and port of a real server of this service. @throws RangeError naming the field */
-export function realServerKey(id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey): RealServerKey {
+export function realServerKey(
+  id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey,
+): RealServerKey {
   return { address: address('address', id.address), port: realServerPort(id.port, service) }
 }
 
 /** The port of a real server of this service. @throws RangeError naming the field */
-export const realServerPort = (port: unknown, service: ServiceKey): number => integer('port', port === undefined ? service.port ?? 0 : port, 0, 65535)
+export const realServerPort = (port: unknown, service: ServiceKey): number =>
+  integer('port', port === undefined ? service.port ?? 0 : port, 0, 65535)
 
 /** The attributes that identify a service. */
 export function keyAttributes(key: ServiceKey): ServiceAttributes {

@@ -6,13 +6,17 @@ import { realServerName } from './names.js'
 /**
  * The actual real servers of a service, taken one by one by address and port.
  *
- * The kernel mostly lists them in the reverse order of the wanted ones, so each is first looked for at the expected place.
+ * The kernel mostly lists them in the reverse order of the wanted ones,
+ * so each is first looked for at the expected place.
  */
 export class ServerMatcher {
   readonly #list: readonly RealServerSettings[]
   /** The expected place of the next one. */
   #next: number
-  /** The taken places, and the place of each name; made when one is not at its expected place. Before, all places behind the next are taken. */
+  /**
+   * The taken places, and the place of each name; made when one is not at its expected place.
+   * Before, all places behind the next are taken.
+   */
   #taken: boolean[] | undefined
   #index: Map<string, number> | undefined
 

@@ -1,9 +1,10 @@
 /**
- * The types of this library: specs, which a user declares; services and real servers, which the kernel holds; and states,
- * which the kernel reports.
+ * The types of this library: specs, which a user declares; services and real servers,
+ * which the kernel holds; and states, which the kernel reports.
  *
- * A spec may leave out fields that have a default, and may name several protocols. A {@link Service} is the normal form: one
- * of the kernel's services, with all fields. A state is a service with its counters.
+ * A spec may leave out fields that have a default, and may name several protocols. A
+ * {@link Service} is the normal form: one of the kernel's services, with all fields. A state is a
+ * service with its counters.
  *
  * @module
  */
@@ -57,7 +58,7 @@ export type ServiceId =
 /** The identity of a real server of a service. */
 export interface RealServerId {
   readonly address: string
-  /** @defaultValue the service's port; 0, which keeps the client's, where the service is a firewall mark */
+  /** @defaultValue the service's port; 0, which keeps the client's port, for a firewall mark */
   readonly port?: number
 }
 
@@ -65,18 +66,21 @@ export interface RealServerId {
 
 /** A scheduler's module name. The kernel may have others. */
 export type Scheduler =
-  'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'mh' | 'sed' | 'nq' | 'fo' | 'ovf' | 'twos' | 'none' | (string & {})
+  | 'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'mh' | 'sed' | 'nq' | 'fo' | 'ovf' | 'twos' | 'none'
+  | (string & {})
 
 /**
- * Options of a scheduler, in ipvsadm's words: `sh-…` for the scheduler sh, `mh-…` for mh, `flag-…` for any.
+ * Options of a scheduler, in ipvsadm's words:
+ * `sh-…` for the scheduler sh, `mh-…` for mh, `flag-…` for any.
  *
- * `…-fallback` goes on to the next real server where the chosen one takes no connections; `…-port` hashes the port too.
+ * `…-fallback` goes on to the next real server where the chosen one takes no connections;
+ * `…-port` hashes the port too.
  */
 export type SchedulerFlag = 'sh-fallback' | 'sh-port' | 'mh-fallback' | 'mh-port' | 'flag-1' | 'flag-2' | 'flag-3'
 
 /**
- * How packets reach a real server: `masq` is LVS-NAT, `route` is LVS-DR, `tunnel` is LVS-TUN by IPIP, a {@link Tunnel}
- * is LVS-TUN by its kind, and `local` is the director itself.
+ * How packets reach a real server: `masq` is LVS-NAT, `route` is LVS-DR, `tunnel` is LVS-TUN
+ * by IPIP, a {@link Tunnel} is LVS-TUN by its kind, and `local` is the director itself.
  */
 export type Forwarding = 'masq' | 'route' | 'local' | 'tunnel' | Tunnel
 
@@ -100,14 +104,18 @@ export interface RealServerSpec extends RealServerId {
 
 /** A client's connections go to the real server of its previous connections. */
 export interface Persistence {
-  /** How long after its last connection, in seconds, 1 to 2678400. @defaultValue 360, as in ipvsadm */
+  /** Time after the last connection, in seconds, 1 to 2678400. @defaultValue 360, as in ipvsadm */
   readonly timeout?: number
   /**
-   * Clients within one network count as one: a mask (`'255.255.255.0'`) for IPv4, a prefix length for IPv6.
+   * Clients within one network count as one: a mask (`'255.255.255.0'`) for IPv4,
+   * a prefix length for IPv6.
    * @defaultValue every client for itself
    */
   readonly netmask?: string | number
-  /** A persistence engine tells clients apart by more than their address: `sip` by Call-ID. For UDP and firewall marks. */
+  /**
+   * A persistence engine tells clients apart by more than their address: `sip` by Call-ID.
+   * For UDP and firewall marks.
+   */
   readonly engine?: 'sip' | (string & {})
 }
 
@@ -116,13 +124,16 @@ export interface ServiceOptions {
   /** @defaultValue `'wlc'`, as in ipvsadm */
   readonly scheduler?: Scheduler
   readonly schedulerFlags?: readonly SchedulerFlag[]
-  /** Schedules every UDP datagram by itself; services of other protocols of the same spec do not have it. @defaultValue false */
+  /**
+   * Schedules every UDP datagram by itself; not for the spec's other protocols.
+   * @defaultValue false
+   */
   readonly onePacket?: boolean
   /** @defaultValue none */
   readonly persistence?: Persistence | undefined
   /**
-   * The netmask of a service without persistence. It has no effect, but the kernel stores it and `save()` prints it.
-   * A persistent service has `persistence.netmask`.
+   * The netmask of a service without persistence. It has no effect, but the kernel stores it
+   * and `save()` prints it. A persistent service has `persistence.netmask`.
    */
   readonly netmask?: string | number
 }
@@ -132,9 +143,16 @@ export type ServiceSpec = ServiceId & ServiceOptions
 
 /** The VIP's link on the director, and the routes to the real servers. */
 export interface DirectorNetwork {
-  /** The link that carries the VIP. @defaultValue none: another program, such as keepalived, cares for the VIP */
+  /**
+   * The link that carries the VIP.
+   * @defaultValue none: another program, such as keepalived, cares for the VIP
+   */
   readonly link?: string
-  /** The VIP's prefix length. Longer than its network's, the VIP does not go when the network's first address goes. @defaultValue 32, or 128 */
+  /**
+   * The VIP's prefix length.
+   * Longer than its network's, the VIP does not go when the network's first address goes.
+   * @defaultValue 32, or 128
+   */
   readonly prefix?: number
   /** The VIP's label, for IPv4: begins with the link's name, as `eth0:vip`. */
   readonly label?: string
@@ -159,7 +177,7 @@ export type ServiceKey =
   | { vip: string; port: number; protocol: Protocol | number; fwmark?: never; family?: never }
   | { fwmark: number; family: Family; vip?: never; port?: never; protocol?: never }
 
-/** A tunnel of a foreign program that no spec can declare: an unknown type is a number, and so are unknown flags. */
+/** A tunnel of a foreign program that no spec can declare. Unknown types and flags are numbers. */
 export interface OtherTunnel { kind: TunnelKind | number; port?: number; checksum?: TunnelChecksum | number }
 
 /** How packets reach a real server, as any program may have set it. Plain IPIP is `'tunnel'`. */

@@ -1,19 +1,25 @@
 /**
  * Specs to their normal form, without values that cannot work.
  *
- * The kernel takes a firewall mark of 0 for a service on 0.0.0.0:0, forwards by methods that do not exist, and balances to
- * ports on which nothing listens. Such values are refused here, with the name of the field, before anything is sent.
+ * The kernel takes a firewall mark of 0 for a service on 0.0.0.0:0, forwards by methods that do not
+ * exist, and balances to ports on which nothing listens. Such values are refused here, with the
+ * name of the field, before anything is sent.
  *
  * @module
  */
 
 import { atPath, checkList, checkObject, integer, interfaceName, refusalAt } from '../base/check.js'
-import type { DirectorNetwork, Forwarding, RealServerSettings, RealServerSpec, Service, ServiceKey, VirtualServiceSpec } from './model.js'
+import type {
+  DirectorNetwork, Forwarding, RealServerSettings, RealServerSpec, Service, ServiceKey, VirtualServiceSpec,
+} from './model.js'
 import { duplicateOf, serviceFamily } from './names.js'
 import { checkForward, normalizeRealServer } from './real-server.js'
 import { normalizeService } from './service.js'
 
-/** The kernel's services that a spec names, with their real servers. @throws TypeError, RangeError naming the field */
+/**
+ * The kernel's services of a spec, with real servers.
+ * @throws TypeError, RangeError naming the field
+ */
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
   if (spec.network !== undefined) checkNetwork(spec.network, services[0]!)
@@ -26,7 +32,11 @@ function addRealServers(service: Service, specs: readonly (string | RealServerSp
   checkList('realServers', specs)
   const servers = new Array<RealServerSettings>(specs.length)
   for (let i = 0; i < specs.length; i++) {
-    try { servers[i] = normalizeRealServer(specs[i]!, service, forward) } catch (error) { throw refusalAt(atPath('realServers', i), error) }
+    try {
+      servers[i] = normalizeRealServer(specs[i]!, service, forward)
+    } catch (error) {
+      throw refusalAt(atPath('realServers', i), error)
+    }
   }
   const duplicate = duplicateOf(servers)
   if (duplicate) {
@@ -43,7 +53,9 @@ function checkNetwork(network: DirectorNetwork, service: ServiceKey): void {
   checkObject('network', network, NETWORK_FIELDS)
   const { link, prefix, routes } = network
   if (link !== undefined) interfaceName('network.link', link)
-  if (link !== undefined && service.vip === undefined) throw new TypeError('network.link: carries the VIP, and a firewall mark has no VIP; remove it')
+  if (link !== undefined && service.vip === undefined) {
+    throw new TypeError('network.link: carries the VIP, and a firewall mark has no VIP; remove it')
+  }
   if (prefix !== undefined) integer('network.prefix', prefix, 1, serviceFamily(service) === 'inet' ? 32 : 128)
   if (routes !== undefined) checkList('network.routes', routes)
 }

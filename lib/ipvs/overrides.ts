@@ -1,4 +1,4 @@
-/** Overrides of declared weights: a real server that takes no new connections, whatever plans and verbs declare. */
+/** Overrides of declared weights: a real server takes no new connections, whatever plans say. */
 
 import type { RealServerKey, RealServerSettings, Service, ServiceKey, ServiceSettings } from './model.js'
 import { realServerName, serviceName } from './names.js'
@@ -10,7 +10,8 @@ export type OverrideSource = 'drain'
 /**
  * The state of a real server that takes no new connections: weight 0, or absent from the service.
  *
- * Absence is for UDP: a flow whose client keeps its source port stays on a real server of weight 0 until the flow ends.
+ * Absence is for UDP: a flow whose client keeps its source port stays on a real server
+ * of weight 0 until the flow ends.
  */
 export type OutBy = 'weight' | 'absence'
 
@@ -26,7 +27,7 @@ interface Entry {
   readonly sources: Map<OverrideSource, OutBy>
 }
 
-/** The overrides of a conversation with IPVS, for its lifetime. Every command is combined with them when it is sent. */
+/** The overrides of a conversation with IPVS. Every command that is sent is combined with them. */
 export class Overrides {
   readonly #services = new Map<string, Map<string, Entry>>()
 
@@ -81,7 +82,8 @@ export class Overrides {
   /** A service with its real servers as they are now. */
   service(service: Service): Service {
     if (!this.#of(service)) return service
-    return { ...this.settings(service), realServers: service.realServers.flatMap(server => this.server(service, server) ?? []) }
+    const realServers = service.realServers.flatMap(server => this.server(service, server) ?? [])
+    return { ...this.settings(service), realServers }
   }
 
   /** Making the name costs more than the rest, and mostly there are no overrides. */

@@ -10,11 +10,13 @@ import { byName, duplicateOf, realServerName, serviceName } from './names.js'
 import { readRealServer, readRealServerSettings } from './real-server.js'
 import { readService, type ServiceAlone } from './service.js'
 
-/** The number of services whose real servers are read at a time: enough to keep the kernel busy, few enough for memory. */
+/** The services whose real servers are read at a time: the kernel stays busy, memory small. */
 const WINDOW = 64
 
-/** Yields all services with their real servers and counters, without holding the whole table in memory. */
-export async function* readTable(ipvs: IpvsClient, options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
+/** Yields services with real servers and counters, without holding the whole table in memory. */
+export async function* readTable(
+  ipvs: IpvsClient, options?: CallOptions,
+): AsyncGenerator<ServiceState, void, undefined> {
   const services = [...(await listServices(ipvs, options)).values()]
   for (let i = 0; i < services.length; i += WINDOW) {
     yield* await Promise.all(services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options)))
@@ -26,7 +28,9 @@ async function readState(ipvs: IpvsClient, service: ServiceAlone, options?: Call
 }
 
 /** Reads a service with its real servers and counters; undefined where the kernel has none. */
-export async function readServiceState(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceState | undefined> {
+export async function readServiceState(
+  ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
+): Promise<ServiceState | undefined> {
   const service = await findService(ipvs, key, options)
   return service && await readState(ipvs, service, options)
 }
@@ -35,13 +39,16 @@ export async function readServiceState(ipvs: IpvsClient, key: ServiceKey, option
 const FEW_SERVICES = 16
 
 /** A wanted service and the actual one; at least one of them. */
-export type Pair = { readonly wanted: Service; readonly actual: Service | undefined } | { readonly wanted: undefined; readonly actual: Service }
+export type Pair =
+  | { readonly wanted: Service; readonly actual: Service | undefined }
+  | { readonly wanted: undefined; readonly actual: Service }
 
 /**
- * Yields pairs of wanted and actual services, in the order of the wanted ones; then, with `everything`, all other services.
+ * Yields pairs of wanted and actual services, in the order of the wanted ones;
+ * then, with `everything`, all other services.
  *
- * While other programs add and remove, a dump may leave out entries that nobody touched. So a dump that misses a wanted entry is
- * repeated until two dumps in a row agree.
+ * While other programs add and remove, a dump may leave out entries that nobody touched.
+ * So a dump that misses a wanted entry is repeated until two dumps in a row agree.
  */
 export async function* readWanted(
   ipvs: IpvsClient, wanted: ReadonlyMap<string, Service>, everything: boolean, options?: CallOptions,
@@ -55,7 +62,9 @@ export async function* readWanted(
   }
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
-    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
+    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => (
+      { wanted: undefined, actual: await readSettings(ipvs, service, [], options) }
+    )))
   }
 }
 
@@ -80,7 +89,8 @@ function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): 
 
 /** Reads each wanted service that is present, and takes it from `present`. */
 function readPresent(
-  ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName, options?: CallOptions,
+  ipvs: IpvsClient, wanted: readonly (readonly [name: string, service: Service])[], present: ServicesByName,
+  options?: CallOptions,
 ): Promise<Service | undefined>[] {
   const all: Promise<Service | undefined>[] = []
   for (const [name, { realServers }] of wanted) {
@@ -91,11 +101,14 @@ function readPresent(
   return all
 }
 
-async function readSettings(ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions): Promise<Service> {
+async function readSettings(
+  ipvs: IpvsClient, service: ServiceAlone, sought: readonly RealServerSettings[], options?: CallOptions,
+): Promise<Service> {
   const first = await listRealServers(ipvs, service, ofSettings, options)
   if (areIn(first, sought)) return { ...service, realServers: first }
   const again = (): Promise<RealServerSettings[]> => listRealServers(ipvs, service, ofSettings, options)
-  return { ...service, realServers: await readUntilStable(first, again, rows => areIn(rows, sought), rows => rows.map(realServerName)) }
+  const namesOf = (rows: readonly RealServerSettings[]): string[] => rows.map(realServerName)
+  return { ...service, realServers: await readUntilStable(first, again, rows => areIn(rows, sought), namesOf) }
 }
 
 function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerSettings[]): boolean {
@@ -108,7 +121,9 @@ function areIn(rows: readonly RealServerSettings[], sought: readonly RealServerS
 const MOST_DUMPS = 5
 
 /** Reads until all wanted rows are there, or until two readings in a row have the same keys. */
-async function readUntilStable<T>(first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>): Promise<T> {
+async function readUntilStable<T>(
+  first: T, read: () => Promise<T>, complete: (rows: T) => boolean, keysOf: (rows: T) => Iterable<string>,
+): Promise<T> {
   let rows = first
   for (let dumps = 1; dumps < MOST_DUMPS && !complete(rows); dumps++) {
     const before = new Set(keysOf(rows))
@@ -121,7 +136,9 @@ async function readUntilStable<T>(first: T, read: () => Promise<T>, complete: (r
 
 type ServicesByName = Map<string, ServiceAlone>
 
-async function findService(ipvs: IpvsClient, key: ServiceKey, options?: CallOptions): Promise<ServiceAlone | undefined> {
+async function findService(
+  ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
+): Promise<ServiceAlone | undefined> {
   try {
     const { service = {} } = await ipvs.call('getService', { service: keyAttributes(key) }, options)
     return readService(service)
@@ -141,7 +158,10 @@ const NOTHING: DestinationAttributes = {}
 const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
 const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
-/** Reads the real servers of a service; `read` makes a row of each answer. Of repeated entries the last counts here, too. */
+/**
+ * Reads the real servers of a service; `read` makes a row of each answer.
+ * Of repeated entries the last counts here, too.
+ */
 async function listRealServers<T extends RealServerSettings>(
   ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {

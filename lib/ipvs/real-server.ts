@@ -1,8 +1,10 @@
 /**
- * Real servers by their fields: each field has its check, its default, its attributes on the wire, and its comparison.
+ * Real servers by their fields: each field has its check, its default,
+ * its attributes on the wire, and its comparison.
  *
- * The functions name every field instead of looping over the fields, because they run for each real server of a table, and a
- * loop takes twice the time. The types, or test/unit/lib/ipvs/attributes.test.ts, refuse a function without all fields.
+ * The functions name every field instead of looping over the fields, because they run for each
+ * real server of a table, and a loop takes twice the time. The types, or
+ * test/unit/lib/ipvs/attributes.test.ts, refuse a function without all fields.
  *
  * @module
  */
@@ -14,8 +16,8 @@ import { address, checkObject, integer, oneOf, within } from '../base/check.js'
 import { checkUsable } from './address.js'
 import { realServerPort } from './key.js'
 import type {
-  ActualForwarding, Forwarding, OtherTunnel, RealServerKey, RealServerSettings, RealServerSpec, RealServerState, ServiceKey,
-  Thresholds,
+  ActualForwarding, Forwarding, OtherTunnel, RealServerKey, RealServerSettings, RealServerSpec, RealServerState,
+  ServiceKey, Thresholds,
 } from './model.js'
 import { serviceFamily } from './names.js'
 import { readStats } from './stats.js'
@@ -50,22 +52,31 @@ const THRESHOLD_FIELDS = new Set(['upper', 'lower'] satisfies (keyof Thresholds)
 const thresholds: RealServerField<RealServerSettings['thresholds']> = {
   check: (path, value) => {
     const { upper, lower = 0 } = checkObject(path, value, THRESHOLD_FIELDS)
-    const checked = { upper: integer(`${path}.upper`, upper, 0, INT_MAX), lower: integer(`${path}.lower`, lower, 0, INT_MAX) }
-    if (checked.lower > checked.upper) throw new RangeError(`${path}.lower: ${checked.lower} is above the upper threshold, ${checked.upper}`)
+    const checked = {
+      upper: integer(`${path}.upper`, upper, 0, INT_MAX),
+      lower: integer(`${path}.lower`, lower, 0, INT_MAX),
+    }
+    if (checked.lower > checked.upper) {
+      throw new RangeError(`${path}.lower: ${checked.lower} is above the upper threshold, ${checked.upper}`)
+    }
     return checked
   },
   write(to, { upper, lower }) {
     to.uThresh = upper
     to.lThresh = lower
   },
-  read: ({ uThresh = 0, lThresh = 0 }) => uThresh === 0 && lThresh === 0 ? NO_THRESHOLDS : { upper: uThresh, lower: lThresh },
+  read: ({ uThresh = 0, lThresh = 0 }) =>
+    uThresh === 0 && lThresh === 0 ? NO_THRESHOLDS : { upper: uThresh, lower: lThresh },
   same: (a, b) => a.upper === b.upper && a.lower === b.lower,
 }
 
 const METHODS = ['masq', 'route', 'local', 'tunnel'] as const
 const TUNNEL_FIELDS = new Set(['kind', 'port', 'checksum'] satisfies (keyof OtherTunnel)[])
 
-/** Plain IPIP is `'tunnel'`. The tunnel's attributes are always written: a `setDest` without them makes any tunnel IPIP. */
+/**
+ * Plain IPIP is `'tunnel'`. Always writes the tunnel's attributes:
+ * a `setDest` without them makes any tunnel IPIP.
+ */
 const forward = {
   check: (path, value) => {
     if (typeof value !== 'object') return oneOf(path, value, METHODS)
@@ -83,7 +94,11 @@ const forward = {
     if (fwdMethod !== 'tunnel') return fwdMethod
     const checksum = checksumOf(tunFlags)
     if (tunType === 'ipip' && tunPort === 0 && checksum === undefined) return 'tunnel'
-    return { kind: tunType, ...(tunPort !== 0 || tunType === 'gue') && { port: tunPort }, ...checksum !== undefined && { checksum } }
+    return {
+      kind: tunType,
+      ...(tunPort !== 0 || tunType === 'gue') && { port: tunPort },
+      ...checksum !== undefined && { checksum },
+    }
   },
   same: (a: ActualForwarding, b: ActualForwarding) => {
     if (typeof a !== 'object' || typeof b !== 'object') return a === b
@@ -107,7 +122,7 @@ function checksumOf(flags: TunnelFlags): TunnelChecksum | number | undefined {
   return word === 0 ? undefined : word === 1 ? 'csum' : word === 2 ? 'remcsum' : word
 }
 
-/** Every field but the key. A field that is missing here, or in a function below, does not compile. */
+/** Every field but the key. A field missing here, or in a function below, does not compile. */
 const fields = { weight, forward, thresholds } satisfies {
   [K in Exclude<keyof RealServerSettings, keyof RealServerKey>]: RealServerField<RealServerSettings[K]>
 }
@@ -119,16 +134,23 @@ const STATE_FIELDS: Readonly<Record<Exclude<keyof RealServerState, keyof RealSer
   { activeConnections: true, inactiveConnections: true, persistentConnections: true, stats: true }
 const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), ...Object.keys(STATE_FIELDS)])
 
-/** The way to real servers that do not name theirs. @throws TypeError, RangeError naming the field */
-export const checkForward = (value: unknown): Forwarding => value === undefined ? 'route' : fields.forward.check('forward', value)
+/**
+ * The default way to the real servers of a service.
+ * @throws TypeError, RangeError naming the field
+ */
+export const checkForward = (value: unknown): Forwarding =>
+  value === undefined ? 'route' : fields.forward.check('forward', value)
 
-/** A real server of this service in its normal form. @throws TypeError, RangeError naming the field */
-export function normalizeRealServer(spec: string | RealServerSpec, service: ServiceKey, defaultForward: Forwarding = 'route'): RealServerSettings {
+/** A real server of a service in its normal form. @throws TypeError, RangeError naming the field */
+export function normalizeRealServer(
+  spec: string | RealServerSpec, service: ServiceKey, defaultForward: Forwarding = 'route',
+): RealServerSettings {
   const given: RealServerSpec = typeof spec === 'string' ? { address: spec } : spec
   checkObject('', given, SPEC_FIELDS)
   const { weight = 1, thresholds: limits } = given // defaults are for undefined alone: null is refused
   const forward = given.forward === undefined ? defaultForward : checkForward(given.forward)
-  const ipv4 = typeof given.address === 'string' ? parseIPv4(given.address) : -1 // parsed once for all checks: there may be thousands
+  // Parsed once for all checks: there may be thousands.
+  const ipv4 = typeof given.address === 'string' ? parseIPv4(given.address) : -1
   const own = ipv4 >= 0 ? given.address : address('address', given.address)
   const port = realServerPort(given.port, service)
   checkReachable(own, port, forward, ipv4, service)
@@ -143,17 +165,21 @@ export function normalizeRealServer(spec: string | RealServerSpec, service: Serv
 function checkReachable(address: string, port: number, forward: Forwarding, ipv4: number, service: ServiceKey): void {
   if (forward !== 'local') {
     checkUsable('address', address, ipv4)
-    if (address === service.vip) throw new RangeError(`address: ${address} is the VIP itself; use the real server's own address`)
+    if (address === service.vip) {
+      throw new RangeError(`address: ${address} is the VIP itself; use the real server's own address`)
+    }
   }
   if (ipv4 < 0 && /^fe[89ab]/.test(address)) {
     throw new RangeError(`address: ${address} is link-local, and IPVS does not store the link; use a global address`)
   }
   const tunnel = forward === 'tunnel' || typeof forward === 'object'
   if (!tunnel && (ipv4 < 0 ? 'inet6' : 'inet') !== serviceFamily(service)) {
-    throw new RangeError(`address: ${address} is of another family than the service, which needs a tunnel; set forward: 'tunnel'`)
+    throw new RangeError(
+      `address: ${address} is of another family than the service, which needs a tunnel; set forward: 'tunnel'`)
   }
   if (service.fwmark === undefined && port !== service.port && (tunnel || forward === 'route')) {
-    throw new RangeError(`port: must be ${service.port}: forward '${tunnel ? 'tunnel' : 'route'}' cannot change the port; `
+    throw new RangeError(
+      `port: must be ${service.port}: forward '${tunnel ? 'tunnel' : 'route'}' cannot change the port; `
       + `use 'masq' to map ${service.port} to ${port}`)
   }
 }
@@ -161,16 +187,20 @@ function checkReachable(address: string, port: number, forward: Forwarding, ipv4
 // ── the wire ──
 
 /** The attributes of a real server that a command can set. */
-type SettableAttributes = Exclude<keyof DestinationAttributes, 'activeConns' | 'inactConns' | 'persistConns' | 'stats' | 'stats64'>
+type SettableAttributes = Exclude<
+  keyof DestinationAttributes, 'activeConns' | 'inactConns' | 'persistConns' | 'stats' | 'stats64'
+>
 
 /** Empty attributes of a real server, to be written over. */
 export const emptyDestination = (): Record<SettableAttributes, undefined> & DestinationAttributes => ({
-  addrFamily: undefined, addr: undefined, port: undefined, fwdMethod: undefined, weight: undefined, uThresh: undefined, lThresh: undefined,
-  tunType: undefined, tunPort: undefined, tunFlags: undefined,
+  addrFamily: undefined, addr: undefined, port: undefined, fwdMethod: undefined, weight: undefined,
+  uThresh: undefined, lThresh: undefined, tunType: undefined, tunPort: undefined, tunFlags: undefined,
 })
 
 /** All attributes of a real server. Where there are thousands, `into` is written over for each. */
-export function destinationAttributes(server: RealServerSettings, into: DestinationAttributes = emptyDestination()): DestinationAttributes {
+export function destinationAttributes(
+  server: RealServerSettings, into: DestinationAttributes = emptyDestination(),
+): DestinationAttributes {
   into.addrFamily = familyOf(server.address)
   into.addr = server.address
   into.port = server.port
@@ -206,4 +236,5 @@ export const readRealServer = (attributes: DestinationAttributes): RealServerSta
 
 /** Whether two real servers of the same key have the same settings. */
 export const sameRealServer = (a: RealServerSettings, b: RealServerSettings): boolean =>
-  fields.weight.same(a.weight, b.weight) && fields.thresholds.same(a.thresholds, b.thresholds) && fields.forward.same(a.forward, b.forward)
+  fields.weight.same(a.weight, b.weight) && fields.thresholds.same(a.thresholds, b.thresholds)
+  && fields.forward.same(a.forward, b.forward)

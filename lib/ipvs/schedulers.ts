@@ -23,7 +23,9 @@ export function schedulerFlagName(scheduler: string, bit: SchedulerBit): Schedul
 }
 
 /** The names of some bits, in the order of the bits. */
-export const schedulerFlagNames = (scheduler: string, has: (bit: SchedulerBit) => boolean | undefined): SchedulerFlag[] =>
+export const schedulerFlagNames = (
+  scheduler: string, has: (bit: SchedulerBit) => boolean | undefined,
+): SchedulerFlag[] =>
   BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
 
 const BITS = ['sched1', 'sched2', 'sched3'] as const
@@ -31,13 +33,17 @@ const BITS = ['sched1', 'sched2', 'sched3'] as const
 const WITH_FALLBACK = ['sh', 'mh']
 
 /** Whether the scheduler still chooses a real server of weight 0, and so refuses its clients. */
-export function choosesWeightZero({ scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>): boolean {
-  return scheduler === 'dh' || (WITH_FALLBACK.includes(scheduler) && !schedulerFlags.some(flag => schedulerBits[flag] === 'sched1'))
+export function choosesWeightZero(
+  { scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>,
+): boolean {
+  const hasFallback = schedulerFlags.some(flag => schedulerBits[flag] === 'sched1')
+  return scheduler === 'dh' || (WITH_FALLBACK.includes(scheduler) && !hasFallback)
 }
 
 /**
- * The settings with which a service refuses no client while a real server has weight 0: sh and mh go on to the next real
- * server with their fallback flag; dh has no such flag, and lblc, which also chooses by the destination, replaces it.
+ * The settings with which a service refuses no client while a real server has weight 0: sh and mh
+ * go on to the next real server with their fallback flag; dh has no such flag, and lblc, which also
+ * chooses by the destination, replaces it.
  */
 export function withFallback<S extends ServiceSettings>(service: S): S {
   const { scheduler, schedulerFlags } = service

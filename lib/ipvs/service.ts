@@ -6,12 +6,15 @@ import type { Family } from '../base/address.js'
 import { boolean, checkList, checkObject, integer, invalid, oneOf } from '../base/check.js'
 import { checkUsable } from './address.js'
 import { keyAttributes, protocols, serviceKeys } from './key.js'
-import type { Persistence, SchedulerFlag, Service, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, Stats, VirtualServiceSpec } from './model.js'
+import type {
+  Persistence, SchedulerFlag, Service, ServiceKey, ServiceOptions, ServiceSettings, ServiceSpec, Stats,
+  VirtualServiceSpec,
+} from './model.js'
 import { serviceFamily } from './names.js'
 import { schedulerBits, schedulerFlagName, schedulerFlagNames, type SchedulerBit } from './schedulers.js'
 import { readStats } from './stats.js'
 
-/** 31 days, ipvsadm's limit. The kernel multiplies seconds by its tick rate in 32 bits, and wraps. */
+/** 31 days, ipvsadm's limit. The kernel computes ticks from seconds in 32 bits, and wraps. */
 export const LONGEST_TIMEOUT = 2678400
 const DEFAULT_TIMEOUT = 360
 
@@ -58,7 +61,9 @@ function flagsOf(value: readonly SchedulerFlag[], scheduler: string): SchedulerF
     const path = `schedulerFlags[${i}]`
     oneOf(path, flag, Object.keys(schedulerBits))
     const owner = flag.split('-')[0]!
-    if (owner !== 'flag' && owner !== scheduler) throw new RangeError(`${path}: ${flag} is a flag of the scheduler ${owner}, and this service has ${scheduler}`)
+    if (owner !== 'flag' && owner !== scheduler) {
+      throw new RangeError(`${path}: ${flag} is a flag of the scheduler ${owner}, and this service has ${scheduler}`)
+    }
     const bit = schedulerBits[flag]
     if (flags.has(bit)) throw new RangeError(`${path}: ${flag} is the same bit as ${flags.get(bit)!}; remove one`)
     flags.set(bit, flag)
@@ -68,14 +73,21 @@ function flagsOf(value: readonly SchedulerFlag[], scheduler: string): SchedulerF
 
 // ── specs ──
 
-/** The fields of a spec; `stats` and `engine` are fields of states alone, so that a state can be edited and given back. */
+/**
+ * The fields of a spec; `stats` and `engine` are fields of states alone,
+ * so that a state can be edited and given back.
+ */
 const SPEC_FIELDS = new Set([
-  'vip', 'port', 'protocol', 'protocols', 'fwmark', 'family', 'scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask',
+  'vip', 'port', 'protocol', 'protocols', 'fwmark', 'family',
+  'scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask',
   'forward', 'network', 'realServers', 'stats', 'engine',
 ] satisfies (KeyOf<VirtualServiceSpec> | 'stats' | keyof ServiceSettings)[])
 type KeyOf<T> = T extends unknown ? keyof T : never
 
-/** The kernel's services that a spec names, without real servers. @throws TypeError, RangeError naming the field */
+/**
+ * The kernel's services of a spec, without real servers.
+ * @throws TypeError, RangeError naming the field
+ */
 export function normalizeService(spec: ServiceSpec): Service[] {
   checkObject('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
@@ -104,11 +116,20 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
     if (!datagrams) throw new RangeError(`persistence.engine: ${persistence.engine} requires UDP or a firewall mark`)
     if (!carriesDatagrams(key)) delete persistence.engine
   }
-  if (persistence && spec.netmask !== undefined) throw new TypeError('netmask: a persistent service has its netmask in persistence.netmask')
-  if (!persistence && key.port === 0) throw new RangeError('port: 0 is every port and requires persistence; set persistence: {}')
+  if (persistence && spec.netmask !== undefined) {
+    throw new TypeError('netmask: a persistent service has its netmask in persistence.netmask')
+  }
+  if (!persistence && key.port === 0) {
+    throw new RangeError('port: 0 is every port and requires persistence; set persistence: {}')
+  }
   const mask = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
-  const options = { scheduler, schedulerFlags: flagsOf(schedulerFlags, scheduler), onePacket: onePacket && carriesDatagrams(key), realServers: [] }
-  // Objects of one shape, made at once: V8 is slow where thousands of objects are copied and then grow.
+  const options = {
+    scheduler,
+    schedulerFlags: flagsOf(schedulerFlags, scheduler),
+    onePacket: onePacket && carriesDatagrams(key),
+    realServers: [],
+  }
+  // Objects of one shape, made at once: V8 is slow where thousands are copied and then grow.
   const service: Service = key.fwmark === undefined
     ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
     : { fwmark: key.fwmark, family: key.family, ...options }
@@ -119,7 +140,7 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
 
 // ── the wire ──
 
-/** The bits that a command changes; HASHED is the kernel's own, and unknown bits stay as a foreign program set them. */
+/** The bits that a command changes. HASHED is the kernel's own; unknown bits stay as they are. */
 const CHANGED_BITS = { persistent: true, onePacket: true, sched1: true, sched2: true, sched3: true }
 
 /** All attributes of a service: `newService` and `setService` require them, persistent or not. */
@@ -146,7 +167,9 @@ export type ServiceAlone = ServiceKey & ServiceSettings & { stats: Stats }
 
 /** A service of `getService`. */
 export function readService(attributes: ServiceAttributes): ServiceAlone {
-  const { af, protocol = 0, addr = '', port = 0, fwmark, schedName = '', flags, timeout = 0, netmask, peName } = attributes
+  const {
+    af, protocol = 0, addr = '', port = 0, fwmark, schedName = '', flags, timeout = 0, netmask, peName,
+  } = attributes
   const family: Family = af === 'inet6' ? 'inet6' : 'inet'
   const bits = flags?.flags ?? {}
   const { persistent = false, onePacket = false, sched1, sched2, sched3 } = bits
@@ -173,8 +196,10 @@ const same: { readonly [K in keyof Required<ServiceSettings>]: (a: ServiceSettin
   onePacket: (a, b) => a.onePacket === b.onePacket,
   netmask: (a, b) => a.netmask === b.netmask,
   engine: (a, b) => a.engine === b.engine,
-  persistence: ({ persistence: p }, { persistence: q }) => p?.timeout === q?.timeout && p?.netmask === q?.netmask && p?.engine === q?.engine,
-  schedulerFlags: (a, b) => a.schedulerFlags.length === b.schedulerFlags.length && a.schedulerFlags.every((flag, i) => flag === b.schedulerFlags[i]),
+  persistence: ({ persistence: p }, { persistence: q }) =>
+    p?.timeout === q?.timeout && p?.netmask === q?.netmask && p?.engine === q?.engine,
+  schedulerFlags: ({ schedulerFlags: a }, { schedulerFlags: b }) =>
+    a.length === b.length && a.every((flag, i) => flag === b[i]),
 }
 const COMPARISONS = Object.values(same)
 

@@ -10,7 +10,9 @@ const IDLE: Stats = Object.freeze({
 })
 
 /** The counters of 64 bits; those of 32 bits where the kernel, before 4.1, has no others. */
-export function readStats({ stats64, stats }: { stats64?: Stats64Attributes | undefined; stats?: StatsAttributes | undefined }): Stats {
+export function readStats(
+  { stats64, stats }: { stats64?: Stats64Attributes | undefined; stats?: StatsAttributes | undefined },
+): Stats {
   const { conns, inpkts, outpkts, inbytes, outbytes, cps, inpps, outpps, inbps, outbps } = stats64 ?? stats ?? {}
   // The kernel counts no bytes without packets.
   if (!conns && !inpkts && !outpkts && !inbps && !outbps && !cps) return IDLE
@@ -32,6 +34,8 @@ export function readStats({ stats64, stats }: { stats64?: Stats64Attributes | un
 
 /** Whether two readings of the same counters are equal. */
 export const sameStats = (a: Stats, b: Stats): boolean => a === b || (
-  a.connections === b.connections && a.packetsIn === b.packetsIn && a.packetsOut === b.packetsOut && a.bytesIn === b.bytesIn && a.bytesOut === b.bytesOut
-  && a.rates.connections === b.rates.connections && a.rates.packetsIn === b.rates.packetsIn && a.rates.packetsOut === b.rates.packetsOut
+  a.connections === b.connections && a.packetsIn === b.packetsIn && a.packetsOut === b.packetsOut
+  && a.bytesIn === b.bytesIn && a.bytesOut === b.bytesOut
+  && a.rates.connections === b.rates.connections
+  && a.rates.packetsIn === b.rates.packetsIn && a.rates.packetsOut === b.rates.packetsOut
   && a.rates.bytesIn === b.rates.bytesIn && a.rates.bytesOut === b.rates.bytesOut)

@@ -9,7 +9,7 @@ import { openIpvs } from './client.js'
 import { serviceName } from './names.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
 
-/** Changes as steps that are applied together. There may be many thousands: a step object is made when it is read. */
+/** Changes as steps, applied together. A step is made when it is read: there may be thousands. */
 export class IpvsChanges implements StepBatch {
   readonly length: number
   readonly #changes: readonly Change[] | Changes
@@ -29,7 +29,9 @@ export class IpvsChanges implements StepBatch {
     const ipvs = await session.use(openIpvs, options)
     const changes = this.#pick(indices)
     // A service that failed before is tried again.
-    if (this.#failedServices.size > 0) for (const { server, service } of changes) if (!server) this.#failedServices.delete(serviceName(service))
+    if (this.#failedServices.size > 0) {
+      for (const { server, service } of changes) if (!server) this.#failedServices.delete(serviceName(service))
+    }
     return await ipvs.lock.shared(() => applyChanges(ipvs, changes, this.#failedServices, options))
   }
 
@@ -38,7 +40,8 @@ export class IpvsChanges implements StepBatch {
     const wanted = this.#pick(indices).map(inverse)
     const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, wanted.flat(), this.#failedServices, options))
     let next = 0
-    return wanted.map(({ length }): Outcome => outcomes.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
+    return wanted.map(({ length }): Outcome =>
+      outcomes.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }
 
   #pick(indices: readonly number[]): Change[] {
@@ -86,6 +89,8 @@ const LETTERS = { add: ['-A', '-a'], change: ['-E', '-e'], remove: ['-D', '-d'] 
 
 function lineOf({ action, service, server }: Change): string {
   const [ofService, ofServer] = LETTERS[action]
-  if (!server) return `ipvsadm ${ofService} ${action === 'remove' ? serviceKeyArguments(service) : serviceArguments(service)}`
-  return `ipvsadm ${ofServer} ${action === 'remove' ? realServerKeyArguments(service, server) : realServerArguments(service, server)}`
+  const removal = action === 'remove'
+  if (!server) return `ipvsadm ${ofService} ${removal ? serviceKeyArguments(service) : serviceArguments(service)}`
+  const argumentsOf = removal ? realServerKeyArguments : realServerArguments
+  return `ipvsadm ${ofServer} ${argumentsOf(service, server)}`
 }

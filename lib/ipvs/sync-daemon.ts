@@ -1,4 +1,4 @@
-/** Connection synchronisation: one director sends its connections to another, which can then take over. */
+/** Connection synchronisation: a director sends its connections to another, which can take over. */
 
 import type { DaemonAttributes } from '../../generic-netlink/families/ipvs.js'
 import { familyOf, isMulticast } from '../base/address.js'
@@ -13,9 +13,9 @@ export interface SyncDaemonSpec {
   readonly state: 'master' | 'backup'
   /** The link that carries the multicast. */
   readonly link: string
-  /** A backup receives from masters of the same id, 0 to 255; a backup with 0 receives from all. @defaultValue 0 */
+  /** A backup receives from masters of the same id, 0 to 255; with 0, from all. @defaultValue 0 */
   readonly syncId?: number
-  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest that the link's MTU allows */
+  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest for the link's MTU */
   readonly maxLength?: number
   /** The multicast group, IPv4 or IPv6. @defaultValue `'224.0.0.81'` */
   readonly group?: string
@@ -35,7 +35,9 @@ export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['st
 
 type Numbers = 'syncId' | 'syncMaxlen' | 'mcastPort' | 'mcastTtl'
 
-const number = (attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]): Field<DaemonAttributes> => ({
+const number = (
+  attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]
+): Field<DaemonAttributes> => ({
   ...otherwise.length > 0 && { otherwise: otherwise[0] },
   check: (path, value) => integer(path, value, min, max),
   write(to, value) { to[attribute] = value as number },
@@ -85,13 +87,19 @@ export const normalizeSyncDaemon = (spec: SyncDaemonSpec, path = ''): SyncDaemon
 export const daemonAttributes = (daemon: SyncDaemonSpec): DaemonAttributes => daemons.write({}, daemon, undefined)
 
 /** A daemon of `getDaemon`. */
-export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState => daemons.read(attributes, undefined) as SyncDaemonState
+export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState =>
+  daemons.read(attributes, undefined) as SyncDaemonState
 
 /** The arguments of `ipvsadm --start-daemon`: `master --mcast-interface eth0 --syncid 7`. */
 export const syncDaemonArguments = (daemon: SyncDaemonSpec): string => daemons.words(daemon)
 
-/** The steps from the actual to the wanted daemons; `prune` stops the others. A daemon that differs is started anew. */
-export function syncDaemonSteps(wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean): Step[] {
+/**
+ * The steps from the actual to the wanted daemons; `prune` stops the others.
+ * A daemon that differs is started anew.
+ */
+export function syncDaemonSteps(
+  wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean,
+): Step[] {
   const running = new Map(actual.map(daemon => [daemon.state, daemon]))
   const steps = wanted.flatMap(daemon => {
     const before = running.get(daemon.state)
@@ -108,7 +116,17 @@ const start = (daemon: SyncDaemonSpec): Step['run'] => async (session, options) 
 const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (session, options) => {
   await (await session.use(openIpvs, options)).call('delDaemon', { daemon: { state } }, options)
 }
-const starting = (daemon: SyncDaemonSpec): Step =>
-  ({ action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`, run: start(daemon), undo: stop(daemon) })
-const stopping = (daemon: SyncDaemonState): Step =>
-  ({ action: 'remove', object: 'sync daemon', line: `ipvsadm --stop-daemon ${daemon.state}`, run: stop(daemon), undo: start(daemon) })
+const starting = (daemon: SyncDaemonSpec): Step => ({
+  action: 'add',
+  object: 'sync daemon',
+  line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`,
+  run: start(daemon),
+  undo: stop(daemon),
+})
+const stopping = (daemon: SyncDaemonState): Step => ({
+  action: 'remove',
+  object: 'sync daemon',
+  line: `ipvsadm --stop-daemon ${daemon.state}`,
+  run: stop(daemon),
+  undo: start(daemon),
+})

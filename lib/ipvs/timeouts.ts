@@ -37,18 +37,24 @@ const timeoutFields = fieldSet<Timeouts, CommandAttributes>()('timeouts', {
 })
 
 /** Timeouts in their normal form. @throws TypeError, RangeError naming the field below `path` */
-export const normalizeTimeouts = (timeouts: Partial<Timeouts>, path = ''): Timeouts => timeoutFields.normalize(timeouts, path)
+export const normalizeTimeouts = (timeouts: Partial<Timeouts>, path = ''): Timeouts =>
+  timeoutFields.normalize(timeouts, path)
 
 /** The attributes of `setConfig` for timeouts in their normal form. */
 export const timeoutAttributes = (timeouts: Timeouts): CommandAttributes => timeoutFields.write({}, timeouts, undefined)
 
 /** The timeouts of `getConfig`. */
-export const readTimeouts = (attributes: CommandAttributes): Timeouts => timeoutFields.read(attributes, undefined) as Timeouts
+export const readTimeouts = (attributes: CommandAttributes): Timeouts =>
+  timeoutFields.read(attributes, undefined) as Timeouts
 
 /** The step from the actual to the wanted timeouts, if they differ. */
 export function timeoutSteps(wanted: Timeouts, actual: Timeouts): Step[] {
   if (timeoutFields.differences(wanted, actual).length === 0) return []
-  const after: Timeouts = { tcp: wanted.tcp || actual.tcp, tcpFin: wanted.tcpFin || actual.tcpFin, udp: wanted.udp || actual.udp }
+  const after: Timeouts = {
+    tcp: wanted.tcp || actual.tcp,
+    tcpFin: wanted.tcpFin || actual.tcpFin,
+    udp: wanted.udp || actual.udp,
+  }
   const set = async (timeouts: Timeouts, session: Session, options?: CallOptions): Promise<void> => {
     await (await session.use(openIpvs, options)).call('setConfig', timeoutAttributes(timeouts), options)
   }

@@ -20,7 +20,11 @@ export type Tunnel =
   | {
     readonly kind: 'gre'
     readonly port?: never
-    /** Director and real server need the same: a link that expects no checksum drops packets that have one, in silence. @defaultValue none */
+    /**
+     * Director and real server need the same: a link that expects no checksum drops packets
+     * that have one, in silence.
+     * @defaultValue none
+     */
     readonly checksum?: 'csum'
   }
 
@@ -34,12 +38,15 @@ interface TunnelRow {
   readonly overhead: Readonly<Record<Family, number>>
   /** The checksums that the type can have, and their bytes in each packet. */
   readonly checksums: Readonly<Partial<Record<TunnelChecksum, number>>>
-  /** The kind of link that unwraps inner packets out of outer packets, and the parameters of such a link. */
+  /** The kind of link that unwraps inner packets out of outer packets, and its parameters. */
   unwrap(outer: Family, inner: Family, checksum: TunnelChecksum | undefined): UnwrappingLink
 }
 
 /** The part of a link's spec that depends on the tunnel. */
-type UnwrappingLink = Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'> | { kind: 'ip6tnl'; mode: 'any' } | { kind: 'gre' | 'ip6gre'; checksum: boolean }
+type UnwrappingLink =
+  | Pick<Extract<LinkSpec, { kind: 'ipip' | 'sit' }>, 'kind'>
+  | { kind: 'ip6tnl'; mode: 'any' }
+  | { kind: 'gre' | 'ip6gre'; checksum: boolean }
 
 /** The mode of `ip link`, ip6ip6, drops IPv4 in silence. */
 const unwrapIp: TunnelRow['unwrap'] = (outer, inner) =>
@@ -47,7 +54,7 @@ const unwrapIp: TunnelRow['unwrap'] = (outer, inner) =>
 
 export const tunnels: Readonly<Record<TunnelKind, TunnelRow>> = {
   ipip: { port: false, overhead: { inet: 20, inet6: 40 }, checksums: {}, unwrap: unwrapIp },
-  // A GUE port unwraps UDP and passes on an IPIP packet. The private option of remcsum takes 8 bytes.
+  // A GUE port unwraps UDP and passes on an IPIP packet. Remcsum's private option takes 8 bytes.
   gue:  { port: true, overhead: { inet: 32, inet6: 52 }, checksums: { csum: 0, remcsum: 8 }, unwrap: unwrapIp },
   gre:  {
     port: false, overhead: { inet: 24, inet6: 44 }, checksums: { csum: 4 },
@@ -62,7 +69,8 @@ export const tunnelKinds = Object.keys(tunnels) as TunnelKind[]
 export const isTunnelKind = (kind: string | number): kind is TunnelKind => Object.hasOwn(tunnels, kind)
 
 /** The checksums that a type of tunnel can have. */
-export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] => Object.keys(tunnels[kind].checksums) as TunnelChecksum[]
+export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] =>
+  Object.keys(tunnels[kind].checksums) as TunnelChecksum[]
 
 /** The tunnel that a spec names. @throws TypeError, RangeError naming the field */
 export function checkTunnel(
@@ -79,7 +87,10 @@ export function checkTunnel(
   return { kind, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Tunnel
 }
 
-/** The bytes of each packet that a tunnel takes: a path of 1500 bytes carries 1480 in IPIP. `local` is the real server's end. */
+/**
+ * The bytes of each packet that a tunnel takes: a path of 1500 bytes carries 1480 in IPIP.
+ * `local` is the real server's end.
+ */
 export const tunnelOverhead = (
   { kind, checksum, local }: { readonly kind: TunnelKind; readonly checksum?: TunnelChecksum; readonly local: string },
 ): number => {

@@ -14,7 +14,10 @@ import { sameStats } from './stats.js'
 export interface WatchOptions extends CallOptions {
   /** Milliseconds between two polls while the table changes, 10 to 86400000. @defaultValue 1000 */
   readonly interval?: number
-  /** The longest time between two polls while nothing changes, in milliseconds. @defaultValue eight times `interval` */
+  /**
+   * The longest pause of polling while nothing changes, in milliseconds.
+   * @defaultValue eight times `interval`
+   */
   readonly idleInterval?: number
   /** Reports numbers of connections, counters and rates too. @defaultValue true */
   readonly traffic?: boolean
@@ -23,30 +26,33 @@ export interface WatchOptions extends CallOptions {
 /**
  * A change between two polls. A change that is undone between two polls is not seen.
  *
- * `traffic` is a change of connections, counters or rates; a `change` is of settings. The real servers of a service that is
- * added or removed are not reported one by one.
+ * `traffic` is a change of connections, counters or rates; a `change` is of settings.
+ * The real servers of a service that is added or removed are not reported one by one.
  */
 export type TableChange =
-  | { readonly action: 'add' | 'remove'; readonly service: ServiceState; readonly server?: RealServerState; readonly before?: undefined }
-  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server?: undefined; readonly before: ServiceState }
-  | { readonly action: 'change' | 'traffic'; readonly service: ServiceState; readonly server: RealServerState; readonly before: RealServerState }
+  | Readonly<{ action: 'add' | 'remove'; service: ServiceState; server?: RealServerState; before?: undefined }>
+  | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server?: undefined; before: ServiceState }>
+  | Readonly<{ action: 'change' | 'traffic'; service: ServiceState; server: RealServerState; before: RealServerState }>
 
-/** A poll takes at most this share of the time between two polls: a large table is polled less often. */
+/** A poll takes at most this share of the time between polls: a large table has fewer polls. */
 const LARGEST_SHARE = 0.1
 
 /**
- * Yields the changes from now on, in these services or in all. Polls only after the last changes were consumed, and never
- * twice at once. Ends by throwing the signal's reason.
+ * Yields the changes from now on, in these services or in all. Polls only after the last changes
+ * were consumed, and never twice at once. Ends by throwing the signal's reason.
  */
 export async function* watchTable(
   ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined,
-  { interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal }: WatchOptions = {},
+  {
+    interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal,
+  }: WatchOptions = {},
 ): AsyncGenerator<TableChange, never, undefined> {
   integer('interval', interval, 10, LONGEST_INTERVAL)
   integer('idleInterval', idleInterval, interval, LONGEST_INTERVAL)
   let before = await poll(ipvs, keys, new Map(), { signal })
   for (let pause = interval, took = 0; ;) {
-    await sleep(Math.min(Math.max(pause, took / LARGEST_SHARE), LONGEST_INTERVAL), undefined, { signal }).catch(() => { signal?.throwIfAborted() })
+    const wait = Math.min(Math.max(pause, took / LARGEST_SHARE), LONGEST_INTERVAL)
+    await sleep(wait, undefined, { signal }).catch(() => { signal?.throwIfAborted() })
     const began = performance.now()
     const now = await poll(ipvs, keys, before, { signal })
     took = performance.now() - began
@@ -60,9 +66,10 @@ export async function* watchTable(
 
 const LONGEST_INTERVAL = 86_400_000
 
-/** Reads the table. A listing may miss services while others are removed, so services that were there are read by name. */
+/** Reads the table. A listing may miss services during removals: reads earlier services by name. */
 async function poll(
-  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>, options: CallOptions,
+  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, before: ReadonlyMap<string, ServiceState>,
+  options: CallOptions,
 ): Promise<Map<string, ServiceState>> {
   const now = new Map<string, ServiceState>()
   if (!keys) for await (const service of readTable(ipvs, options)) now.set(serviceName(service), service)
@@ -74,7 +81,9 @@ async function poll(
 }
 
 /** The changes from one poll to the next. Pure. */
-export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: ReadonlyMap<string, ServiceState>, traffic: boolean): Generator<TableChange> {
+export function* changesOf(
+  before: ReadonlyMap<string, ServiceState>, after: ReadonlyMap<string, ServiceState>, traffic: boolean,
+): Generator<TableChange> {
   for (const [name, service] of before) if (!after.has(name)) yield { action: 'remove', service }
   for (const [name, service] of after) {
     const earlier = before.get(name)
@@ -84,8 +93,9 @@ export function* changesOf(before: ReadonlyMap<string, ServiceState>, after: Rea
     }
     for (const { action, server } of differences([service], [earlier], { prune: true })) {
       if (!server) yield { action: 'change', service, before: earlier }
-      else if (action === 'change') yield { action, service, server: find(service, server), before: find(earlier, server) }
-      else yield { action, service, server: find(action === 'add' ? service : earlier, server) }
+      else if (action === 'change') {
+        yield { action, service, server: find(service, server), before: find(earlier, server) }
+      } else yield { action, service, server: find(action === 'add' ? service : earlier, server) }
     }
     if (traffic) yield* trafficOf(earlier, service)
   }
@@ -96,11 +106,15 @@ function* trafficOf(before: ServiceState, service: ServiceState): Generator<Tabl
   const earlier = new Map(before.realServers.map(server => [realServerName(server), server]))
   for (const server of service.realServers) {
     const was = earlier.get(realServerName(server))
-    if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) yield { action: 'traffic', service, server, before: was }
+    if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) {
+      yield { action: 'traffic', service, server, before: was }
+    }
   }
 }
 
-const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState => findRealServer(realServers, server)!
+const find = ({ realServers }: ServiceState, server: RealServerKey): RealServerState =>
+  findRealServer(realServers, server)!
 
 const sameConnections = (a: RealServerState, b: RealServerState): boolean =>
-  a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections && a.persistentConnections === b.persistentConnections
+  a.activeConnections === b.activeConnections && a.inactiveConnections === b.inactiveConnections
+  && a.persistentConnections === b.persistentConnections

@@ -1,4 +1,4 @@
-/** The director's network: the VIP's address, the routes to the real servers, and the sysctls of its forwarding. */
+/** The director's network: the VIP, the routes to the real servers, the sysctls of forwarding. */
 
 import { familyOf } from '../base/address.js'
 import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
@@ -9,7 +9,8 @@ import type { NetworkSpec } from './network.js'
 
 /** The sysctl with which persistent clients leave a real server of weight 0. */
 export const EXPIRE_TEMPLATES = {
-  key: 'net.ipv4.vs.expire_quiescent_template', value: 1, why: 'persistent clients would stay on a real server of weight 0',
+  key: 'net.ipv4.vs.expire_quiescent_template', value: 1,
+  why: 'persistent clients would stay on a real server of weight 0',
 } as const
 
 /** A sysctl that some services need. */
@@ -20,11 +21,14 @@ interface Need extends SysctlSetting {
 const NEEDS: readonly Need[] = [
   {
     key: 'net.ipv4.ip_forward', value: 1, why: 'with masq the real servers\' replies pass through the director',
-    needed: service => serviceFamily(service) === 'inet' && service.realServers.some(({ forward }) => forward === 'masq'),
+    needed: service =>
+      serviceFamily(service) === 'inet' && service.realServers.some(({ forward }) => forward === 'masq'),
   },
   {
-    key: 'net.ipv6.conf.all.forwarding', value: 1, why: 'with masq the real servers\' replies pass through the director',
-    needed: service => serviceFamily(service) === 'inet6' && service.realServers.some(({ forward }) => forward === 'masq'),
+    key: 'net.ipv6.conf.all.forwarding', value: 1,
+    why: 'with masq the real servers\' replies pass through the director',
+    needed: service =>
+      serviceFamily(service) === 'inet6' && service.realServers.some(({ forward }) => forward === 'masq'),
   },
   {
     ...EXPIRE_TEMPLATES,
@@ -32,7 +36,8 @@ const NEEDS: readonly Need[] = [
   },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
-    why: 'this scheduler refuses clients of a real server of weight 0, so the real server is removed, and its connections would hang',
+    why: 'this scheduler refuses clients of a real server of weight 0, '
+      + 'so the real server is removed, and its connections would hang',
     needed: choosesWeightZero,
   },
 ]
@@ -45,11 +50,14 @@ export function directorNetwork({ network, vip }: VirtualServiceSpec, services: 
     ...link !== undefined && vip !== undefined && {
       addresses: [{
         address: prefix === undefined ? vip : `${vip}/${prefix}`, link, ...label !== undefined && { label },
-        // A preferred IPv6 VIP becomes the source of the outer packets, because of its long prefix, and real servers drop packets from their own VIP.
+        // A preferred IPv6 VIP becomes the source of the outer packets, because of its long prefix,
+        // and real servers drop packets from their own VIP.
         ...familyOf(vip) === 'inet6' && { lifetimes: { valid: 'forever' as const, preferred: 0 } },
       }],
     },
     routes,
-    sysctls: NEEDS.filter(({ needed }) => services.some(needed)).map(({ key, value, why }) => ({ key, value, ...why !== undefined && { why } })),
+    sysctls: NEEDS
+      .filter(({ needed }) => services.some(needed))
+      .map(({ key, value, why }) => ({ key, value, ...why !== undefined && { why } })),
   }
 }

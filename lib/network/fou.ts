@@ -21,8 +21,8 @@ export interface FouPortId {
 }
 
 /**
- * A UDP port that unwraps packets: of GUE, which names their protocol, or of one protocol directly
- * in UDP.
+ * A UDP port that unwraps packets: of GUE, which names their protocol,
+ * or of one protocol directly in UDP.
  */
 export type FouPortSpec = FouPortId & (
   | { readonly kind?: 'gue'; readonly protocol?: never }
@@ -251,9 +251,8 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
 }
 
 /**
- * The UDP ports of this host's network namespace at which the kernel unwraps tunnels. Their packets
- * go further only if a tunnel
- * link is up (`tunl0`, `sit0`, `ip6tnl0`, `gre0`).
+ * The UDP ports of this host's network namespace at which the kernel unwraps tunnels.
+ * Their packets go further only if a tunnel link is up (`tunl0`, `sit0`, `ip6tnl0`, `gre0`).
  *
  * @example
  * ```ts

@@ -7,7 +7,9 @@ import { Addresses, addressSteps } from '../rtnetlink/address/addresses.js'
 import type { AddressSpec, AddressState } from '../rtnetlink/address/spec.js'
 import { Links, linkSteps } from '../rtnetlink/link/links.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
-import { Neighbours, neighbourSteps, type NeighbourSpec, type NeighbourState } from '../rtnetlink/neighbour/neighbours.js'
+import {
+  Neighbours, neighbourSteps, type NeighbourSpec, type NeighbourState,
+} from '../rtnetlink/neighbour/neighbours.js'
 import { Routes, routeSteps } from '../rtnetlink/route/routes.js'
 import type { RouteSpec, RouteState } from '../rtnetlink/route/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
@@ -46,7 +48,9 @@ async function listWanted<A>(wanted: readonly unknown[] = [], open: () => Promis
 }
 
 /** Reads the tables of the objects that a spec names. */
-export async function readNetwork({ fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions): Promise<NetworkState> {
+export async function readNetwork(
+  { fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions,
+): Promise<NetworkState> {
   return {
     fouPorts: await listWanted(fouPorts, () => FouPorts.open()),
     links: await listWanted(links, () => Links.open()),
@@ -57,26 +61,30 @@ export async function readNetwork({ fouPorts, links, addresses, routes, neighbou
   }
 }
 
-/** The steps from the actual to the wanted network: ports and links, addresses, sysctls, routes, neighbours. Pure. */
+/** The steps to the wanted network: ports, links, addresses, sysctls, routes, neighbours. Pure. */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
   const gone = ofLinks.flatMap(({ removes }) => removes ?? [])
-  const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${gone.map(name => name.replaceAll('.', '/')).join('|')})\\.`)
+  const names = gone.map(name => name.replaceAll('.', '/')).join('|')
+  const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${names})\\.`)
+  const present = gone.length === 0
+    ? actual.sysctls
+    : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))
   return [
     ...fouSteps(fouPorts, actual.fouPorts),
     ...ofLinks,
     ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
     // A link that is to be added has no sysctls yet: their steps read them when they run.
-    ...sysctlSteps(sysctls, gone.length === 0 ? actual.sysctls : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))),
+    ...sysctlSteps(sysctls, present),
     ...routeSteps(routes, actual.routes.filter(({ link }) => link === undefined || !gone.includes(link))),
     ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
   ]
 }
 
 /**
- * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours. The plan is empty where the network is as
- * wanted. Objects that the spec does not name stay.
+ * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours.
+ * The plan is empty where the network is as wanted. Objects that the spec does not name stay.
  *
  * @example
  * ```ts

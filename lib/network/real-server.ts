@@ -7,7 +7,7 @@ import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import type { SysctlSetting } from '../sysctl/steps.js'
 import type { NetworkSpec } from './network.js'
 
-/** The tunnel in which the director's packets arrive: the same words as in the director's `forward`. */
+/** The tunnel in which the director's packets arrive, in the words of the director's `forward`. */
 export type RealServerTunnel = Tunnel & {
   /** The tunnel's link. @defaultValue `'tun0'` */
   readonly name?: string
@@ -15,13 +15,22 @@ export type RealServerTunnel = Tunnel & {
   readonly local: string
   /** The director, as the only sender. @defaultValue any sender */
   readonly remote?: string
-  /** Largest packet in bytes that the link sends. The director's packets arrive at any value. @defaultValue the kernel's */
+  /**
+   * Largest packet in bytes that the link sends; the director's packets arrive at any value.
+   * @defaultValue the kernel's
+   */
   readonly mtu?: number
-  /** The link that carries the VIP: the tunnel itself, `lo`, or a dummy, which is added where there is none. @defaultValue the tunnel */
+  /**
+   * The link that carries the VIP: the tunnel itself, `lo`, or a dummy, added where there is none.
+   * @defaultValue the tunnel
+   */
   readonly carrier?: string
 }
 
-/** The real server's side of a virtual service: the director forwards by `tunnel`, by `route` (LVS-DR) or by `masq` (LVS-NAT). */
+/**
+ * The real server's side of a virtual service: the director forwards by `tunnel`,
+ * `route` (LVS-DR) or `masq` (LVS-NAT).
+ */
 export type RealServerSetup =
   | {
     /** The VIPs of the services, all of one family. */
@@ -36,7 +45,10 @@ export type RealServerSetup =
     readonly route: {
       /** The link on which the director's packets arrive. */
       readonly link: string
-      /** The link that carries the VIP, without ARP: `lo`, or a dummy, which is added where there is none. @defaultValue `'lo'` */
+      /**
+       * The link that carries the VIP, without ARP: `lo`, or a dummy, added where there is none.
+       * @defaultValue `'lo'`
+       */
       readonly carrier?: string
     }
     readonly tunnel?: never
@@ -44,7 +56,7 @@ export type RealServerSetup =
   }
   | {
     readonly masq: {
-      /** The director's address on the real server's network: replies must pass through the director. */
+      /** The director's address in the real server's network: replies must pass through it. */
       readonly director: string
       /** The network of the clients. @defaultValue `'default'`, all destinations */
       readonly clients?: string
@@ -55,8 +67,16 @@ export type RealServerSetup =
   }
 
 /** The link that unwraps packets for a VIP of the inner family. */
-function tunnelLink({ kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family): LinkSpec {
-  return { name, local, ...remote !== undefined && { remote }, ...mtu !== undefined && { mtu }, ...tunnels[kind].unwrap(familyOf(local), inner, checksum) }
+function tunnelLink(
+  { kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family,
+): LinkSpec {
+  return {
+    name,
+    local,
+    ...remote !== undefined && { remote },
+    ...mtu !== undefined && { mtu },
+    ...tunnels[kind].unwrap(familyOf(local), inner, checksum),
+  }
 }
 
 const QUIET = 'only the director may answer ARP for the VIP; a real server that answers takes its clients away'
@@ -67,18 +87,28 @@ const quiet = (link: string): SysctlSetting[] => [
   { key: ['net', 'ipv4', 'conf', link, 'arp_announce'], value: 2, why: QUIET },
 ]
 
-const filter = (link: string, value: 0 | 2, why: string): SysctlSetting => ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
+const filter = (link: string, value: 0 | 2, why: string): SysctlSetting =>
+  ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
 
-/** Clients' packets arrive on a link that is not the route back to the clients. The larger value of `all` and the link counts. */
+/**
+ * Clients' packets arrive on a link that is not the route back to the clients.
+ * The larger value of `all` and the link counts.
+ */
 function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
-  if (!addressless) return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
-  const why = `${tunnel} has no address, so that even the loose filter (2) drops its packets, and the larger of all and this counts`
+  if (!addressless) {
+    return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
+  }
+  const why = `${tunnel} has no address, so that even the loose filter (2) drops its packets, `
+    + 'and the larger of all and this counts'
   return ['all', tunnel].map(link => filter(link, 0, why))
 }
 
 const DETOUR = 'clients\' packets arrive on a link that is not the route back to the clients'
 
-/** A VIP as the only address of its network: a secondary address of a larger network is removed with the first. */
+/**
+ * A VIP as the only address of its network:
+ * a secondary address of a larger network is removed with the first.
+ */
 const vipOn = (vip: string, link: string): { address: string; link: string; nodad?: boolean } =>
   familyOf(vip) === 'inet' ? { address: `${vip}/32`, link } : { address: `${vip}/128`, link, nodad: true }
 
@@ -86,18 +116,24 @@ const dummies = (carrier: string): LinkSpec[] => carrier === 'lo' ? [] : [{ kind
 
 /** The carrier that exists and is no dummy: another program's link, which must not be replaced. */
 export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState[]): string | undefined =>
-  links.find(({ kind, name }) => kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
+  links.find(({ kind, name }) =>
+    kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
 
 /** The VIPs of a real server, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerSetup): string[] {
-  return (typeof vip === 'string' ? [vip] : vip).map((each, i) => address(typeof vip === 'string' ? 'vip' : atPath('vip', i), each))
+  if (typeof vip === 'string') return [address('vip', vip)]
+  return vip.map((each, i) => address(atPath('vip', i), each))
 }
 
 /** The network that the real server needs. Pure. @throws TypeError, RangeError naming the field */
 export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
-  if (typeof spec !== 'object' || (spec as unknown) === null) throw new TypeError(`spec: ${show(spec)} is not an object`)
+  if (typeof spec !== 'object' || (spec as unknown) === null) {
+    throw new TypeError(`spec: ${show(spec)} is not an object`)
+  }
   const ways = (['tunnel', 'route', 'masq'] as const).filter(way => spec[way] !== undefined)
-  if (ways.length !== 1) throw new TypeError(`spec: set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
+  if (ways.length !== 1) {
+    throw new TypeError(`spec: set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
+  }
   if (spec.masq) {
     const { director, clients = 'default' } = spec.masq
     return { routes: [{ to: clients, via: address('masq.director', director) }] }
@@ -108,14 +144,23 @@ export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   if (spec.route) {
     const receiving = interfaceName('route.link', spec.route.link)
     const carrier = interfaceName('route.carrier', spec.route.carrier ?? 'lo')
-    if (carrier === receiving) throw new RangeError(`route.carrier: ${carrier} answers ARP for its addresses; use lo or a dummy`)
-    return { links: dummies(carrier), addresses: vips.map(vip => vipOn(vip, carrier)), sysctls: families.has('inet') ? quiet(receiving) : [] }
+    if (carrier === receiving) {
+      throw new RangeError(`route.carrier: ${carrier} answers ARP for its addresses; use lo or a dummy`)
+    }
+    return {
+      links: dummies(carrier),
+      addresses: vips.map(vip => vipOn(vip, carrier)),
+      sysctls: families.has('inet') ? quiet(receiving) : [],
+    }
   }
   const { tunnel } = spec
   const { kind, port } = within('tunnel', () => checkTunnel(tunnel))
   const outer = familyOf(address('tunnel.local', tunnel.local))
   const [inner] = families
-  if (families.size > 1) throw new RangeError('vip: a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
+  if (families.size > 1) {
+    throw new RangeError(
+      'vip: a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
+  }
   const link = tunnelLink(tunnel, inner!)
   const carrier = interfaceName('tunnel.carrier', tunnel.carrier ?? link.name)
   const addressless = carrier !== link.name

@@ -7,7 +7,8 @@ const debug = logger('ipvs-nl:plan')
 
 /** The kind of object of a step. */
 export type StepObject =
-  'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl' | 'fou port' | 'module'
+  | 'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl'
+  | 'fou port' | 'module'
 
 const SIGNS = { add: '+', change: '~', remove: '-' } as const
 
@@ -19,7 +20,7 @@ export interface Step {
   readonly line: string
   /** The reason of the step, where the line does not show it. */
   readonly why?: string | undefined
-  /** The link that the step removes, with the objects on it; it may be added again by the next step. */
+  /** The link that the step removes, with the objects on it; the next step may add it again. */
   readonly removes?: string
   /** Makes the change. @internal */
   run(session: Session, options?: CallOptions): Promise<void>
@@ -28,7 +29,10 @@ export interface Step {
 }
 
 /** The outcome of a step. A skipped step depends on a failed step. @internal */
-export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown } | { readonly done: false; readonly skipped: true }
+export type Outcome =
+  | { readonly done: true }
+  | { readonly done: false; readonly error: unknown }
+  | { readonly done: false; readonly skipped: true }
 
 /** Steps that are applied together, faster than one by one. @internal */
 export interface StepBatch {
@@ -58,9 +62,15 @@ export interface PlanProgress {
 
 /** Options of {@link Plan.apply}. */
 export interface ApplyOptions extends CallOptions {
-  /** On the failure of a step, stops, or continues with the steps that do not depend on it. @defaultValue `'stop'` */
+  /**
+   * On the failure of a step, stops, or continues with the steps that do not depend on it.
+   * @defaultValue `'stop'`
+   */
   readonly onFailure?: 'stop' | 'continue'
-  /** Called after each step, or after each thousand steps that are sent together. An error that it throws ends the application, and is thrown on. */
+  /**
+   * Called after each step, or after each thousand steps that are sent together.
+   * An error that it throws ends the application, and is thrown on.
+   */
   readonly progress?: (progress: PlanProgress) => void
 }
 
@@ -75,7 +85,8 @@ export class PlanError extends Error {
     const { step, error } = first
     const others = more.length > 0 ? `; ${more.length} more failed` : ''
     const why = error instanceof Error ? error.message : String(error)
-    super(`step ${plan.steps.indexOf(step) + 1} of ${plan.steps.length} failed: ${step.line}: ${why}${others}`, { cause: error })
+    const place = `step ${plan.steps.indexOf(step) + 1} of ${plan.steps.length}`
+    super(`${place} failed: ${step.line}: ${why}${others}`, { cause: error })
     this.step = step
     this.failed = [first, ...more]
   }
@@ -86,7 +97,7 @@ export class BrakeError extends Error {
   static { this.prototype.name = 'BrakeError' }
 }
 
-/** The number of steps that are sent together, between two calls of `progress` and two checks of the signal. */
+/** The steps that are sent together, between two calls of `progress` and checks of the signal. */
 const LARGEST_GROUP = 1024
 
 /** A part of a plan, and the steps of it to apply or to undo now. */
@@ -100,13 +111,17 @@ interface Group {
 /**
  * The steps from the actual to the wanted state; empty where they are the same.
  *
- * As text, a plan shows the operator's commands, with `+`, `~` and `-` for additions, changes and removals.
+ * As text, a plan shows the operator's commands,
+ * with `+`, `~` and `-` for additions, changes and removals.
  *
  * @example
  * ```ts
  * import { planRealServer } from 'ipvs-nl'
  *
- * const plan = await planRealServer({ vip: '192.168.50.100', tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' } })
+ * const plan = await planRealServer({
+ *   vip: '192.168.50.100',
+ *   tunnel: { kind: 'ipip', name: 'tun0', local: '192.168.52.100' },
+ * })
  * console.log(`${plan}`)
  * await plan.apply()
  * await plan.revert() // restores the state before
@@ -123,7 +138,10 @@ export class Plan {
   #failed: readonly StepFailure[] = []
 
   /** @internal */
-  constructor(parts: readonly (Step | StepBatch)[], { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {}) {
+  constructor(
+    parts: readonly (Step | StepBatch)[],
+    { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {},
+  ) {
     this.brake = brake
     this.#parts = parts
     this.#session = session
@@ -132,7 +150,8 @@ export class Plan {
 
   /** The steps, in the order in which they are applied. */
   get steps(): readonly Step[] {
-    return this.#steps ??= this.#parts.flatMap(part => 'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
+    return this.#steps ??= this.#parts.flatMap(part =>
+      'at' in part ? Array.from({ length: part.length }, (_, i) => part.at(i)) : part)
   }
 
   /** Whether there are no steps. */
@@ -151,15 +170,19 @@ export class Plan {
   /** The applied steps. */
   get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
 
-  /** The failures of the last apply. Steps that depend on a failed step were not tried, and are in neither list. */
+  /**
+   * The failures of the last apply.
+   * Steps that depend on a failed step were not tried, and are in neither list.
+   */
   get failed(): readonly StepFailure[] { return this.#failed }
 
   /**
    * Applies the steps that are not applied yet, in order.
    *
-   * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be applied. A step that another
-   * program has made meanwhile is no failure. Rejects with {@link PlanError} where a step failed, with {@link BrakeError} where
-   * the plan removes too much, and with the signal's reason; {@link Plan.applied} lists the applied steps.
+   * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be
+   * applied. A step that another program has made meanwhile is no failure. Rejects with
+   * {@link PlanError} where a step failed, with {@link BrakeError} where the plan removes too much,
+   * and with the signal's reason; {@link Plan.applied} lists the applied steps.
    */
   async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
     if (this.brake !== undefined) throw new BrakeError(this.brake)
@@ -170,7 +193,8 @@ export class Plan {
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
       done += this.#note(group, await perform('run', group, session, { signal }), signal?.aborted ? [] : failed)
-      progress?.({ done, failed: failed.length, total: this.#made.length, step: stepOf(group, group.indices.length - 1) })
+      const step = stepOf(group, group.indices.length - 1)
+      progress?.({ done, failed: failed.length, total: this.#made.length, step })
       if (failed.length > 0 && onFailure === 'stop') break
     }
     const [first, ...more] = failed
@@ -178,7 +202,7 @@ export class Plan {
     if (this.#made.includes(0)) signal?.throwIfAborted()
   }
 
-  /** Undoes the applied steps, last first. Rejects with the first error; a second revert continues from there. */
+  /** Undoes applied steps, last first. Rejects with the first error; a second revert continues. */
   async revert(options?: CallOptions): Promise<void> {
     await using session = this.#session()
     for (const group of this.#groups(true)) {
@@ -225,12 +249,15 @@ export class Plan {
 
   /** A line for each step. */
   toString(): string {
-    return this.steps.map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`).join('\n')
+    return this.steps
+      .map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`)
+      .join('\n')
   }
 
   /** The steps as plain data. */
   toJSON(): Pick<Step, 'action' | 'object' | 'line' | 'why'>[] {
-    return this.steps.map(({ action, object, line, why }) => ({ action, object, line, ...why !== undefined && { why } }))
+    return this.steps.map(({ action, object, line, why }) =>
+      ({ action, object, line, ...why !== undefined && { why } }))
   }
 }
 
@@ -239,9 +266,16 @@ const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length 
 const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
 
 /** Applies or undoes a group. Never rejects. */
-async function perform(direction: 'run' | 'undo', group: Group, session: Session, options?: CallOptions): Promise<readonly Outcome[]> {
+async function perform(
+  direction: 'run' | 'undo', group: Group, session: Session, options?: CallOptions,
+): Promise<readonly Outcome[]> {
   const { part, indices } = group
-  if (debug.enabled) for (let n = 0; n < indices.length; n++) debug('%s %s %s', direction, SIGNS[stepOf(group, n).action], stepOf(group, n).line)
+  if (debug.enabled) {
+    for (let n = 0; n < indices.length; n++) {
+      const { action, line } = stepOf(group, n)
+      debug('%s %s %s', direction, SIGNS[action], line)
+    }
+  }
   try {
     if ('at' in part) return await part[direction](indices, session, options)
     await part[direction](session, options)

@@ -1,6 +1,6 @@
 /**
- * Resources: kinds of kernel objects that are listed, added, changed, replaced, removed and planned
- * alike.
+ * Resources: kinds of kernel objects that are listed, added, changed, replaced,
+ * removed and planned alike.
  */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
@@ -12,8 +12,8 @@ import { Session, type Conversation, type Open } from './session.js'
 export type Patch<Spec, Id> = Spec extends unknown ? Partial<Spec> & Id : never
 
 /**
- * One kind of object: what {@link Resource} needs to know of it. All but `list`, `add` and `remove`
- * is pure.
+ * One kind of object: what {@link Resource} needs to know of it.
+ * All but `list`, `add` and `remove` is pure.
  */
 export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filter, Change> {
   /** The name of a list in paths of fields: `routes`. */
@@ -65,8 +65,8 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
  * The objects of one kind.
  *
  * Every method rejects with a NetlinkError that says which request for which object the kernel
- * refused, and why. A wrong
- * spec is a TypeError or RangeError that names the field; nothing is sent then.
+ * refused, and why. A wrong spec is a TypeError or RangeError that names the field; nothing is
+ * sent then.
  */
 export abstract class Resource<
   Client extends Conversation, Spec, Id, State, Filter extends object, Change = Patch<Spec, Id>,
@@ -94,8 +94,7 @@ export abstract class Resource<
 
   /**
    * Adds an object, or several in one datagram where the kernel allows it. Rejects with `EEXIST`
-   * where one exists already.
-   * Where some of several are refused, the others are added.
+   * where one exists already. Where some of several are refused, the others are added.
    */
   async add(specs: Spec | readonly Spec[], options?: CallOptions): Promise<void> {
     const several = Array.isArray(specs)
@@ -115,9 +114,8 @@ export abstract class Resource<
   }
 
   /**
-   * Replaces an object: fields that the spec leaves out get their defaults. Rejects with
-   * NetlinkError where there is no such
-   * object.
+   * Replaces an object: fields that the spec leaves out get their defaults.
+   * Rejects with NetlinkError where there is no such object.
    */
   async replace(spec: Spec, options?: CallOptions): Promise<void> {
     this.#kind.check(spec, '')
@@ -135,8 +133,8 @@ export abstract class Resource<
   }
 
   /**
-   * The changes after which these objects exist as specified; empty where they do. Other objects
-   * stay.
+   * The changes after which these objects exist as specified;
+   * empty where they do. Other objects stay.
    */
   async plan(specs: readonly Spec[], options?: CallOptions): Promise<Plan> {
     checkList(this.#kind.plural, specs)

@@ -2,7 +2,9 @@
 
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
-import { connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName } from './connection-rows.js'
+import {
+  connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,
+} from './connection-rows.js'
 import { familyOf } from '../base/address.js'
 import type { RealServerId, ServiceId, ServiceKey } from '../ipvs/model.js'
 import { streamProcNet } from './files.js'
@@ -12,27 +14,31 @@ import { serviceKeys } from '../ipvs/key.js'
 /** A filter of connections: a connection must match every field. */
 export interface ConnectionFilter {
   /**
-   * The virtual service; port 0 is every port of the VIP. For a firewall mark only persistence templates match: the kernel
-   * lists its connections by their addresses, without the mark.
+   * The virtual service; port 0 is every port of the VIP. For a firewall mark only persistence
+   * templates match: the kernel lists its connections by their addresses, without the mark.
    */
   readonly service?: ServiceId | ServiceKey
   /** The real server, at any port or at a given port. */
   readonly server?: string | RealServerId
-  /** The client, or its network: `'192.0.2.7'`, `'192.0.2.0/24'`, `'2001:db8::/32'`. A template's client is the first address of a network. */
+  /**
+   * The client, or its network: `'192.0.2.7'`, `'192.0.2.0/24'`, `'2001:db8::/32'`.
+   * A template's client is the first address of a network.
+   */
   readonly client?: string
   /** The state, or several states. */
   readonly state?: ConnectionStateName | readonly ConnectionStateName[]
   /** Only persistence templates, or only connections. @defaultValue both */
   readonly templates?: boolean
-  /** Connections that this director scheduled, or connections from another director's sync daemon. */
+  /** Connections that this director scheduled, or connections from another one's sync daemon. */
   readonly origin?: ConnectionOrigin
 }
 
 /** Options of {@link connections}. */
 export interface ConnectionListOptions extends CallOptions {
   /**
-   * Reads the origin of each connection. The kernel shows the origin in another file than the data of persistence engines, so
-   * a connection has either. @defaultValue true where the filter names an origin, otherwise false
+   * Reads the origin of each connection. The kernel shows the origin in another file than the data
+   * of persistence engines, so a connection has either.
+   * @defaultValue true where the filter names an origin, otherwise false
    */
   readonly origin?: boolean
 }
@@ -40,33 +46,42 @@ export interface ConnectionListOptions extends CallOptions {
 type Match = (row: ConnectionState) => boolean
 
 /**
- * Yields the connections and persistence templates of this network namespace. A million connections take no more memory than
- * a thousand. Reading needs no privileges.
+ * Yields the connections and persistence templates of this network namespace.
+ * A million connections take no more memory than a thousand. Reading needs no privileges.
  *
- * The list is not a snapshot: the kernel returns about fifty rows at a time, and finds its place again by counting. While
- * connections come and go, a row may be repeated or missing. Before Linux 6.14 the kernel counts from the start each time, so
- * the time grows with the square of the length. Datagrams of a one-packet service leave no connection.
+ * The list is not a snapshot: the kernel returns about fifty rows at a time, and finds its place
+ * again by counting. While connections come and go, a row may be repeated or missing. Before Linux
+ * 6.14 the kernel counts from the start each time, so the time grows with the square of the length.
+ * Datagrams of a one-packet service leave no connection.
  *
- * @throws TypeError, RangeError naming the field of a wrong filter, when called. Reading rejects with `ENOENT` where the kernel has
- * no IPVS.
+ * @throws TypeError, RangeError naming the field of a wrong filter, when called.
+ * Reading rejects with `ENOENT` where the kernel has no IPVS.
  *
  * @example
  * ```ts
  * import { connections, endpoint } from 'ipvs-nl'
  *
- * for await (const { client, server, expires } of connections({ client: '192.0.2.0/24', state: 'ESTABLISHED' })) {
- *   console.log(endpoint(client.address, client.port), endpoint(server.address, server.port), `${expires} s`)
+ * const established = connections({ client: '192.0.2.0/24', state: 'ESTABLISHED' })
+ * for await (const { client, server, expires } of established) {
+ *   const ends = [client, server].map(({ address, port }) => endpoint(address, port))
+ *   console.log(...ends, `${expires} s`)
  * }
  * ```
  */
-export function connections(filter: ConnectionFilter = {}, options: ConnectionListOptions = {}): AsyncGenerator<ConnectionState, void, undefined> {
+export function connections(
+  filter: ConnectionFilter = {}, options: ConnectionListOptions = {},
+): AsyncGenerator<ConnectionState, void, undefined> {
   const matches = matcher(filter)
   const { origin = filter.origin !== undefined, signal } = options
-  if (!origin && filter.origin !== undefined) throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+  if (!origin && filter.origin !== undefined) {
+    throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+  }
   return filtered(parseConnections(streamProcNet(origin ? 'ip_vs_conn_sync' : 'ip_vs_conn', { signal })), matches)
 }
 
-async function* filtered(rows: AsyncIterable<ConnectionState>, matches: Match): AsyncGenerator<ConnectionState, void, undefined> {
+async function* filtered(
+  rows: AsyncIterable<ConnectionState>, matches: Match,
+): AsyncGenerator<ConnectionState, void, undefined> {
   for await (const row of rows) if (matches(row)) yield row
 }
 

@@ -8,7 +8,8 @@ const pathOf = (name: string): string => `/proc/net/${name}`
 /** Adds the remedy to Node's own error. */
 function explained(name: string, error: unknown): unknown {
   if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') {
-    error.message = `cannot read ${pathOf(name)}: the kernel's module ip_vs is not loaded; run modprobe ip_vs, or open a Director (ENOENT)`
+    error.message = `cannot read ${pathOf(name)}: the kernel's module ip_vs is not loaded; `
+      + 'run modprobe ip_vs, or open a Director (ENOENT)'
   }
   return error
 }
@@ -23,11 +24,13 @@ export async function readProcNet(name: string, { signal }: CallOptions = {}): P
   }
 }
 
-/** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size of the read. */
+/** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size. */
 const STEP = 65536
 
 /** Yields a file piece by piece. Rejects with `ENOENT` where there is none. */
-export async function* streamProcNet(name: string, { signal }: CallOptions = {}): AsyncGenerator<string, void, undefined> {
+export async function* streamProcNet(
+  name: string, { signal }: CallOptions = {},
+): AsyncGenerator<string, void, undefined> {
   signal?.throwIfAborted()
   const file = await open(pathOf(name)).catch((error: unknown) => { throw explained(name, error) })
   try {

@@ -5,7 +5,10 @@ import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, Servic
 import { serviceFamily } from '../ipvs/names.js'
 import type { CpuStatistics } from './statistics.js'
 
-/** `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's text format 0.0.4, without infos and with other names in `# TYPE` lines. */
+/**
+ * `openmetrics` is OpenMetrics 1.0; `prometheus` is Prometheus's text format 0.0.4, without infos
+ * and with other names in `# TYPE` lines.
+ */
 export type MetricsFormat = 'openmetrics' | 'prometheus'
 
 /** The objects of the metrics. */
@@ -31,11 +34,13 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
 }
 
 /**
- * Prints services, their real servers, totals and processors as metrics whose names begin with `ipvs_`.
+ * Prints services, their real servers, totals and processors as metrics whose
+ * names begin with `ipvs_`.
  *
- * Counters and gauges have labels that never change for a service or a real server: `protocol`, `vip` and `port`, or `fwmark`;
- * `family`; `server` and `server_port`. Settings that can change (scheduler, forwarding, persistence) are in `ipvs_service_info`
- * and `ipvs_real_server_info`, for joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
+ * Counters and gauges have labels that never change for a service or a real server: `protocol`,
+ * `vip` and `port`, or `fwmark`; `family`; `server` and `server_port`. Settings that can change
+ * (scheduler, forwarding, persistence) are in `ipvs_service_info` and `ipvs_real_server_info`, for
+ * joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
  * Prometheus computes better rates from the counters.
  *
  * @throws RangeError for an unknown format
@@ -68,15 +73,18 @@ export function formatMetrics({ services, totals, cpus = [] }: Metrics, options:
 
 type Labels = Readonly<Record<string, string | number | undefined>>
 
-/** A family of metrics of one kind of object. A counter's samples are named `…_total`, an info's `…_info`. */
+/** Metrics of one kind of object. A counter's samples are named `…_total`, an info's `…_info`. */
 type Metric<T> = { readonly name: string; readonly help: string } & (
   | { readonly type: 'counter' | 'gauge'; readonly value: (thing: T) => bigint | number | undefined }
   | { readonly type: 'info'; readonly labels: (thing: T) => Labels }
 )
 
-const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Metric<T> => ({ type: 'counter', name, help, value })
-const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> => ({ type: 'gauge', name, help, value })
-const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> => ({ type: 'info', name, help, labels })
+const counter = <T>(name: string, help: string, value: (thing: T) => bigint): Metric<T> =>
+  ({ type: 'counter', name, help, value })
+const gauge = <T>(name: string, help: string, value: (thing: T) => number | undefined): Metric<T> =>
+  ({ type: 'gauge', name, help, value })
+const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> =>
+  ({ type: 'info', name, help, labels })
 
 /** Units, with which names end. */
 const UNITS = ['bytes', 'seconds']
@@ -84,9 +92,11 @@ const UNITS = ['bytes', 'seconds']
 const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): Metric<T>[] => [
   counter(`${prefix}_connections`, 'Connections scheduled.', thing => of(thing).connections),
   counter(`${prefix}_incoming_packets`, 'Packets from clients.', thing => of(thing).packetsIn),
-  counter(`${prefix}_outgoing_packets`, 'Packets to clients, as far as they pass through the director.', thing => of(thing).packetsOut),
+  counter(`${prefix}_outgoing_packets`, 'Packets to clients, as far as they pass through the director.',
+    thing => of(thing).packetsOut),
   counter(`${prefix}_incoming_bytes`, 'Bytes from clients.', thing => of(thing).bytesIn),
-  counter(`${prefix}_outgoing_bytes`, 'Bytes to clients, as far as they pass through the director.', thing => of(thing).bytesOut),
+  counter(`${prefix}_outgoing_bytes`, 'Bytes to clients, as far as they pass through the director.',
+    thing => of(thing).bytesOut),
 ]
 
 const TOTALS: readonly Metric<Stats>[] = countersOf('ipvs', totals => totals)
@@ -95,19 +105,23 @@ const CPUS: readonly Metric<CpuStatistics>[] = countersOf('ipvs_cpu', cpu => cpu
 
 const SERVICES: readonly Metric<ServiceState>[] = [
   info('ipvs_service', 'How a virtual service distributes its connections.', serviceInfo),
-  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of any weight.', ({ realServers }) => realServers.length),
-  gauge('ipvs_service_persistence_timeout_seconds', 'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
+  gauge('ipvs_service_real_servers', 'Real servers of a virtual service, of any weight.', s => s.realServers.length),
+  gauge('ipvs_service_persistence_timeout_seconds',
+    'How long a client keeps its real server after its last connection.', s => s.persistence?.timeout),
   ...countersOf<ServiceState>('ipvs_service', service => service.stats),
 ]
 
 const REAL_SERVERS: readonly Metric<RealServerState>[] = [
   info('ipvs_real_server', 'How packets reach a real server.', ({ forward }) => forwardingLabels(forward)),
-  gauge('ipvs_real_server_weight', 'Share of new connections; 0 is none.', ({ weight }) => weight),
-  gauge('ipvs_real_server_active_connections', 'Connections that are established.', ({ activeConnections }) => activeConnections),
-  gauge('ipvs_real_server_inactive_connections', 'Connections in every other state, and all of UDP.', ({ inactiveConnections }) => inactiveConnections),
-  gauge('ipvs_real_server_persistent_connections', 'Persistence templates.', ({ persistentConnections }) => persistentConnections),
-  gauge('ipvs_real_server_upper_threshold', 'Connections above which it gets no more; 0 is no limit.', ({ thresholds }) => thresholds.upper),
-  gauge('ipvs_real_server_lower_threshold', 'Connections below which it gets some again; 0 is 3/4 of the upper.', ({ thresholds }) => thresholds.lower),
+  gauge('ipvs_real_server_weight', 'Share of new connections; 0 is none.', s => s.weight),
+  gauge('ipvs_real_server_active_connections', 'Connections that are established.', s => s.activeConnections),
+  gauge('ipvs_real_server_inactive_connections', 'Connections in every other state, and all of UDP.',
+    s => s.inactiveConnections),
+  gauge('ipvs_real_server_persistent_connections', 'Persistence templates.', s => s.persistentConnections),
+  gauge('ipvs_real_server_upper_threshold', 'Connections above which it gets no more; 0 is no limit.',
+    s => s.thresholds.upper),
+  gauge('ipvs_real_server_lower_threshold', 'Connections below which it gets some again; 0 is 3/4 of the upper.',
+    s => s.thresholds.lower),
   ...countersOf<RealServerState>('ipvs_real_server', server => server.stats),
 ]
 
@@ -143,10 +157,12 @@ function text<T>(metrics: readonly Metric<T>[], things: readonly Labelled<T>[], 
     const name = metric.name + SUFFIXES[metric.type]
     const samples = labelled.flatMap(({ thing, labels }) => {
       const value = metric.type === 'info' ? 1 : metric.value(thing)
-      const all = metric.type === 'info' ? [labels, formatLabels(metric.labels(thing))].filter(Boolean).join(',') : labels
+      const own = metric.type === 'info' ? formatLabels(metric.labels(thing)) : ''
+      const all = [labels, own].filter(Boolean).join(',')
       return value === undefined ? [] : [`${name}${all && `{${all}}`} ${value}\n`]
     })
-    return samples.length === 0 ? [] : [format === 'openmetrics' ? openMetricsHead(metric) : prometheusHead(name, metric), ...samples]
+    if (samples.length === 0) return []
+    return [format === 'openmetrics' ? openMetricsHead(metric) : prometheusHead(name, metric), ...samples]
   })
 }
 
@@ -161,7 +177,8 @@ function openMetricsHead({ name, type, help }: Head): string {
 }
 
 /** The family's name is the name of its samples; there are no units, and an info is a gauge. */
-const prometheusHead = (name: string, { type, help }: Head): string => `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
+const prometheusHead = (name: string, { type, help }: Head): string =>
+  `# HELP ${name} ${help}\n# TYPE ${name} ${type === 'info' ? 'gauge' : type}\n`
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
 

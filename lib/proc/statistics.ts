@@ -1,10 +1,10 @@
-/** Total counters, and the state of the kernel's tables: /proc/net/ip_vs_stats, ip_vs_stats_percpu, ip_vs_status. */
+/** Total counters and table states: /proc/net/ip_vs_stats, ip_vs_stats_percpu, ip_vs_status. */
 
 import { DecodeError, type CallOptions } from '../../generic-netlink/core.js'
 import type { Stats } from '../ipvs/model.js'
 import { readProcNet } from './files.js'
 
-/** The counters of one processor, of the packets that it handled. The kernel has no rates for processors. */
+/** The counters of one processor, of its packets. The kernel has no rates for processors. */
 export interface CpuStatistics extends Omit<Stats, 'rates'> {
   /** The processor's number, from 0. Processors that can be plugged in are listed too. */
   cpu: number
@@ -18,9 +18,15 @@ export interface TableStatus {
   buckets: number
   /** The number of buckets as a power of two. */
   bits: number
-  /** The load factor, as a power of two of entries per bucket: −4 is 16 buckets an entry. Set by `net.ipv4.vs.conn_lfactor`, `svc_lfactor`. */
+  /**
+   * The load factor, as a power of two of entries per bucket: −4 is 16 buckets an entry.
+   * Set by `net.ipv4.vs.conn_lfactor`, `svc_lfactor`.
+   */
   loadFactor: number
-  /** The numbers of buckets with no entry, one entry, and so on to six; last, seven or more. Absent while the table is empty. */
+  /**
+   * The numbers of buckets with no entry, one entry, and so on to six; last, seven or more.
+   * Absent while the table is empty.
+   */
   lengths?: number[]
 }
 
@@ -40,7 +46,8 @@ export interface IpvsStatus {
 }
 
 /**
- * Reads the counters and rates of all services together, removed services included, since the last `zero()` without a service.
+ * Reads the counters and rates of all services together, removed services included,
+ * since the last `zero()` without a service.
  *
  * The kernel updates them every two seconds. Rejects with `ENOENT` where the kernel has no IPVS.
  */
@@ -48,12 +55,18 @@ export async function ipvsTotals(options?: CallOptions): Promise<Stats> {
   return parseTotals(await readProcNet('ip_vs_stats', options))
 }
 
-/** Reads the current counters of each processor; `zero()` does not reset them. Rejects with `ENOENT` where the kernel has no IPVS. */
+/**
+ * Reads the current counters of each processor; `zero()` does not reset them.
+ * Rejects with `ENOENT` where the kernel has no IPVS.
+ */
 export async function perCpuStatistics(options?: CallOptions): Promise<CpuStatistics[]> {
   return parsePerCpu(await readProcNet('ip_vs_stats_percpu', options))
 }
 
-/** Reads the state of the connection and service tables; undefined where the kernel does not show it (before Linux 7.1) or has no IPVS. */
+/**
+ * Reads the state of the connection and service tables;
+ * undefined where the kernel does not show it (before Linux 7.1) or has no IPVS.
+ */
 export async function ipvsStatus(options?: CallOptions): Promise<IpvsStatus | undefined> {
   try {
     return parseStatus(await readProcNet('ip_vs_status', options))
@@ -72,7 +85,10 @@ type Numbers = readonly [bigint, bigint, bigint, bigint, bigint]
 
 function five(file: string, line: string | undefined): Numbers {
   const found = FIVE.exec(line ?? '')
-  if (!found) throw new DecodeError(`/proc/net/${file}: ${JSON.stringify(line ?? 'the end of the file')} is not five hexadecimal numbers`)
+  if (!found) {
+    const text = JSON.stringify(line ?? 'the end of the file')
+    throw new DecodeError(`/proc/net/${file}: ${text} is not five hexadecimal numbers`)
+  }
   return found.slice(1).map(digits => BigInt(`0x${digits}`)) as unknown as Numbers
 }
 
@@ -82,11 +98,18 @@ const counters = ([connections, packetsIn, packetsOut, bytesIn, bytesOut]: Numbe
 /** The text of ip_vs_stats. @throws DecodeError */
 export function parseTotals(text: string): Stats {
   const lines = text.split('\n')
-  const [connections, packetsIn, packetsOut, bytesIn, bytesOut] = five('ip_vs_stats', lines[5]).map(Number) as [number, number, number, number, number]
-  return { ...counters(five('ip_vs_stats', lines[2])), rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut } }
+  const [connections, packetsIn, packetsOut, bytesIn, bytesOut] =
+    five('ip_vs_stats', lines[5]).map(Number) as [number, number, number, number, number]
+  return {
+    ...counters(five('ip_vs_stats', lines[2])),
+    rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut },
+  }
 }
 
-/** The text of ip_vs_stats_percpu, without its total (`~`) and rates, which are in ip_vs_stats too. @throws DecodeError */
+/**
+ * The text of ip_vs_stats_percpu, without its total (`~`) and rates, which are in ip_vs_stats too.
+ * @throws DecodeError
+ */
 export function parsePerCpu(text: string): CpuStatistics[] {
   const rows = text.split('\n').slice(2)
   const end = rows.findIndex(row => /^ *~ /.test(row))
@@ -98,7 +121,10 @@ export function parsePerCpu(text: string): CpuStatistics[] {
   })
 }
 
-/** The text of ip_vs_status: lines of `Name:<tab>value`. Unknown lines are ignored. @throws DecodeError */
+/**
+ * The text of ip_vs_status: lines of `Name:<tab>value`. Unknown lines are ignored.
+ * @throws DecodeError
+ */
 export function parseStatus(text: string): IpvsStatus {
   const values = new Map(text.split('\n').map(line => line.split(':\t') as [string, string]))
   const numbers = (name: string): number[] => {
@@ -111,13 +137,20 @@ export function parseStatus(text: string): IpvsStatus {
     const length = (i: number): number => Number(values.get(`${one} buckets len-${i}`)?.split(' ')[0] ?? 0)
     return {
       entries: numbers(all)[0]!, buckets, bits, loadFactor,
-      ...values.has(`${one} buckets empty`) && { lengths: [numbers(`${one} buckets empty`)[0]!, ...[1, 2, 3, 4, 5, 6, 7].map(length)] },
+      ...values.has(`${one} buckets empty`) && {
+        lengths: [numbers(`${one} buckets empty`)[0]!, ...[1, 2, 3, 4, 5, 6, 7].map(length)],
+      },
     }
   }
   const [threads = 0, maxThreads = 0] = numbers('Stats thread slots')
   return {
     connections: table('Conns', 'Conn'),
     services: table('Services', 'Service'),
-    estimation: { threads, maxThreads, chainLength: numbers('Stats chain max len')[0]!, countersPerThread: numbers('Stats thread ests')[0]! },
+    estimation: {
+      threads,
+      maxThreads,
+      chainLength: numbers('Stats chain max len')[0]!,
+      countersPerThread: numbers('Stats thread ests')[0]!,
+    },
   }
 }

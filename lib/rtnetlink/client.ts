@@ -94,8 +94,8 @@ function requestOf<K extends KindName>(
 }
 
 /**
- * rtnetlink in this network namespace. Its methods reject with a NetlinkError that explains the
- * refusal.
+ * rtnetlink in this network namespace.
+ * Its methods reject with a NetlinkError that explains the refusal.
  */
 export class RouteClient implements AsyncDisposable {
   readonly #connection: Connection
@@ -103,8 +103,8 @@ export class RouteClient implements AsyncDisposable {
   constructor(options?: ConnectionOptions) { this.#connection = new Connection(NETLINK_ROUTE, options) }
 
   /**
-   * Lists objects: those of the header's family, or those that match the attributes by which the
-   * kernel filters.
+   * Lists objects: those of the header's family, or those that match the attributes by
+   * which the kernel filters.
    */
   async list<K extends KindName>(
     name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions,
@@ -135,8 +135,8 @@ export class RouteClient implements AsyncDisposable {
   }
 
   /**
-   * Sends commands in one datagram. Rejects with the first refusal; the other commands are carried
-   * out.
+   * Sends commands in one datagram. Rejects with the first refusal;
+   * the other commands are carried out.
    */
   async send(commands: readonly RouteCommand[], options?: CallOptions): Promise<void> {
     const outcomes = await this.run(commands, options)

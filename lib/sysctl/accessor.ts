@@ -2,10 +2,9 @@
  * Sysctls of the network: read, set and planned, through /proc/sys/net.
  *
  * The kernel takes "010" for 8, "0x1" for 1, the first of "1 2", and any integer for a boolean; it
- * takes "" and changes
- * nothing; and a key with ".." in it writes any file that root can write. So keys are split and
- * checked before a file is
- * opened, values are written in one form, and each written value is read back.
+ * takes "" and changes nothing; and a key with ".." in it writes any file that root can write. So
+ * keys are split and checked before a file is opened, values are written in one form, and each
+ * written value is read back.
  *
  * @module
  */
@@ -32,22 +31,21 @@ export interface Sysctl {
    * Sets a key, reads it back and compares.
    *
    * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened,
-   * where the key is invalid or
-   * does not take the value. For a key that no table contains, the count of numbers is compared
-   * with the actual one first.
+   * where the key is invalid or does not take the value. For a key that no table contains, the
+   * count of numbers is compared with the actual one first.
    */
   set<const K extends SysctlKey>(key: K, value: SysctlSettingOf<K>, options?: CallOptions): Promise<void>
   /**
-   * The texts of keys, by their names as `sysctl -a` prints them. Keys that do not exist are left
-   * out.
+   * The texts of keys, by their names as `sysctl -a` prints them.
+   * Keys that do not exist are left out.
    */
   read(keys: Iterable<SysctlKey>, options?: CallOptions): Promise<Map<string, string>>
   /**
    * The changes after which the keys hold these values; empty where they do.
    *
    * Reverting the plan restores the values that each step found, also those of other keys to which
-   * the kernel copied the
-   * value (`ip_forward` to every device). Rejects as {@link Sysctl.get} and {@link Sysctl.set} do.
+   * the kernel copied the value (`ip_forward` to every device). Rejects as {@link Sysctl.get} and
+   * {@link Sysctl.set} do.
    */
   plan(values: SysctlValues | readonly SysctlSetting[], options?: CallOptions): Promise<Plan>
 }

@@ -10,9 +10,9 @@ export interface EffectiveSysctl {
 }
 
 /**
- * The effective value of a key under `net.ipv4.conf` for a device. For most keys it is the larger
- * of `conf.all` and
- * `conf.DEVICE`: switching `rp_filter` off for a device changes nothing while `conf.all` has it on.
+ * The effective value of a key under `net.ipv4.conf` for a device. For most keys it is the
+ * larger of `conf.all` and `conf.DEVICE`: switching `rp_filter` off for a device changes nothing
+ * while `conf.all` has it on.
  *
  * @example
  * ```ts

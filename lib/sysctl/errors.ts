@@ -38,8 +38,8 @@ export interface Circumstances {
   /** The permissions of its file; undefined where there is none. */
   readonly mode?: number | undefined
   /**
-   * Whether its directory has other keys; a user namespace of its own has an empty directory for
-   * IPVS.
+   * Whether its directory has other keys;
+   * a user namespace of its own has an empty directory for IPVS.
    */
   readonly others: boolean
 }
@@ -59,7 +59,8 @@ export function reasonFor(
       return [code, writing ? 'the kernel lets nobody set it here; it can only be read' : 'it can only be written']
     case 'EPERM': return [code, 'the process may not; this needs CAP_NET_ADMIN in this network namespace']
     case 'EROFS':
-      return [code, '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)']
+      return [code,
+        '/proc/sys is read-only, as container engines mount it; set it outside, or by the engine (--sysctl)']
     case 'EINVAL':
     case 'ERANGE': return [code, `the kernel refuses the value${range}`]
     case 'EISDIR': return [code, 'it is a directory of keys']

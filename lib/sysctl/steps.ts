@@ -78,8 +78,8 @@ async function record(files: SysctlFiles, target: Target): Promise<Recorded> {
 }
 
 /**
- * Restores recorded values that differ now. A key that is gone together with its device is left
- * out.
+ * Restores recorded values that differ now.
+ * A key that is gone together with its device is left out.
  */
 async function restore(files: SysctlFiles, recorded: Recorded, options?: CallOptions): Promise<void> {
   for (const [target, text] of recorded) {
@@ -126,9 +126,8 @@ export function stepsTo(files: SysctlFiles, wanted: readonly Wanted[], actual: R
 /**
  * The steps from the actual values to the wanted ones. Pure; the steps are not.
  *
- * A key that `actual` lacks is set as well: its step records the value that it finds, as for a
- * device that an earlier step of
- * the plan adds.
+ * A key that `actual` lacks is set as well: its step records the value that it finds,
+ * as for a device that an earlier step of the plan adds.
  *
  * @param wanted - Values by key, or settings with their reasons.
  * @param actual - The texts of keys, by name, as {@link Sysctl.read} returns them.

@@ -3,8 +3,7 @@
  * meaning of each.
  *
  * Where the kernel takes any integer and gives a meaning to few (booleans take 7 and -1), the range
- * has those few.
- * Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
+ * has those few. Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst,
  * net/netfilter/ipvs/ip_vs_ctl.c, include/linux/inetdevice.h.
  *
  * @module
@@ -26,9 +25,8 @@ export interface SysctlOneOf<Values extends readonly number[] = readonly number[
 
 /**
  * The values of a key: `flag` is 0 or 1, also as false or true; `threshold` is two integers, the
- * first below the second, or
- * the second 0; `processors` is a list as the kernel prints it, `0-3,6`, where an empty text is
- * none; others are integers.
+ * first below the second, or the second 0; `processors` is a list as the kernel prints it, `0-3,6`,
+ * where an empty text is none; others are integers.
  */
 export type SysctlTakes = 'flag' | 'threshold' | 'processors' | SysctlRange | SysctlOneOf
 
@@ -43,15 +41,16 @@ export interface SysctlNotes {
    */
   readonly alike?: readonly number[]
   /**
-   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE` counts, or the
-   * device's alone.
+   * For a key under `conf`: whether the larger of `conf.all` and `conf.DEVICE`
+   * counts, or the device's alone.
    */
   readonly counts?: 'larger' | 'device'
 }
 
 /** The description of a key. */
 export interface SysctlRow<
-  Takes extends SysctlTakes = SysctlTakes, Default extends number | readonly number[] | undefined = number | readonly number[] | undefined,
+  Takes extends SysctlTakes = SysctlTakes,
+  Default extends number | readonly number[] | undefined = number | readonly number[] | undefined,
   Since extends string | undefined = string | undefined, Meaning extends string = string,
 > extends SysctlNotes {
   /** Its values. */
@@ -68,13 +67,16 @@ const INT_MAX = 0x7fffffff
 /** The kernel counts ticks, at most 1000 in a second. */
 const LONGEST = 2_147_483
 
-const range = <const From extends number, const To extends number>(from: From, to: To): SysctlRange<From, To> => ({ from, to })
+const range = <const From extends number, const To extends number>(from: From, to: To): SysctlRange<From, To> =>
+  ({ from, to })
 const oneOf = <const Values extends readonly number[]>(...values: Values): SysctlOneOf<Values> => ({ oneOf: values })
 // As type arguments, the values of a row appear in editors and in the documentation.
 const row = <
   const Takes extends SysctlTakes, const Default extends number | readonly number[] | undefined,
   const Since extends string | undefined, const Meaning extends string,
->(takes: Takes, initially: Default, since: Since, meaning: Meaning, notes: SysctlNotes = {}): SysctlRow<Takes, Default, Since, Meaning> =>
+>(
+  takes: Takes, initially: Default, since: Since, meaning: Meaning, notes: SysctlNotes = {},
+): SysctlRow<Takes, Default, Since, Meaning> =>
   ({ takes, default: initially, since, meaning, ...notes })
 
 /**
@@ -92,21 +94,21 @@ export const ipvsSysctls = {
     { unit: 'pages' }),
   /** A backup does not forward. */
   backup_only: row('flag', 0, '3.9',
-    'while the backup sync daemon runs, this host does not forward packets, so that packets tunnelled or routed to it do not loop'),
+    'a host with a running backup sync daemon forwards no packets, so that tunnelled or routed packets do not loop'),
   /** Packets without a real server go to their original destination. */
   cache_bypass: row('flag', 0, '2.6',
     'where no real server is available, packets go on to their original destination (transparent web caches)'),
   /** Load of the connection table. */
   conn_lfactor: row(range(-8, 8), -2, '7.1',
-    'connections per bucket at which the table of connections grows: -2 is one in 4 buckets; smaller is faster and larger; the first network namespace has -4',
+    'connections per bucket at which the table grows: -2 is 1/4; smaller is faster and larger; the first netns has -4',
     { unit: 'power of two' }),
   /** The limit of connections. */
   conn_max: row(range(0, 1073741824), 1073741824, '7.2',
-    'the limit of connections; a packet that needs one more is dropped; a new network namespace takes the first one\'s limit',
+    'the limit of connections; a packet that needs one more is dropped; a new namespace takes the first one\'s limit',
     { unit: 'connections' }),
   /** The treatment of a client's port that is used again. */
   conn_reuse_mode: row(range(0, 3), 1, '4.1',
-    'a client\'s port that is used again: 0 keeps its real server; 1 schedules again where that is safe; 2 also in FIN_WAIT (direct routing)',
+    'a reused client port: 0 keeps its real server; 1 schedules again where safe; 2 also in FIN_WAIT (direct routing)',
     { unit: 'bits' }),
   /** Connection tracking for packets of IPVS. */
   conntrack: row('flag', 0, '2.6.37',
@@ -118,28 +120,28 @@ export const ipvsSysctls = {
     { config: 'CONFIG_IP_VS_DEBUG' }),
   /** Half-open connections are dropped at random. */
   drop_entry: row(range(0, 3), 0, '2.6',
-    'half-open connections are dropped at random: 0 never, 1 when memory is low, 3 always; the kernel turns 1 into 2 while it does',
+    'half-open connections are dropped at random: 0 never, 1 when memory is low (the kernel turns it into 2), 3 always',
     { alike: [1, 2] }),
   /** Packets are dropped before they are forwarded. */
   drop_packet: row(range(0, 3), 0, '2.6',
-    'some packets are dropped instead of forwarded: 0 never, 1 when memory is low, 3 always; the kernel turns 1 into 2 while it does',
+    'some packets are dropped: 0 never, 1 when memory is low (the kernel turns it into 2), 3 always',
     { alike: [1, 2] }),
   /** The processors that compute the rates. */
   est_cpulist: row('processors', undefined, '6.2',
-    'processors that compute the rates; by default the kernel\'s housekeeping processors; an empty list stops the computation'),
+    'processors that compute the rates; by default the housekeeping processors; an empty list stops the computation'),
   /** The priority of the computation of rates. */
   est_nice: row(range(-20, 19), 0, '6.2',
     'scheduling priority of the threads that compute the rates',
     { unit: 'niceness' }),
   /** Connections of a removed real server end. */
   expire_nodest_conn: row('flag', 0, '2.6',
-    'the next packet ends a connection of a removed real server: TCP is reset, UDP goes to another server; 0 drops its packets'),
+    'the next packet ends a connection of a removed real server: TCP is reset, UDP goes to another; 0 drops packets'),
   /** Persistent clients leave a real server of weight 0. */
   expire_quiescent_template: row('flag', 0, '2.6',
     'persistent clients of a real server of weight 0 move to another; 0 keeps them there'),
   /** Tunnelled packets are not scheduled. */
   ignore_tunneled: row('flag', 0, '4.4',
-    'packets of protocols that IPVS does not know, such as IPIP, are not scheduled again: for a director that is also a real server'),
+    'packets of unknown protocols, such as IPIP, are not scheduled again: for a director that is also a real server'),
   /** The memory of the scheduler lblc. Present once its module is loaded. */
   lblc_expiration: row(range(0, LONGEST), 86400, '2.6',
     'the scheduler lblc forgets the real server of an address that is unused for this time',
@@ -153,16 +155,16 @@ export const ipvsSysctls = {
     'a real server\'s packet (masq) that belongs to no connection is answered with ICMP destination unreachable'),
   /** Packets too large for a tunnel are refused, not fragmented. */
   pmtu_disc: row('flag', 1, '3.7',
-    'a packet larger than the path takes is answered with ICMP fragmentation needed; 0 fragments packets that go through a tunnel'),
+    'a packet too large for the path is answered with ICMP fragmentation needed; 0 fragments packets into tunnels'),
   /** Rates are computed. */
   run_estimation: row('flag', 1, '5.16',
     'rates (per second) are computed'),
   /** ICMP errors are scheduled too. */
   schedule_icmp: row('flag', 0, '4.4',
-    'an ICMP error about an unknown connection is scheduled like its packets, so that it reaches the real server that it concerns'),
+    'an ICMP error about an unknown connection is scheduled like its packets, so that it reaches its real server'),
   /** A stricter table of TCP states. */
   secure_tcp: row(range(0, 3), 0, '2.6',
-    'stricter TCP states and shorter timeouts: 0 never, 1 when memory is low, 3 always; the kernel turns 1 into 2 while it does',
+    'stricter TCP states and shorter timeouts: 0 never, 1 when memory is low (the kernel turns it into 2), 3 always',
     { alike: [1, 2] }),
   /** SCTP connections may begin in the middle. */
   sloppy_sctp: row('flag', 0, '3.11',
@@ -172,14 +174,14 @@ export const ipvsSysctls = {
     'any TCP packet makes a connection, not only a SYN: for a director that takes over'),
   /** Replies are routed as if the director had sent them. */
   snat_reroute: row('flag', 1, '2.6.37',
-    'replies of real servers (masq) are routed as if this host had sent them; 0 saves this lookup without policy routing'),
+    'replies of real servers (masq) are routed as if this host sent them; 0 saves the lookup without policy routing'),
   /** Load of the service table. */
   svc_lfactor: row(range(-8, 8), -2, '7.1',
-    'services per bucket at which the table of services grows; smaller is faster and larger; the first network namespace has -3',
+    'services per bucket at which the table grows; smaller is faster and larger; the first network namespace has -3',
     { unit: 'power of two' }),
   /** The synchronised part of persistent services. */
   sync_persist_mode: row(range(0, 1), 0, '3.11',
-    'for persistent services 0 synchronises all connections, 1 only the real server of each client (with sloppy_tcp on the backup)'),
+    'persistent services: 0 synchronises all connections, 1 each client\'s real server (sloppy_tcp on the backup)'),
   /** Threads that synchronise. */
   sync_ports: row(oneOf(1, 2, 4, 8, 16, 32, 64), 1, '3.5',
     'threads, each with a UDP port from 8848 up, that the sync daemons use; the same on master and backup',
@@ -220,7 +222,7 @@ export const ipv4ConfSysctls = {
     { counts: 'larger' }),
   /** The source address of ARP requests. */
   arp_announce: row(range(0, 2), 0, undefined,
-    'source of ARP requests: 0 any local address, 1 preferably one of the target\'s network, 2 always the best one, so that a VIP does not leak',
+    'source of ARP requests: 0 any local address, 1 preferably in the target\'s network, 2 the best one: no VIP leaks',
     { counts: 'larger' }),
   /** ARP replies from other links. */
   arp_filter: row('flag', 0, undefined,
@@ -228,7 +230,7 @@ export const ipv4ConfSysctls = {
     { counts: 'larger' }),
   /** The addresses for which ARP is answered. */
   arp_ignore: row(oneOf(0, 1, 2, 3, 8), 0, undefined,
-    'ARP answers for: 0 any local address, 1 those of the link asked (a VIP elsewhere stays silent), 2 of its network too, 3 not host\'s, 8 none',
+    'ARP answers: 0 any local address, 1 the asked link\'s (no VIP elsewhere), 2 in its network, 3 not host\'s, 8 none',
     { counts: 'larger' }),
   /** Whether packets of this link are forwarded. */
   forwarding: row('flag', 0, undefined,
@@ -244,7 +246,7 @@ export const ipv4ConfSysctls = {
     { counts: 'larger' }),
   /** The links by which packets may come. */
   rp_filter: row(range(0, 2), 0, undefined,
-    'a packet is dropped unless its source is routed: 0 never, 1 (strict) by the link on which it came, 2 (loose) by any link',
+    'a packet is dropped unless its source is routed: 0 never, 1 (strict) by the packet\'s link, 2 (loose) by any link',
     { counts: 'larger' }),
   /** ICMP redirects to neighbours. */
   send_redirects: row('flag', 1, undefined,
@@ -256,7 +258,7 @@ export const ipv4ConfSysctls = {
 export const ipv6ConfSysctls = {
   /** Whether this host is a router. */
   forwarding: row('flag', 0, undefined,
-    'for conf.all: packets are forwarded, and every device becomes a router\'s; for a device: it ignores router advertisements',
+    'for conf.all: packets are forwarded, all devices become a router\'s; for a device: it ignores router adverts',
     { counts: 'device' }),
 } satisfies Readonly<Record<string, SysctlRow>>
 
@@ -267,13 +269,15 @@ export const networkSysctls = {
     'packets are forwarded: a director needs it for masq; a change sets every conf.*.forwarding'),
   /** Whether new network namespaces get tunl0, gre0, sit0, … */
   'net.core.fb_tunnels_only_for_init_net': row(range(0, 2), 0, '4.17',
-    'tunl0, gre0, sit0 and their like are made in 0 every network namespace, 1 the first alone, 2 none (2 since Linux 5.10)'),
+    'tunl0, gre0, sit0 and such are made in 0 every network namespace, 1 the first alone, 2 none (2 since Linux 5.10)'),
 } satisfies Readonly<Record<string, SysctlRow>>
 
 // ── types ──
 
 /** The keys of a table that are flags. */
-export type SysctlFlagOf<T> = { [K in keyof T]: T[K] extends Readonly<Record<'takes', 'flag'>> ? K & string : never }[keyof T]
+export type SysctlFlagOf<T> = {
+  [K in keyof T]: T[K] extends Readonly<Record<'takes', 'flag'>> ? K & string : never
+}[keyof T]
 
 /** A key in the tables. */
 export type KnownSysctl =
@@ -302,7 +306,9 @@ export type SysctlHeld<Takes> =
 export type SysctlValueOf<K> = K extends unknown ? SysctlHeld<SysctlTakesOf<K>> : never
 
 /** The type of the value that a key takes; for flags also true and false. */
-export type SysctlSettingOf<K> = K extends unknown ? SysctlHeld<SysctlTakesOf<K>> | (SysctlTakesOf<K> extends 'flag' | undefined ? boolean : never) : never
+export type SysctlSettingOf<K> = K extends unknown
+  ? SysctlHeld<SysctlTakesOf<K>> | (SysctlTakesOf<K> extends 'flag' | undefined ? boolean : never)
+  : never
 
 // ── looking up ──
 
@@ -314,7 +320,8 @@ export function sysctlRow(segments: readonly string[]): SysctlRow | undefined {
   const [, family, group, ...rest] = segments
   if (family === 'ipv4' && group === 'vs' && rest.length === 1) return rowOf(ipvsSysctls, rest[0])
   if (group === 'conf' && rest.length === 2) {
-    return family === 'ipv4' ? rowOf(ipv4ConfSysctls, rest[1]) : family === 'ipv6' ? rowOf(ipv6ConfSysctls, rest[1]) : undefined
+    const table = family === 'ipv4' ? ipv4ConfSysctls : family === 'ipv6' ? ipv6ConfSysctls : {}
+    return rowOf(table, rest[1])
   }
   return rowOf(networkSysctls, segments.join('.'))
 }

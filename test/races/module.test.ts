@@ -13,7 +13,7 @@ const specs = Array.from({ length: 10 }, (_, i): VirtualServiceSpec => ({
 }))
 
 /** Services and pending dumps hold the module: then it stays. */
-const RELOAD = '{ rmmod ip_vs_rr; rmmod ip_vs && echo gone; } 2>/dev/null; modprobe ip_vs'
+const RELOAD = `{ rmmod $(lsmod | grep -o '^ip_vs_[a-z]*'); rmmod ip_vs && echo gone; } 2>/dev/null; modprobe ip_vs`
 
 /** Whether the module was gone meanwhile. */
 async function reload(): Promise<boolean> {

@@ -24,6 +24,8 @@ beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'kernel-run.'))
   for (const directory of ['test/kernel/ipvs/rules', 'test/lab']) mkdirSync(path(directory), { recursive: true })
   copyFileSync(join(root, 'test/kernel/run'), path('test/kernel/run'))
+  mkdirSync(path('test/lab/machine'))
+  copyFileSync(join(root, 'test/lab/machine/processors.sh'), path('test/lab/machine/processors.sh'))
   writeFileSync(path('test/lab/run'), LAB)
   chmodSync(path('test/lab/run'), 0o755)
   for (const name of ['a', 'b', 'c', 'unknown']) writeFileSync(path(fileOf(name)), '')

@@ -1,13 +1,15 @@
 /**
  * Services to ipvsadm's rules.
  *
- * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a service without persistence
- * (`-M`), which ipvsadm reads but never prints; marks from 2147483648 on unchanged, which ipvsadm prints negative; and
- * `--local` for forwarding to the director itself, for which ipvsadm has no option.
+ * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a
+ * service without persistence (`-M`), which ipvsadm reads but never prints; marks from 2147483648
+ * on unchanged, which ipvsadm prints negative; and `--local` for forwarding to the director itself,
+ * for which ipvsadm has no option.
  */
 
 import type {
-  ActualForwarding, OtherTunnel, RealServerKey, RealServerSettings, SchedulerFlag, Service, ServiceKey, ServiceSettings, ServiceState, VirtualServiceSpec,
+  ActualForwarding, OtherTunnel, RealServerKey, RealServerSettings, SchedulerFlag, Service, ServiceKey, ServiceSettings,
+  ServiceState, VirtualServiceSpec,
 } from '../model.js'
 import { serviceFamily, serviceName } from '../names.js'
 import { normalize } from '../normalize.js'
@@ -17,17 +19,21 @@ import { checksumsOf, isTunnelKind, tunnels } from '../tunnels.js'
 import { addressInC, sortServices } from './order.js'
 
 /**
- * Services as text that `ipvsadm -R` and {@link parseRules} read: a line for each service and real server.
+ * Services as text that `ipvsadm -R` and {@link parseRules} read:
+ * a line for each service and real server.
  *
- * `strict` prints the output of `ipvsadm -S -n` for a table with these services, byte by byte, with its omissions and errors.
- * Its order depends on the kernel's where addresses or marks are 2147483648 or more apart: it is exact for states in the
- * order of a listing; for specs only the order of real servers is known.
- * Without `strict` every difference between two services shows, and {@link parseRules} reads back the same services.
+ * `strict` prints the output of `ipvsadm -S -n` for a table with these services, byte by byte, with
+ * its omissions and errors. Its order depends on the kernel's where addresses or marks are
+ * 2147483648 or more apart: it is exact for states in the order of a listing; for specs only the
+ * order of real servers is known. Without `strict` every difference between two services shows, and
+ * {@link parseRules} reads back the same services.
  *
  * @throws TypeError, RangeError naming the field of a spec that is not valid
  * @throws RangeError naming the service where a foreign program's value has no option
  */
-export function formatRules(services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {}): string {
+export function formatRules(
+  services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {},
+): string {
   const lines: string[] = []
   for (const service of sortServices(services.flatMap(asListed))) {
     if (!strict) refuse(service, unknownProtocol(service))
@@ -43,11 +49,13 @@ export function formatRules(services: readonly (VirtualServiceSpec | ServiceStat
 
 /** The kernel lists real servers newest first. */
 const asListed = (service: VirtualServiceSpec | ServiceState | Service): Service[] =>
-  'stats' in service ? [service] : normalize(service as VirtualServiceSpec).map(s => ({ ...s, realServers: s.realServers.toReversed() }))
+  'stats' in service ? [service]
+    : normalize(service as VirtualServiceSpec).map(s => ({ ...s, realServers: s.realServers.toReversed() }))
 
 function refuse(service: Service, what: string | undefined, server?: RealServerSettings): void {
   if (what === undefined) return
-  throw new RangeError(`${serviceName(service)}${server ? ` to ${endpoint(server.address, server.port)}` : ''}: ipvsadm has no option for ${what}`)
+  const to = server ? ` to ${endpoint(server.address, server.port)}` : ''
+  throw new RangeError(`${serviceName(service)}${to}: ipvsadm has no option for ${what}`)
 }
 
 // ── words ──
@@ -55,29 +63,35 @@ function refuse(service: Service, what: string | undefined, server?: RealServerS
 /** The key of a service: `-t 10.0.0.1:80`, `-f 7 -6`. */
 export function serviceKeyArguments(key: ServiceKey): string {
   if (key.fwmark !== undefined) return `-f ${key.fwmark}${key.family === 'inet6' ? ' -6' : ''}`
-  return `${typeof key.protocol === 'number' ? `--protocol ${key.protocol}` : PROTOCOLS[key.protocol]} ${endpoint(key.vip, key.port)}`
+  const protocol = typeof key.protocol === 'number' ? `--protocol ${key.protocol}` : PROTOCOLS[key.protocol]
+  return `${protocol} ${endpoint(key.vip, key.port)}`
 }
 
 /** A service without its real servers, as ipvsadm's arguments: `-t 10.0.0.1:80 -s rr -p 60`. */
 export function serviceArguments(service: ServiceKey & ServiceSettings): string {
   const { persistence, engine, netmask, onePacket } = service
   const flags = flagNames(service)
-  return `${serviceKeyArguments(service)} -s ${service.scheduler}${
-    persistence ? persistenceOptions(persistence, serviceFamily(service)) : netmask === undefined ? '' : ` -M ${netmask}`}${
-    engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}${flags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
+  const client = persistence ? persistenceOptions(persistence, serviceFamily(service))
+    : netmask === undefined ? '' : ` -M ${netmask}`
+  return `${serviceKeyArguments(service)} -s ${service.scheduler}${client}`
+    + `${engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}`
+    + (flags.length > 0 ? ` -b ${flags.join(',')}` : '')
 }
 
 /** The key of a real server of a service: `-t 10.0.0.1:80 -r 192.168.9.2:80`. */
 export const realServerKeyArguments = (key: ServiceKey, { address, port }: RealServerKey): string =>
   `${serviceKeyArguments(key)} -r ${endpoint(address, port)}`
 
-/** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 192.168.9.2:80 -m -w 1`. */
-export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string => `${serviceKeyArguments(key)} ${serverOptions(server)}`
+/** A real server of a service, as ipvsadm's arguments: `-t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1`. */
+export const realServerArguments = (key: ServiceKey, server: RealServerSettings): string =>
+  `${serviceKeyArguments(key)} ${serverOptions(server)}`
 
 const PROTOCOLS = { tcp: '-t', udp: '-u', sctp: '--sctp-service' }
 const METHODS: Readonly<Record<string, string>> = { masq: '-m', route: '-g', local: '--local' }
 
-const persistenceOptions = ({ timeout, netmask }: NonNullable<ServiceSettings['persistence']>, family: 'inet' | 'inet6'): string =>
+const persistenceOptions = (
+  { timeout, netmask }: NonNullable<ServiceSettings['persistence']>, family: 'inet' | 'inet6',
+): string =>
   ` -p ${timeout}${netmask === singleClient(family) ? '' : ` -M ${netmask}`}`
 
 const engineOption = (engine: string | undefined): string => engine === undefined ? '' : ` --pe ${engine}`
@@ -115,11 +129,13 @@ const tunnelOptions = ({ kind, port, flags }: AnyTunnel): string =>
     kind === 'ipip' && flags === 0 ? '' : ` ${flags in FLAGS ? flagsWord(flags) : `--tun-flags ${flags}`}`}`
 
 /** `192.168.50.100:53` or `[2001:db8::53]:53`. */
-const endpoint = (address: string, port: number): string => address.includes(':') ? `[${addressInC(address)}]:${port}` : `${address}:${port}`
+const endpoint = (address: string, port: number): string =>
+  address.includes(':') ? `[${addressInC(address)}]:${port}` : `${address}:${port}`
 
 // ── values without an option ──
 
-const unknownProtocol = ({ protocol }: ServiceKey): string | undefined => typeof protocol === 'number' ? `protocol ${protocol}` : undefined
+const unknownProtocol = ({ protocol }: ServiceKey): string | undefined =>
+  typeof protocol === 'number' ? `protocol ${protocol}` : undefined
 
 function unknownForwarding(forward: ActualForwarding): string | undefined {
   const tunnel = tunnelOf(forward)
@@ -141,22 +157,29 @@ const strictKey = (key: ServiceKey): string =>
 function strictService(service: ServiceKey & ServiceSettings): string {
   const { scheduler, schedulerFlags, persistence, engine, onePacket } = service
   // ipvsadm does not print other names for a scheduler that has names of its own.
-  const flags = flagNames(service).filter(flag => !(scheduler === 'sh' || scheduler === 'mh') || !flag.startsWith('flag-'))
-  return `${strictKey(service)} -s ${scheduler}${persistence ? persistenceOptions(persistence, serviceFamily(service)) : ''}${
-    engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}${schedulerFlags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
+  const hasOwn = scheduler === 'sh' || scheduler === 'mh'
+  const flags = flagNames(service).filter(flag => !hasOwn || !flag.startsWith('flag-'))
+  const client = persistence ? persistenceOptions(persistence, serviceFamily(service)) : ''
+  return `${strictKey(service)} -s ${scheduler}${client}${engineOption(persistence?.engine ?? engine)}`
+    + `${onePacket ? ' -o' : ''}${schedulerFlags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
 }
 
 function strictServer({ address, port, forward, weight }: RealServerSettings): string {
   const tunnel = tunnelOf(forward)
-  const method = tunnel ? '-i' : forward === 'masq' ? '-m' : forward === 'route' || forward === 'local' ? '-g' : '(null)'
+  const method = tunnel ? '-i'
+    : forward === 'masq' ? '-m' : forward === 'route' || forward === 'local' ? '-g' : '(null)'
   return `-r ${endpoint(address, port)} ${method} -w ${weight}${tunnel ? strictTunnel(tunnel) : ''}`
 }
 
-const strictTunnel = ({ kind, port, flags }: AnyTunnel): string => !isTunnelKind(kind) ? ''
-  : ` --tun-type ${kind}${tunnels[kind].port ? ` --tun-port ${port}` : ''}${checksumsOf(kind).length > 0 ? ` ${flagsWord(flags)}` : ''}`
+function strictTunnel({ kind, port, flags }: AnyTunnel): string {
+  if (!isTunnelKind(kind)) return ''
+  const checksum = checksumsOf(kind).length > 0 ? ` ${flagsWord(flags)}` : ''
+  return ` --tun-type ${kind}${tunnels[kind].port ? ` --tun-port ${port}` : ''}${checksum}`
+}
 
 /** For these flags ipvsadm reads past the end of a table, and prints garbage or crashes. */
 function unprintable(forward: ActualForwarding): string | undefined {
   const tunnel = tunnelOf(forward)
-  return tunnel && isTunnelKind(tunnel.kind) && checksumsOf(tunnel.kind).length > 0 && tunnel.flags > 2 ? `tunnel flags ${tunnel.flags}` : undefined
+  if (!tunnel || !isTunnelKind(tunnel.kind) || checksumsOf(tunnel.kind).length === 0) return undefined
+  return tunnel.flags > 2 ? `tunnel flags ${tunnel.flags}` : undefined
 }

@@ -1,12 +1,22 @@
 /** ipvsadm's options in rules: a table. */
 
-/** The field of a spec that an option sets, by its path in refusals. A line has at most one option for each. */
+/** The field that an option sets, by its path in refusals. A line has each field at most once. */
 export type Field =
-  'command' | 'service' | 'family' | 'scheduler' | 'persistence' | 'netmask' | 'persistence.engine' | 'onePacket' | 'schedulerFlags' |
-  'server.address' | 'server.forward' | 'server.weight' | 'server.thresholds.upper' | 'server.thresholds.lower' |
-  'server.forward.kind' | 'server.forward.port' | 'server.forward.checksum'
+  | 'command' | 'service' | 'family' | 'scheduler' | 'persistence' | 'netmask' | 'persistence.engine' | 'onePacket'
+  | 'schedulerFlags' | 'server.address' | 'server.forward' | 'server.weight'
+  | 'server.thresholds.upper' | 'server.thresholds.lower'
+  | 'server.forward.kind' | 'server.forward.port' | 'server.forward.checksum'
 
-export interface Option { name: string; short: string; field: Field; takes: 'nothing' | 'value' | 'maybe'; commands: readonly string[] }
+export interface Option {
+  name: string
+  short: string
+  field: Field
+  takes: 'nothing' | 'value' | 'maybe'
+  commands: readonly string[]
+}
+
+/** The commands that take an option. */
+const COMMANDS = { A: ['add-service'], a: ['add-server'], Aa: ['add-service', 'add-server'] }
 
 const OPTIONS: readonly Option[] = ([
   ['add-service',    'A', 'command',                 'nothing', 'Aa'],
@@ -35,14 +45,15 @@ const OPTIONS: readonly Option[] = ([
   ['tun-nocsum',     '',  'server.forward.checksum', 'nothing', 'a'],
   ['tun-csum',       '',  'server.forward.checksum', 'nothing', 'a'],
   ['tun-remcsum',    '',  'server.forward.checksum', 'nothing', 'a'],
-] as const).map(([name, short, field, takes, on]) =>
-  ({ name, short, field, takes, commands: on === 'A' ? ['add-service'] : on === 'a' ? ['add-server'] : ['add-service', 'add-server'] }))
+] as const).map(([name, short, field, takes, on]) => ({ name, short, field, takes, commands: COMMANDS[on] }))
 
 /** Options by their words on a line. */
-export const optionsByWord = new Map(OPTIONS.flatMap(option => [[`--${option.name}`, option], ...option.short ? [[`-${option.short}`, option] as const] : []]))
+export const optionsByWord = new Map(OPTIONS.flatMap(option =>
+  [[`--${option.name}`, option], ...option.short ? [[`-${option.short}`, option] as const] : []]))
 
 /** ipvsadm's other commands, which do not belong in rules. */
 export const otherCommands = new Set([
-  '-E', '--edit-service', '-D', '--delete-service', '-e', '--edit-server', '-d', '--delete-server', '-C', '--clear', '-L', '-l', '--list', '-Z', '--zero',
-  '-S', '--save', '-R', '--restore', '--set', '--start-daemon', '--stop-daemon', '-h', '--help',
+  '-E', '--edit-service', '-D', '--delete-service', '-e', '--edit-server', '-d', '--delete-server', '-C', '--clear',
+  '-L', '-l', '--list', '-Z', '--zero', '-S', '--save', '-R', '--restore', '--set', '--start-daemon', '--stop-daemon',
+  '-h', '--help',
 ])

@@ -7,9 +7,13 @@
 import { parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import type { RealServerSettings, Service, ServiceKey } from '../model.js'
 
-/** Services, and the real servers of each, in ipvsadm's order; exact for states in the order of the kernel's listing. */
+/**
+ * Services, and the real servers of each, in ipvsadm's order;
+ * exact for states in the order of the kernel's listing.
+ */
 export const sortServices = <S extends Service>(services: readonly S[]): S[] =>
-  sort(services, serviceOrder, compareServices).map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
+  sort(services, serviceOrder, compareServices)
+    .map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
 
 /** An address as the C library prints it: `::102:304` as an IPv4 address in IPv6 form. */
 export function addressInC(address: string): string {
@@ -34,9 +38,10 @@ const serviceOrder = (key: ServiceKey): Keys => key.fwmark !== undefined
 
 const compareServices = (a: Keys, b: Keys): number => subtract(a, b, 0, a.length)
 
-const serverOrder = ({ address, port }: RealServerSettings): Keys => [...addressWords(address), port, address.includes(':') ? 4 : 1]
+const serverOrder = ({ address, port }: RealServerSettings): Keys =>
+  [...addressWords(address), port, address.includes(':') ? 4 : 1]
 
-/** Compares the words that the first address has: an IPv4 address can equal an IPv6 address that does not equal it. */
+/** Compares the words of the first address: an IPv4 address can equal a different IPv6 address. */
 const compareServers = (a: Keys, b: Keys): number => subtract(a, b, 0, a[5]!) || subtract(a, b, 4, 5)
 
 /** ipvsadm subtracts in 32 bits, so that 224.0.0.1 comes before 10.0.0.1. */
@@ -55,7 +60,7 @@ function addressWords(address: string): [number, number, number, number] {
   return [view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)]
 }
 
-/** A merge sort as in the C library: the result of an inconsistent comparison depends on the algorithm. */
+/** A merge sort as in the C library: the result of inconsistent comparisons depends on it. */
 function sort<T>(items: readonly T[], order: (item: T) => Keys, compare: (a: Keys, b: Keys) => number): T[] {
   const keyed = items.map(item => ({ item, keys: order(item) }))
   const halve = (from: typeof keyed): typeof keyed => {
@@ -63,7 +68,9 @@ function sort<T>(items: readonly T[], order: (item: T) => Keys, compare: (a: Key
     const left = halve(from.slice(0, from.length >> 1)), right = halve(from.slice(from.length >> 1))
     const merged = []
     let l = 0, r = 0
-    while (l < left.length && r < right.length) merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
+    while (l < left.length && r < right.length) {
+      merged.push(compare(left[l]!.keys, right[r]!.keys) <= 0 ? left[l++]! : right[r++]!)
+    }
     return merged.concat(left.slice(l), right.slice(r))
   }
   return halve(keyed).map(({ item }) => item)

@@ -51,7 +51,10 @@ export class Rule {
     } else if (word.startsWith('--')) {
       const equals = word.indexOf('=')
       if (equals < 0) this.#take(at)
-      else this.#take({ word: word.slice(0, equals), column }, { word: word.slice(equals + 1), column: column + equals + 1 })
+      else {
+        const value = { word: word.slice(equals + 1), column: column + equals + 1 }
+        this.#take({ word: word.slice(0, equals), column }, value)
+      }
     } else if (word.length === 2 && word.startsWith('-')) {
       this.#take(at)
     } else if (word.length > 2 && word.startsWith('-')) {
@@ -78,13 +81,18 @@ export class Rule {
   #take(at: Word, attached?: Word): void {
     const option = optionsByWord.get(at.word)
     const command = this.#command
-    if (!option) throw this.fail(at, otherCommands.has(at.word) ? 'is not a rule: rules have -A or -a' : 'is not an option of ipvsadm')
+    if (!option) {
+      const other = otherCommands.has(at.word)
+      throw this.fail(at, other ? 'is not a rule: rules have -A or -a' : 'is not an option of ipvsadm')
+    }
     const { name, field, takes, commands } = option
     if (!command && field !== 'command') throw this.fail(at, 'the command, -A or -a, must come first')
     if (command && !commands.includes(command.name)) throw this.fail(at, `is not an option of ${command.word}`)
     const before = this.options.get(field)
     if (before) throw this.fail(at, `conflicts with ${before.word} on the same line`)
-    if (field === 'family' && this.options.get('service')?.name !== 'fwmark-service') throw this.fail(at, 'belongs after -f; an address implies its family')
+    if (field === 'family' && this.options.get('service')?.name !== 'fwmark-service') {
+      throw this.fail(at, 'belongs after -f; an address implies its family')
+    }
 
     const value = takes === 'nothing' ? attached : attached ?? this.#following(takes)
     if (takes === 'nothing' && value) throw this.fail(at, 'takes no value')
@@ -104,7 +112,7 @@ export class Rule {
 
 const BLANKS = ' \t\r'
 
-/** The words of a line. ipvsadm ignores its own name; a word that begins with `#` begins a comment. */
+/** The words of a line. ipvsadm ignores its own name; a word with `#` in front begins a comment. */
 export function wordsOf(text: string): Word[] {
   const words: Word[] = []
   for (let end = 0, begin = 0; begin < text.length; begin = end + 1) {

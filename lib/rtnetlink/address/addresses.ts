@@ -18,9 +18,8 @@ import {
 
 /**
  * The fields that a replacing command changes; for others it says OK and leaves them as they are.
- * Where it changes an IPv6
- * address that has a peer, or its metric, it adds routes, or leaves them, that nothing removes
- * later.
+ * Where it changes an IPv6 address that has a peer, or its metric, it adds routes, or leaves them,
+ * that nothing removes later.
  */
 const REPLACEABLE: Readonly<Record<Family, readonly string[]>> = {
   inet:  ['lifetimes', 'metric', 'protocol'],

@@ -56,8 +56,8 @@ export async function removeAddress(client: RouteClient, spec: AddressId, option
 }
 
 /**
- * Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the
- * router's.
+ * Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`):
+ * its routes are the router's.
  */
 const ANNOUNCED = 2
 
@@ -75,8 +75,8 @@ const leavesRoutes = ({ family, lifetimes, noprefixroute, protocol, temporary }:
 const MAIN = 254, ADDRCONF_METRIC = 256
 
 /**
- * Removes the kernel's own routes to those networks of an address that no other address of its link
- * needs.
+ * Removes the kernel's own routes to those networks of an address
+ * that no other address of its link needs.
  */
 async function removeRoutes(client: RouteClient, state: AddressState, all: readonly AddressState[]): Promise<void> {
   const networks = (each: AddressState): string[] =>
@@ -109,8 +109,8 @@ async function promotes(link: string): Promise<boolean> {
 }
 
 /**
- * @throws RangeError where the kernel would remove secondaries of other owners together with the
- * address
+ * @throws RangeError where the kernel would remove secondaries of other owners
+ * together with the address
  */
 export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
   const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))

@@ -32,15 +32,15 @@ export interface Lifetimes {
 /** The fields that identify an address of the host. */
 export interface AddressId {
   /**
-   * `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address, /32 or
-   * /128.
+   * `192.0.2.1/24`, `2001:db8::1/64`;
+   * without a length the prefix is the whole address, /32 or /128.
    */
   readonly address: string
   /** The link that has it. */
   readonly link: string
   /**
-   * The address of the other end, on a link with two ends; the prefix is that of the other end
-   * then.
+   * The address of the other end, on a link with two ends;
+   * the prefix is that of the other end then.
    */
   readonly peer?: string
 }
@@ -324,8 +324,8 @@ export function networkOfAddress(given: AddressId): string {
 }
 
 /**
- * The kernel's identity of an address: link, address and network for IPv4, link and address for
- * IPv6.
+ * The kernel's identity of an address: link, address and network for IPv4,
+ * link and address for IPv6.
  */
 export function keyOfAddress(given: AddressId): string {
   const { family, address } = prefixOf(given)

@@ -7,8 +7,8 @@ import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
 /**
- * What reading and writing of parameters need besides: names of links, and the other attributes of
- * the link.
+ * What reading and writing of parameters need besides: names of links,
+ * and the other attributes of the link.
  */
 export interface LinkContext extends LinkNames { readonly link: LinkAttributes }
 

@@ -104,8 +104,8 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
   }
 
   /**
-   * Removes a link, or several, also those of kinds that cannot be added here. Rejects with
-   * NetlinkError.
+   * Removes a link, or several, also those of kinds that cannot be added here.
+   * Rejects with NetlinkError.
    */
   override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
     const list = typeof names === 'string' ? [names] : names
@@ -115,9 +115,8 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
 
   /**
    * Yields each link that is added, changed or removed, counters aside, until the signal aborts;
-   * then it throws the signal's
-   * reason. It lists the links again and again: notifications of the kernel could overrun the
-   * socket, which ends the process.
+   * then it throws the signal's reason. It lists the links again and again: notifications of the
+   * kernel could overrun the socket, which ends the process.
    */
   async* watch({ interval = 1_000, signal }: LinkWatchOptions = {}): AsyncGenerator<LinkChange, never, undefined> {
     integer('interval', interval, 10, 86_400_000)

@@ -11,9 +11,8 @@ export type { EthernetSettings, LinkSettings } from './settings.js'
 /**
  * A link that should exist.
  *
- * A parameter of a tunnel, a VXLAN or a Geneve link that is left out gets its default. A setting,
- * or a parameter of a bridge,
- * that is left out stays as it is.
+ * A parameter of a tunnel, a VXLAN or a Geneve link that is left out gets its default.
+ * A setting, or a parameter of a bridge, that is left out stays as it is.
  */
 export type LinkSpec = LinkKinds[LinkKind]['spec']
 
@@ -22,8 +21,7 @@ export type LinkParameters = { [K in LinkKind]: LinkKinds[K]['parameters'] }
 
 /**
  * A change of a link: settings of a link of any kind, and parameters where the kind is named.
- * Fields that are left out stay as
- * they are.
+ * Fields that are left out stay as they are.
  */
 export type LinkPatch = { readonly name: string } & (
   | Settings & { readonly kind?: undefined }
@@ -67,8 +65,8 @@ export interface OtherLink {
 }
 
 /**
- * A link that exists, in the words of its spec. A parameter with no value (a remote, a key) is
- * undefined.
+ * A link that exists, in the words of its spec.
+ * A parameter with no value (a remote, a key) is undefined.
  */
 export type LinkState = LinkStatus & (
   | { [K in LinkKind]: { readonly kind: K; readonly data?: undefined } & LinkParameters[K] }[LinkKind]

@@ -90,8 +90,8 @@ const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
 // ── all steps ──
 
 /**
- * The links in an order in which each finds the links that it needs: its master, and the link
- * below.
+ * The links in an order in which each finds the links that it needs:
+ * its master, and the link below.
  * @throws RangeError where two need each other
  */
 function inOrder<T extends Link>(links: readonly T[]): T[] {
@@ -137,8 +137,8 @@ class Model {
   }
 
   /**
-   * Removes a link, and what the kernel removes with it: the other end of a pair, links on it, its
-   * mastership.
+   * Removes a link, and what the kernel removes with it:
+   * the other end of a pair, links on it, its mastership.
    */
   remove(link: Link): void {
     this.#links.delete(link.name)
@@ -212,12 +212,11 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
 
 /**
  * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
- * can. Otherwise the link is
- * removed and added again with the same index, and the step says why: its addresses and routes go
- * with it. Pure.
+ * can. Otherwise the link is removed and added again with the same index, and the step says why:
+ * its addresses and routes go with it. Pure.
  *
- * @throws TypeError, RangeError naming the field of the spec that is wrong, or the link that
- * conflicts
+ * @throws TypeError, RangeError naming the field of the spec that is wrong,
+ * or the link that conflicts
  */
 export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkState[]): Step[] {
   checkList('links', wanted)
@@ -255,8 +254,8 @@ export function linkRemovals(unwanted: readonly string[], actual: readonly LinkS
 
 /**
  * The steps that change a link in place.
- * @throws TypeError, RangeError naming the field; NetlinkError where the kernel cannot change it in
- * place
+ * @throws TypeError, RangeError naming the field;
+ * NetlinkError where the kernel cannot change it in place
  */
 export function changeSteps(link: Link, kind: LinkKind | undefined, parameters: Values, wanted: Settings): Step[] {
   const step = kind === undefined ? undefined : parameterStep(link, kind, parameters, wanted.mtu)

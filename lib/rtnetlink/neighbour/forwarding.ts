@@ -198,8 +198,8 @@ export const keyOfForwarding = (entry: ForwardingId): string => {
 }
 
 /**
- * Whether an existing entry has the identity: a bridge has one entry for each address, whatever the
- * port.
+ * Whether an existing entry has the identity:
+ * a bridge has one entry for each address, whatever the port.
  */
 export function isForwarding(id: ForwardingId, state: ForwardingState, bridge: string | undefined): boolean {
   if (id.lladdr !== state.lladdr || id.vlan !== state.vlan || (id.srcVni ?? 0) !== (state.srcVni ?? 0)) return false
@@ -212,8 +212,8 @@ const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: Forwardi
   && (wanted.port ?? tunnel?.port) === (port ?? tunnel?.port) && (wanted.vni ?? tunnel?.vni) === (vni ?? tunnel?.vni)
 
 /**
- * The bridge whose port a link is, as far as entries show it; the port's own address always has
- * one.
+ * The bridge whose port a link is, as far as entries show it;
+ * the port's own address always has one.
  */
 export const bridgeOf = (link: string, actual: readonly ForwardingState[]): string | undefined =>
   actual.find(state => state.link === link && state.bridge)?.bridge
@@ -228,8 +228,8 @@ export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boo
 export const nameOfForwarding = (id: ForwardingId): string => forwardingFields.words({ at: 'self', ...idOf(id) })
 
 /**
- * The verb that sets an entry: an entry with many destinations takes further ones, and none is
- * replaced.
+ * The verb that sets an entry:
+ * an entry with many destinations takes further ones, and none is replaced.
  */
 export const verbFor = (entry: ForwardingId, verb: 'add' | 'replace'): 'add' | 'replace' | 'append' =>
   many(entry) ? 'append' : verb

@@ -206,8 +206,8 @@ export const readNeighbour = (entry: Wire, names: LinkNames): IpNeighbourState =
 })
 
 /**
- * A state in a form that can be set again; undefined while the kernel is still looking for the
- * neighbour.
+ * A state in a form that can be set again;
+ * undefined while the kernel is still looking for the neighbour.
  */
 export function settableNeighbour(state: IpNeighbourState): IpNeighbour | undefined {
   if (!state.proxy && state.lladdr === undefined) return undefined

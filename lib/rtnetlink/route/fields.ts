@@ -15,8 +15,8 @@ import {
 } from './spec.js'
 
 /**
- * A route in its normal form, with all fields that identify it. It has `nexthops` only if there are
- * several.
+ * A route in its normal form, with all fields that identify it.
+ * It has `nexthops` only if there are several.
  */
 export interface Route extends RouteSettings, Nexthop {
   readonly family: Family

@@ -132,9 +132,8 @@ function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
 }
 
 /**
- * The steps to the wanted routes. A route with other next hops is replaced: fields that the spec
- * leaves out get their
- * defaults then. All other routes stay. Pure.
+ * The steps to the wanted routes. A route with other next hops is replaced:
+ * fields that the spec leaves out get their defaults then. All other routes stay. Pure.
  */
 export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteState[]): Step[] {
   return [...normalizeAll(wanted)].flatMap(([key, route]): Step[] => {

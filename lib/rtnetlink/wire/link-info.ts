@@ -1,6 +1,6 @@
 /**
- * Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`, `if_tunnel.h` and `veth.h`,
- * as tables.
+ * Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`,
+ * `if_tunnel.h` and `veth.h`, as tables.
  */
 
 import {

@@ -6,8 +6,8 @@ import { bytes, enumeration, EncodeError, u8, type Codec } from '../../../generi
 export const family = enumeration(u8, { unspec: 0, inet: 2, bridge: 7, inet6: 10 })
 
 /**
- * A link-layer address: six bytes of Ethernet, or the address of a tunnel. Colon-separated
- * hexadecimal.
+ * A link-layer address: six bytes of Ethernet, or the address of a tunnel.
+ * Colon-separated hexadecimal.
  */
 export const linkLayerAddress: Codec<string> = {
   read: (from, at, length) =>

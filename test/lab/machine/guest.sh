@@ -9,6 +9,7 @@
 # shellcheck source-path=SCRIPTDIR/..
 . "$lab/machine/await.sh"
 . "$lab/machine/fresh.sh"
+. "$lab/machine/processors.sh"
 . "$lab/machine/why.sh"
 
 guest() {
@@ -44,27 +45,26 @@ watch_over() {
 
 finish() {
   trap '' INT TERM HUP
-  [[ -z $feeder ]] || { kill "$feeder"; pkill -P "$feeder"; } 2>/dev/null || true
+  # One that has ended may have given its process id to another.
+  if [[ -n $feeder ]] && jobs -rp | grep -qx "$feeder"; then
+    { pkill -P "$feeder"; kill "$feeder"; } 2>/dev/null || true
+  fi
   exec {guard}>&-
   wait "$guardian" || true
 }
 
-# Of the processors that are ours, one with the fewest running processes. Some containers deny the choice.
+# Of the allowed processors, one with the fewest running processes. Some containers deny the choice.
 find_cpu() {
   pin=()
   [[ ${LAB_CPU:-} != all ]] || return 0
   local allowed
-  allowed=$(awk '/^Cpus_allowed_list:/ { print $2 }' /proc/self/status)
-  cpu=${LAB_CPU:-$({ ps -eo psr=,stat= 2>/dev/null || true; } | awk -v allowed="$allowed" -v seed=$$ '
+  mapfile -t allowed < <(allowed_processors)
+  cpu=${LAB_CPU:-$({ ps -eo psr=,stat= 2>/dev/null || true; } | awk -v allowed="${allowed[*]}" -v seed=$$ '
     $2 ~ /^R/ { running[$1]++ }
     END {
-      ranges = split(allowed, range, ",")
-      for (i = 1; i <= ranges; i++) {
-        split(range[i] "-" range[i], ends, "-")
-        for (c = ends[1]; c <= ends[2]; c++) ours[count++] = c
-      }
+      count = split(allowed, ours, " ")
       for (i = 0; i < count; i++) {
-        c = ours[(i + seed) % count]
+        c = ours[(i + seed) % count + 1]
         if (best == "" || running[c] + 0 < running[best] + 0) best = c
       }
       print best
@@ -72,9 +72,31 @@ find_cpu() {
   if taskset -c "$cpu" true 2>/dev/null; then
     pin=(taskset -c "$cpu")
   elif [[ -n ${LAB_CPU:-} ]]; then
-    fail "LAB_CPU=$cpu is denied, or none of this process's processors ($allowed); without LAB_CPU the lab takes what it gets"
+    fail "LAB_CPU=$cpu is denied, or none of this process's processors (${allowed[*]}); without LAB_CPU the lab takes what it gets"
   fi
 }
+
+# Sets `memory` to the first directory that has room for this run's files. The machine's own file may define `unfit`,
+# which prints what else is wrong with a directory.
+find_room() { # MEGABYTES ERROR DIRECTORY…
+  local megabytes=$1 error=$2 directory available reason tried=
+  shift 2
+  for directory in ${TMPDIR:+"$TMPDIR"} "$@"; do
+    if [[ ! -d $directory || ! -w $directory ]]; then
+      reason='is not a directory that can be written'
+    else
+      memory=$(realpath "$directory")
+      available=$(df -Pm "$memory" | awk 'END { print $4 }')
+      reason=$(unfit "$memory")
+      [[ -n $reason || $available -ge $megabytes ]] || reason="has $available MB free"
+      [[ -n $reason ]] || return 0
+    fi
+    tried+=$'\n'"  $directory $reason"
+  done
+  fail "$error:$tried"
+}
+
+unfit() { :; }
 
 # Writes down for `init` what to run, and how.
 describe() {

@@ -12,7 +12,7 @@ prepare() {
   grace=60
   find_emulator
   find_stock_kernel
-  find_room
+  find_room 64 'no directory for 64 MB of files; set TMPDIR to one with room' /tmp /var/tmp
 }
 
 # A machine without these processor flags may open /dev/kvm and create a virtual machine that never runs.
@@ -46,21 +46,6 @@ find_stock_kernel() {
   fi
   [[ -e $modules/modules.dep ]] || fail "no modules for $kernel: $modules/modules.dep is missing (LAB_MODULES names another directory)"
   modules=$(realpath "$modules")
-}
-
-# For this run's files: the initramfs, and what is piped in.
-find_room() {
-  local directory available tried=
-  for directory in ${TMPDIR:+"$TMPDIR"} /tmp /var/tmp; do
-    [[ -d $directory && -w $directory ]] || { tried+="
-  $directory is not a directory that can be written"; continue; }
-    available=$(df -Pm "$directory" | awk 'END { print $4 }')
-    [[ $available -ge 64 ]] || { tried+="
-  $directory has $available MB free"; continue; }
-    memory=$(realpath "$directory")
-    return
-  done
-  fail "no directory for 64 MB of files; set TMPDIR to one with room:$tried"
 }
 
 # Where KVM gives no sign of life for 30 seconds, the second attempt is without it. Both are in one session.

@@ -6,7 +6,7 @@ prepare() {
     fail "User Mode Linux runs on x86 processors alone, and this one is $(uname -m): LAB=qemu brings another kernel"
   console='tty'
   find_kernel
-  find_memory
+  find_room "$megabytes" "no directory for the guest's $megabytes MB of memory; set TMPDIR to one with room, or LAB_MEMORY" /dev/shm /tmp /var/tmp
   find_compiler
 }
 
@@ -70,24 +70,12 @@ find_compiler() {
     fail "on a processor with AMX the kernel $version needs a small library, and no C compiler is here to build it: install gcc or tcc, or choose LAB_KERNEL from 6.14 on"
 }
 
-# The guest's memory is a sparse file, unlinked at once and mapped executable: the first directory that
-# can hold it. Containers often have a small or noexec /dev/shm.
-find_memory() {
-  local directory real available tried=
-  for directory in ${TMPDIR:+"$TMPDIR"} /dev/shm /tmp /var/tmp; do
-    [[ -d $directory && -w $directory ]] || { tried+="
-  $directory is not a directory that can be written"; continue; }
-    real=$(realpath "$directory")
-    # The kernel's command line carries the name, and so does the list of libraries to preload.
-    [[ $real != *[[:space:]:\"\']* ]] || { tried+="
-  $directory has a space, a colon or a quote in its name, which a kernel's command line cannot carry"; continue; }
-    [[ ,$(findmnt -nro OPTIONS -T "$real" | tail -n 1), != *,noexec,* ]] || { tried+="
-  $directory is mounted noexec"; continue; }
-    available=$(df -Pm "$real" | awk 'END { print $4 }')
-    [[ $available -ge $megabytes ]] || { tried+="
-  $directory has $available MB free"; continue; }
-    memory=$real
-    return
-  done
-  fail "no directory for the guest's $megabytes MB of memory; set TMPDIR to one with room, or LAB_MEMORY:$tried"
+# The guest's memory is a sparse file, unlinked at once and mapped executable. Containers often have a small or
+# noexec /dev/shm. The kernel's command line carries the directory's name, and so does the list of libraries to preload.
+unfit() { # DIRECTORY
+  if [[ $1 == *[[:space:]:\"\']* ]]; then
+    echo "has a space, a colon or a quote in its name, which a kernel's command line cannot carry"
+  elif [[ ,$(findmnt -nro OPTIONS -T "$1" | tail -n 1), == *,noexec,* ]]; then
+    echo 'is mounted noexec'
+  fi
 }

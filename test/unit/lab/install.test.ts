@@ -9,7 +9,7 @@ import { FakeSystem } from '../../support/fake-system.js'
 const debian = 'ID=debian\n'
 const ubuntu = 'ID=ubuntu\nID_LIKE=debian\n'
 
-const all = ['kmod', 'iproute2', 'procps', 'util-linux', 'ipvsadm', 'unbound', 'bind9-dnsutils', 'tcpdump', 'iptables', 'curl', 'iputils-ping', 'gcc',
+const all = ['kmod', 'iproute2', 'procps', 'util-linux', 'ipvsadm', 'unbound', 'bind9-dnsutils', 'tcpdump', 'curl', 'iputils-ping', 'gcc',
   'libc6-dev', 'linux-libc-dev', 'strace', 'python3', 'python3-pyroute2', 'user-mode-linux']
 
 interface Machine { release?: string; missing?: string[]; user?: 'root' | 'sudo' | 'nobody'; architecture?: string }

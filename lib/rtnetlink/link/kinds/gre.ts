@@ -20,9 +20,10 @@ export interface GreHeader {
    */
   readonly key?: number | { readonly in?: number; readonly out?: number }
   /**
-   * A checksum in both directions, or in one. A link that expects none drops packets with a
-   * checksum silently: IPVS with
-   * `gre` and `checksum: 'csum'` needs it, on an external link as well. @defaultValue false
+   * A checksum in both directions, or in one. A link that expects none drops packets
+   * with a checksum silently: IPVS with `gre` and `checksum: 'csum'` needs it, on an
+   * external link as well.
+   * @defaultValue false
    */
   readonly checksum?: boolean | 'in' | 'out'
   /** Sequence numbers in both directions, or in one. @defaultValue false */

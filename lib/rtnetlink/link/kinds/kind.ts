@@ -25,8 +25,8 @@ export interface Kind {
   /** Another kind whose links conflict with links of this one. */
   readonly rival?: string
   /**
-   * The link that the kernel creates when it loads the module, and keeps until it unloads the
-   * module.
+   * The link that the kernel creates when it loads the module,
+   * and keeps until it unloads the module.
    */
   readonly fallback?: string
   /** Whether the kernel removes the link together with the link below. */

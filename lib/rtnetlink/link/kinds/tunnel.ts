@@ -46,8 +46,8 @@ export interface TunnelEnds {
   readonly encap?: Encapsulation
   /**
    * Whether each packet carries its own ends (collect metadata). Such a link receives everything
-   * that no other link of its
-   * kind receives. There can be one of each kind, and one of `ip6gre` and `ip6gretap` together.
+   * that no other link of its kind receives. There can be one of each kind, and one of `ip6gre`
+   * and `ip6gretap` together.
    * @defaultValue false
    */
   readonly external?: boolean
@@ -60,8 +60,8 @@ export interface IPv4Tunnel extends TunnelEnds {
   /** Type of service of outer packets: 0, 2 to 255, or that of inner ones. @defaultValue 0 */
   readonly tos?: number | 'inherit'
   /**
-   * Whether outer packets must not be fragmented. A fixed `ttl` needs it: packets could circle for
-   * ever.
+   * Whether outer packets must not be fragmented. A fixed `ttl` needs it:
+   * packets could circle for ever.
    * @defaultValue true
    */
   readonly pmtudisc?: boolean

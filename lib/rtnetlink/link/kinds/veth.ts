@@ -16,8 +16,8 @@ export interface VethParameters {
 }
 
 /**
- * The other end of a `veth` pair. It can have a spec of its own with further settings (up, a
- * bridge).
+ * The other end of a `veth` pair.
+ * It can have a spec of its own with further settings (up, a bridge).
  */
 export interface VethPeer {
   readonly name: string

@@ -96,7 +96,7 @@ describe('a real server', () => {
   it('a tunnel whose place another link has: no plan', () => {
     const rival = { ...nothing, links: [...nothing.links, link({ kind: 'ipip', name: 'other', local: '198.51.100.1' })], sysctls: conf(quiet) }
     const [found] = realServerFindings(tunnelled, { network: rival })
-    expect([found!.problem, found!.plan.empty, found!.advice]).toEqual(['tunnel-mode', true, 'remove what is in its way, or name another link'])
+    expect([found!.problem, found!.plan.empty, found!.advice]).toEqual(['tunnel-mode', true, 'remove the conflicting link, or use another name'])
     expect(found!.found).toContain('other')
   })
 
@@ -104,7 +104,7 @@ describe('a real server', () => {
     const vpn = { ...plainLink('tun0'), kind: 'tun' } as LinkState
     const bridge = link({ kind: 'bridge', name: 'br0' })
     const network = { ...nothing, links: [...nothing.links, vpn, bridge], sysctls: conf({ ...quiet, 'eth0.arp_ignore': 1 }) }
-    expect(find(network)).toEqual(['tunnel-mode\n  (remove what is in its way, or name another link)'])
+    expect(find(network)).toEqual(['tunnel-mode\n  (remove the conflicting link, or use another name)'])
     expect(find(network, { vip: VIP, route: { link: 'eth0', carrier: 'br0' } }))
       .toEqual(['vip-missing\n  (br0 is no dummy link; say lo, or another name, for the carrier)'])
   })
@@ -117,7 +117,7 @@ describe('a real server', () => {
     const spec: RealServerSetup = { vip, tunnel: { kind: 'gue', port: 6080, local } }
     const tun0: LinkSpec = local.includes(':') ? { kind: 'ip6tnl', name: 'tun0', local } : { kind: 'ipip', name: 'tun0', local }
     const network = { ...working, links: [...nothing.links, link(tun0)], addresses: [...working.addresses, at('eth0', `${local}/64`.replace(/^(\d.*)64$/, '$124'))] }
-    expect(find(network, spec, { missingModule: module })).toEqual([`module-missing\n  (modprobe ${module}, then apply the plan; nothing loads it by itself)`])
+    expect(find(network, spec, { missingModule: module })).toEqual([`module-missing\n  (modprobe ${module}, then plan again; the kernel does not load it by itself)`])
     expect(find(network, spec)).toEqual([`fou-port-missing\n  ip fou add port 6080 gue${module === 'fou6' ? ' -6' : ''}`])
   })
 

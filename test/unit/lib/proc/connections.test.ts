@@ -70,7 +70,7 @@ describe('rows', () => {
   })
 
   it('that are none are refused, with the row', () => {
-    expect(() => parseConnection('TCP 0A090201 9C44 0A090001 0035')).toThrow('has a row that is none: "TCP 0A090201 9C44 0A090001 0035"')
+    expect(() => parseConnection('TCP 0A090201 9C44 0A090001 0035')).toThrow('has an unknown row: "TCP 0A090201 9C44 0A090001 0035"')
     expect(headers.map(parseConnection)).toEqual([undefined, undefined])
   })
 })
@@ -197,7 +197,7 @@ describe('a filter', () => {
   })
 
   it('for an origin, and options against it, are refused', () => {
-    expect(() => connections({ origin: 'sync' }, { origin: false })).toThrow('origin: the filter names one')
+    expect(() => connections({ origin: 'sync' }, { origin: false })).toThrow('origin: the filter needs the origin')
   })
 
   it('does not run before it is asked, and not after an abort', async () => {

@@ -42,7 +42,7 @@ describe('ip_vs_stats_percpu', () => {
   })
 
   it('of another kind is refused', () => {
-    expect(() => parsePerCpu('')).toThrow('/proc/net/ip_vs_stats_percpu: it has no row of totals (~)')
+    expect(() => parsePerCpu('')).toThrow('/proc/net/ip_vs_stats_percpu: the row of totals (~) is missing')
     expect(() => parsePerCpu(text(['  0 1 2 3 4']))).toThrow('"1 2 3 4" is not five hexadecimal numbers')
   })
 })
@@ -82,6 +82,6 @@ describe('ip_vs_status', () => {
 
   it('with lines of a later kernel is read all the same, and without one of these is not', () => {
     expect(parseStatus(`${STATUS}Conns limit:\t5\n`).connections.entries).toBe(9401)
-    expect(() => parseStatus(STATUS.replace(/^Services.*\n/m, ''))).toThrow('/proc/net/ip_vs_status: it has no Services')
+    expect(() => parseStatus(STATUS.replace(/^Services.*\n/m, ''))).toThrow('/proc/net/ip_vs_status: Services is missing')
   })
 })

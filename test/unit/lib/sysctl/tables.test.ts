@@ -68,7 +68,7 @@ describe('what counts on a device', () => {
   it('is explained', () => {
     expect(effectiveSysctl('rp_filter', 'tun0', { all: 1, device: 0 }).sentence).toBe(
       'rp_filter of tun0 is in effect 1: the larger of conf.all (1) and conf.tun0 (0) counts;'
-      + ' a packet is dropped unless its source is routed: 0 never, 1 (strict) by the link on which it came, 2 (loose) by any link')
+      + ' a packet is dropped unless its source is routed: 0 never, 1 (strict) by the packet\'s link, 2 (loose) by any link')
   })
 
   it('is the device\'s alone for forwarding', () => {
