@@ -109,7 +109,7 @@ export class RealServer {
 }
 
 /**
- * The settings of an absent real server. With another method than `tunnel` the kernel may refuse the
- * family before it looks for the real server.
+ * The settings of an absent real server. With another method than `tunnel` the kernel may refuse
+ * the family before it looks for the real server.
  */
 const ABSENT = readRealServerSettings({ fwdMethod: 'tunnel' })
