@@ -59,8 +59,8 @@ export async function sniff(hosts: Hosts, link: string): Promise<() => Promise<C
 
 /** Asks one question, as a client. */
 export async function ask(hosts: Hosts, protocol: Answer['protocol']): Promise<Answer> {
-  const how = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, '+noall', '+answer', '+stats', '-u', `+time=${patience(2)}`, '+tries=1']
-  const { stdout } = await hosts.run('client', ['dig', `@${vip}`, 'version.bind', 'CH', 'TXT', ...how])
+  const how = [protocol === 'tcp' ? '+tcp' : '+notcp', '+noall', '+answer', '+stats', '-u', `+time=${patience(2)}`]
+  const { stdout } = await hosts.run('client', ['dig', `@${vip}`, 'version.bind', 'CH', 'TXT', '+tries=1', ...how])
   return readAnswer(protocol, stdout)
 }
 
