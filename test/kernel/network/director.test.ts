@@ -40,8 +40,8 @@ const cases: readonly [string, VirtualServiceSpec, readonly string[]][] = [
   }, [
     '+ ip addr add 10.1.0.100/32 dev eth0',
     `~ sysctl -w net.ipv4.ip_forward=1   # ${REPLIES}`,
-    '~ sysctl -w net.ipv4.vs.expire_quiescent_template=1   # persistent clients would go on to a real server of weight 0',
-    '~ sysctl -w net.ipv4.vs.expire_nodest_conn=1   # this scheduler refuses clients of a real server of weight 0, so one is taken out by removing it, and its connections would hang',
+    '~ sysctl -w net.ipv4.vs.expire_quiescent_template=1   # persistent clients would stay on a real server of weight 0',
+    '~ sysctl -w net.ipv4.vs.expire_nodest_conn=1   # this scheduler refuses clients of a real server of weight 0, so the real server is removed, and its connections would hang',
     '+ ipvsadm -A -t 10.1.0.100:80 -s sh -p 20', '+ ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.20:80 -m -w 1',
   ]],
   ['IPv6', {

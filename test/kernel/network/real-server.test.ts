@@ -120,7 +120,7 @@ it('leaves a carrier alone that is somebody else\'s', async () => {
   const server = hosts.host('server')
   server.ip('link add vips type bridge')
   try {
-    await expect(server.call('prepare', { vip: VIP.inet, route: { link: 'eth0', carrier: 'vips' } })).rejects.toThrow('carrier: vips is there and is no dummy link')
+    await expect(server.call('prepare', { vip: VIP.inet, route: { link: 'eth0', carrier: 'vips' } })).rejects.toThrow('carrier: vips exists and is not a dummy link')
   } finally {
     server.ip('link del vips')
   }

@@ -1,5 +1,5 @@
-import { contract } from '../support/contract.js'
-import { FakeKernel } from '../support/fake-kernel.js'
+import { contract } from '../../support/contract.js'
+import { FakeKernel } from '../../support/fake-kernel.js'
 
 contract('the fake kernel, read at once', new FakeKernel().open)
 
