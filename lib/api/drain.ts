@@ -32,10 +32,13 @@ export interface DrainOptions extends CallOptions {
   /** Called after each count of connections. An error that it throws rejects the drain. */
   readonly progress?: (progress: DrainProgress) => void
   /**
-   * Sets the fallback flag of the scheduler (dh has none: lblc replaces it during the drain), and
-   * the sysctls expire_quiescent_template, expire_nodest_conn and conn_reuse_mode, which apply to
-   * the whole network namespace and stay. `false` refuses the drain where one of them is not set.
-   * @defaultValue true
+   * Sets the fallback flag of the scheduler, and the sysctls expire_quiescent_template,
+   * expire_nodest_conn and conn_reuse_mode, which apply to the whole network namespace and stay.
+   * `false` refuses the drain where one of them is not set. @defaultValue true
+   *
+   * dh has no such flag: lblc replaces it during the drain. The kernel has no scheduler between the
+   * two, for some milliseconds on a machine with several processors, and refuses the clients that
+   * connect then.
    */
   readonly prepare?: boolean
   /**

@@ -47,8 +47,8 @@ export class RealServer {
 
   /**
    * Takes it out without losing a client, and resolves when its connections have ended: it takes no
-   * new connections, its connections stay, and no client is refused, with any scheduler.
-   * {@link DrainOptions} names the settings that this needs.
+   * new connections, its connections stay, and no client is refused, with any scheduler but dh.
+   * {@link DrainOptions} names the settings that this needs, and the moment without dh.
    *
    * It stays drained for the lifetime of the process, whatever plans declare, until
    * {@link RealServer.undrain}. For longer, declare its weight 0. After a restart drain it again:

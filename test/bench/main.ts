@@ -12,7 +12,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { freemem, release } from 'node:os'
+import { availableParallelism, freemem, release } from 'node:os'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -154,7 +154,8 @@ run('gcc', '-O2', '-Wall', '-o', FLOOR, FLOOR_SOURCE)
 // A guest's memory is a sparse file: who touches a page first would pay the host for it, as nobody pays on a real machine.
 run(FLOOR, 'touch', String(Math.floor(freemem() / 2 ** 20 * 0.8)))
 const cpu = /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'))?.[1] ?? 'unknown processor'
-console.log(`Linux ${release()}, ${cpu}, Node ${process.version}`)
+const { LAB_ACCEL: accelerator } = process.env
+console.log(`Linux ${release()}${accelerator === undefined ? '' : ` in qemu (${accelerator})`}, ${availableParallelism()} × ${cpu}, Node ${process.version}`)
 console.log('1,000 services × 20 destinations; medians, the first round apart. Believe ratios, not times.')
 
 const wanted = (part: string): boolean => process.argv.length < 3 ? part !== 'large' : process.argv.includes(part)
