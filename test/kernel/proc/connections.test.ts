@@ -289,6 +289,6 @@ describe('a kernel without IPVS', () => {
     const script = 'const { connections } = await import("./dist/lib/index.js"); await connections().next().catch(e => console.log(e.code, e.message))'
     // Nothing below /proc/net stands for a kernel that has not loaded the module.
     expect(run('unshare', ['--mount', 'sh', '-c', 'mount -t tmpfs none /proc/$$/net && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script]))
-      .toMatch(/^ENOENT cannot read \/proc\/net\/ip_vs_conn: it is not there; the kernel's module ip_vs is not loaded/)
+      .toMatch(/^ENOENT cannot read \/proc\/net\/ip_vs_conn: the kernel's module ip_vs is not loaded/)
   })
 })
