@@ -106,7 +106,7 @@ describe('a real server', () => {
     const network = { ...nothing, links: [...nothing.links, vpn, bridge], sysctls: conf({ ...quiet, 'eth0.arp_ignore': 1 }) }
     expect(find(network)).toEqual(['tunnel-mode\n  (remove the conflicting link, or use another name)'])
     expect(find(network, { vip: VIP, route: { link: 'eth0', carrier: 'br0' } }))
-      .toEqual(['vip-missing\n  (br0 is no dummy link; say lo, or another name, for the carrier)'])
+      .toEqual(['vip-missing\n  (br0 is not a dummy link; use lo, or another name, as the carrier)'])
   })
 
   it('its own MTU is none of a tunnel\'s problems', () => {
