@@ -32,7 +32,7 @@ beforeEach(() => {
   writeFileSync(path('test/lab/run'), LAB)
   chmodSync(path('test/lab/run'), 0o755)
   for (const name of ['a', 'b', 'c', 'unknown']) writeFileSync(path(fileOf(name)), '')
-  writeFileSync(path('test/kernel/seconds'), `5 ${fileOf('a')}\n60 ${fileOf('b')}\n7 ${fileOf('c')}\n9 ${fileOf('gone')}\n`)
+  writeFileSync(path('test/kernel/seconds'), `5 ${fileOf('a')}\n80 ${fileOf('b')}\n7 ${fileOf('c')}\n9 ${fileOf('gone')}\n`)
 })
 afterEach(() => rmSync(tree, { recursive: true }))
 
@@ -58,7 +58,7 @@ describe('test/kernel/run', () => {
 
   it('goes by what they took last time, before what is committed', async () => {
     mkdirSync(path('test/lab/.cache'))
-    writeFileSync(path('test/lab/.cache/seconds'), `70 ${fileOf('a')}\n1 ${fileOf('unknown')}\n`)
+    writeFileSync(path('test/lab/.cache/seconds'), `90 ${fileOf('a')}\n1 ${fileOf('unknown')}\n`)
     expect(order(await run())).toEqual(['a', 'b', 'c', 'unknown'].map(fileOf))
   })
 
@@ -83,8 +83,8 @@ describe('test/kernel/run', () => {
     expect(await run([fileOf('a'), fileOf('nosuch')])).toEqual({ code: 2, stdout: '', stderr: `test/kernel/run: there is no file ${fileOf('nosuch')}\n`, began: [] })
   })
 
-  it('has one guest for short files, up to 100 seconds in each, and one for each of the others', async () => {
-    writeFileSync(path('test/kernel/seconds'), ['50 long', '33 a', '33 b', '33 c', '4 unknown'].map(line => `${line.replace(/\w+$/, fileOf)}\n`).join(''))
+  it('has one guest for short files, up to 140 seconds in each, and one for each of the others', async () => {
+    writeFileSync(path('test/kernel/seconds'), ['70 long', '46 a', '46 b', '46 c', '4 unknown'].map(line => `${line.replace(/\w+$/, fileOf)}\n`).join(''))
     writeFileSync(path(fileOf('long')), '')
     const { began } = await run()
     const guests = [...new Set(began.map(([guest]) => guest))]
