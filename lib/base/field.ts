@@ -4,7 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { refusalAt, show } from './check.js'
+import { integer, oneOf, refusalAt, show } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
@@ -28,7 +28,7 @@ export interface Field<W, C = unknown> {
   /** Reads the value; undefined where there is none. */
   read(from: W, context: C): unknown
   /** Returns the words of an operator's command for the value; `''` where no words are needed. */
-  words?(value: unknown): string
+  words?(value: unknown, object: Values): string
   /** Whether the words are printed for the default too, because the command has another default. */
   readonly explicit?: boolean
   /** Whether the actual value is the wanted one. @defaultValue equality of values */
@@ -42,6 +42,9 @@ type KeyOf<T> = T extends unknown ? keyof T & string : never
 
 /** A field for each key of a spec. */
 export type FieldsOf<Spec, W, C = unknown> = { readonly [K in KeyOf<Spec>]: Field<W, C> }
+
+/** No field for other keys. */
+export type Exactly<F, Spec> = { readonly [K in Exclude<keyof F, KeyOf<Spec>>]: never }
 
 /** What a declaration says besides the fields. */
 export interface FieldSetOptions {
@@ -219,7 +222,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
       if (!(name in object) || !field.words) return ''
       const said = only?.includes(name)
         ?? (field.explicit === true || !isDeepStrictEqual(values[name], defaultOf(field, values)))
-      return said ? field.words(values[name]) : ''
+      return said ? field.words(values[name], values) : ''
     }).filter(Boolean).join(' ')
   }
 
@@ -263,5 +266,40 @@ const defaultOf = ({ otherwise }: Field<never, never>, object: Values): unknown 
  */
 export const fieldSet = <Spec extends object, W, C = unknown>() =>
   <F extends FieldsOf<Spec, W, C>>(
-    noun: string, fields: F & { readonly [K in Exclude<keyof F, KeyOf<Spec>>]: never }, options?: FieldSetOptions,
+    noun: string, fields: F & Exactly<F, Spec>, options?: FieldSetOptions,
   ): FieldSet<Spec, W, C> => new FieldSet(noun, fields, options)
+
+// ── fields of one attribute ──
+
+/** Returns a field's value in its normal form. @throws RangeError, TypeError naming the path */
+export type Check<T = unknown> = (path: string, value: unknown) => T
+
+/** The check of an integer of a range. */
+export const inRange = (min: number, max: number): Check<number> => (path, value) => integer(path, value, min, max)
+/** The check of one of some words. */
+export const among = <const T extends string>(words: readonly T[]): Check<T> => (path, value) =>
+  oneOf(path, value, words)
+
+/** Properties of a field that differ from the plain ones; `word` stands before the value. */
+export type Variant<W, C = unknown> = Partial<Field<W, C>> & { readonly word?: string }
+
+/** The words of a value: the value behind a word. */
+export const after = (word: string) => (value: unknown): string => `${word} ${String(value)}`
+
+/** The properties of an object that are not undefined. */
+export const defined = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
+
+/** The attribute of this name. */
+export type With<K extends string, V> = { [P in K]?: V }
+
+/** A field that is one attribute of the wire's object. */
+export const attribute = <K extends string, V, C = unknown>(
+  key: K, check: Check<V>, { word, ...variant }: Variant<With<K, V>, C> = {},
+): Field<With<K, V>, C> => ({
+  check,
+  write(to, value) { if (value !== undefined) to[key] = value as V },
+  read: from => from[key],
+  ...word !== undefined && { words: after(word) },
+  ...variant,
+})

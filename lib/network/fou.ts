@@ -6,9 +6,9 @@ import {
 } from '../../generic-netlink/core.js'
 import { fou, type FouPortAttributes } from '../../generic-netlink/families/fou.js'
 import type { Family } from '../base/address.js'
-import { atPath, integer, oneOf } from '../base/check.js'
+import { atPath } from '../base/check.js'
 import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'
-import { fieldSet } from '../base/field.js'
+import { among, attribute, defined, fieldSet, inRange } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../plan/resource.js'
 
@@ -117,33 +117,15 @@ const openFou = (options?: CallOptions): Promise<FouClient> => FouClient.open(op
 // ── fields ──
 
 const fields = fieldSet<FouPortSpec, FouPortAttributes>()('port', {
-  port: {
-    check: (path, value) => integer(path, value, 1, 65535),
-    write(to, value) { to.port = value as number },
-    read: ({ port = 0 }) => port,
-    words: value => `port ${value as number}`,
-  },
-  kind: {
-    otherwise: 'gue',
-    explicit: true,
-    check: (path, value) => oneOf(path, value, ['gue', 'direct']),
-    write(to, value) { to.type = value as 'gue' | 'direct' },
-    read: ({ type = 0 }) => type,
-    words: value => value === 'gue' ? 'gue' : '',
-  },
+  port: attribute('port', inRange(1, 65535), { word: 'port', read: ({ port = 0 }) => port }),
+  kind: attribute('type', among(['gue', 'direct']), {
+    otherwise: 'gue', explicit: true, read: ({ type = 0 }) => type, words: value => value === 'gue' ? 'gue' : '',
+  }),
   protocol: {
-    check: (path, value) => integer(path, value, 1, 255),
-    write(to, value) { if (value !== undefined) to.ipproto = value as number },
+    ...attribute('ipproto', inRange(1, 255), { word: 'ipproto' }),
     read: ({ type, ipproto = 0 }) => type === 'direct' ? ipproto : undefined,
-    words: value => `ipproto ${value as number}`,
   },
-  family: {
-    otherwise: 'inet',
-    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
-    write(to, value) { to.af = value as Family },
-    read: ({ af }) => af,
-    words: () => '-6',
-  },
+  family: attribute('af', among(['inet', 'inet6']), { otherwise: 'inet', words: () => '-6' }),
 }, {
   verify({ kind, protocol }) {
     if (kind === 'direct' && protocol === undefined) {
@@ -229,7 +211,7 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
     const key = keyOf(normalizeId(id))
     return actual.find(port => keyOf(port) === key)
   },
-  idOf: ({ port, family }) => ({ port, ...family !== undefined && { family } }),
+  idOf: ({ port, family }) => ({ port, ...defined({ family }) }),
   missing: (verb, id) =>
     refusal(
       verb === 'remove' ? 'EINVAL' : 'ENOENT', `fou ${verb}`, { verb, kind: 'port', object: nameOf(id) },

@@ -95,6 +95,12 @@ const REASONS: Reasons<Described> = {
 export const explainRefusal = (error: unknown, asked: Asked, why?: string): unknown =>
   explained(error, sentenceOf(asked), REASONS, why)
 
+type Code = Parameters<typeof refusal>[0]
+
 /** An error in the kernel's form, for a failure that the kernel does not report. */
-export const refuse = (code: Parameters<typeof refusal>[0], asked: Asked, why: string): NetlinkError =>
+export const refuse = (code: Code, asked: Asked, why: string): NetlinkError =>
   refusal(code, `rtnetlink ${asked.verb} ${asked.kind}`, sentenceOf(asked), why)
+
+/** The error of a verb whose object is missing. */
+export const refuseMissing = (code: Code, asked: Asked): NetlinkError =>
+  refuse(code, asked, asked.verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first')

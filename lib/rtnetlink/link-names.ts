@@ -1,7 +1,7 @@
 /** Links by name and by index: specs have names, the kernel's messages have indexes. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import type { RouteClient } from './client.js'
+import type { RouteClient, RouteCommand } from './client.js'
 import { explainRefusal, type Asked } from './explain.js'
 import type { LinkAttributes } from './wire/link.js'
 
@@ -61,3 +61,14 @@ export async function readIndexes(
 
 /** The error as the kernel gave it. */
 const causeOf = (error: unknown): unknown => error instanceof Error && error.cause !== undefined ? error.cause : error
+
+/** Sends a command for each object, in one datagram. Rejects with NetlinkError. */
+export async function sendNamed<T>(
+  client: RouteClient, objects: readonly T[], linksOf: (object: T) => readonly unknown[],
+  commandOf: (object: T, names: LinkNames) => RouteCommand, options?: CallOptions,
+): Promise<void> {
+  const [first] = objects
+  if (first === undefined) return
+  const names = await readIndexes(client, objects.flatMap(linksOf), commandOf(first, NO_LINKS), options)
+  await client.send(objects.map(object => commandOf(object, names)), options)
+}

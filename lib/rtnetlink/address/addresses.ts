@@ -6,7 +6,7 @@ import type { Family } from '../../base/address.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient } from '../client.js'
-import { refuse } from '../explain.js'
+import { refuseMissing } from '../explain.js'
 import { NO_LINKS } from '../link-names.js'
 import { checkRemoval, listAddresses, removeAddress, secondariesOf, sendAddresses } from './commands.js'
 import {
@@ -128,8 +128,7 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
     return actual.find(state => keyOfAddress(state) === key)
   },
   idOf: spec => spec,
-  missing: (verb, id) => refuse('EADDRNOTAVAIL', addressCommand(verb, normalizeAddressId(id), NO_LINKS),
-    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first'),
+  missing: (verb, id) => refuseMissing('EADDRNOTAVAIL', addressCommand(verb, normalizeAddressId(id), NO_LINKS)),
   check(spec, path) { normalizeAddress(spec, path) },
   add: (client, specs, options) => sendAddresses(client, 'add', specs.map(spec => normalizeAddress(spec)), options),
   changes: (spec, state, actual) => {

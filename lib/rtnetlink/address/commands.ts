@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../../generic-netlink/core.js'
 import type { RouteClient, RouteCommand, Verb } from '../client.js'
-import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
+import { NO_LINKS, namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
   addressCommand, addressFields, keyOfAddress, nameOfAddress, networkOfAddress, readAddress,
   type AddressId, type AddressSpec, type AddressState,
@@ -20,14 +20,10 @@ export async function listAddresses(client: RouteClient, options?: CallOptions):
 }
 
 /** Sends the same command for several addresses. Rejects with NetlinkError. */
-export async function sendAddresses(
+export const sendAddresses = (
   client: RouteClient, verb: Verb, specs: readonly AddressSpec[], options?: CallOptions,
-): Promise<void> {
-  const [first] = specs
-  if (first === undefined) return
-  const names = await readIndexes(client, specs.map(({ link }) => link), addressCommand(verb, first, NO_LINKS), options)
-  await client.send(specs.map(spec => addressCommand(verb, spec, names)), options)
-}
+): Promise<void> =>
+  sendNamed(client, specs, ({ link }) => [link], (spec, names) => addressCommand(verb, spec, names), options)
 
 /** The secondaries that the kernel may remove together with this address. */
 export function secondariesOf(primary: AddressState, actual: readonly AddressState[]): AddressState[] {

@@ -2,11 +2,12 @@
 
 import { familyOf, type Family } from '../../base/address.js'
 import {
-  address as anyAddress, atPath, boolean, checkObject, integer, interfaceName, oneOf, show, within,
+  address as anyAddress, atPath, checkObject, integer, interfaceName, invalid, oneOf, show, within,
 } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { fieldSet, inRange, type Check, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 
 /**
@@ -112,6 +113,7 @@ const FOREVER = 0xffffffff
 
 type Wire = Entry<'address'>
 type AddressField = Field<Wire, LinkNames>
+const { header, attribute, link, flag } = entryFields<'address'>()
 
 /** The prefix of an address in its normal form. */
 export function prefixOf({ address }: AddressId): Prefix {
@@ -137,8 +139,11 @@ const onlyIPv6 = {
 export const checkScope = (path: string, value: unknown): Scope =>
   typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
 
+/** normalizeAddressId checks an address together with its peer. */
+const given: Check = (_, value) => value
+
 const own: AddressField = {
-  check: (_, value) => value, // normalizeAddressId checks it, together with the peer
+  check: given,
   write({ header, attributes }, value) {
     const prefix = prefixOf({ address: value as string, link: '' })
     Object.assign(header, { family: prefix.family, prefixlen: prefix.length, scope: scopeOf(prefix) })
@@ -146,64 +151,20 @@ const own: AddressField = {
   },
   read: ({ header, attributes: { address, local = address } }) => `${local ?? ''}/${header.prefixlen}`,
 }
-const peer: AddressField = {
+const peer = attribute('address', given, {
   otherwise: undefined,
-  check: (_, value) => value,
-  write({ attributes }, value) { if (value !== undefined) attributes.address = value as string },
   read: ({ attributes: { address, local = address } }) => address === local ? undefined : address,
-}
-const broadcast: AddressField = {
-  ...onlyIPv4,
-  otherwise: undefined,
-  check(path, value) {
-    const text = anyAddress(path, value)
-    if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
-    return text
-  },
-  write({ attributes }, value) { if (value !== undefined) attributes.broadcast = value as string },
-  read: ({ attributes }) => attributes.broadcast,
-  words: value => `brd ${value as string}`,
-}
-const scope: AddressField = {
-  otherwise: (object: Values) => scopeOf(prefixOf(object as unknown as AddressId)),
-  check: checkScope,
-  write({ header }, value) { header.scope = value as Scope },
-  read: ({ header }) => header.scope,
-  words: value => `scope ${value as Scope}`,
-  explicit: true,
-}
-const link: AddressField = {
-  check: interfaceName,
-  write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
-  read: ({ header }, { nameOf }) => nameOf(header.index),
-  words: value => `dev ${value as string}`,
-}
-const label: AddressField = {
-  ...onlyIPv4,
-  otherwise: (object: Values) => object.link,
-  check(path, value) {
-    if (typeof value === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(value)) return value
-    throw new RangeError(`${path}: ${show(value)} is not a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -`)
-  },
-  write({ attributes }, value) { attributes.label = value as string },
-  read: ({ attributes }) => attributes.label,
-  words: value => `label ${value as string}`,
-}
-const number = (key: 'rtPriority' | 'proto', word: string, max: number): AddressField => ({
-  otherwise: 0,
-  check: (path, value) => integer(path, value, 0, max),
-  write({ attributes }, value) { if (value !== 0) attributes[key] = value as number },
-  read: ({ attributes }) => attributes[key] === 0 ? undefined : attributes[key],
-  words: value => `${word} ${value as number}`,
-  same: (wanted, actual = 0) => wanted === actual,
 })
-const flag = (key: 'nodad' | 'noprefixroute'): AddressField => ({
-  otherwise: false,
-  check: boolean,
-  write({ attributes }, value) { attributes.flags = { ...attributes.flags, ...value === true && { [key]: true } } },
-  read: ({ attributes: { flags = {} } }) => flags[key] ?? false,
-  words: () => key,
-})
+
+function checkBroadcast(path: string, value: unknown): string {
+  const text = anyAddress(path, value)
+  if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
+  return text
+}
+function checkLabel(path: string, value: unknown): string {
+  if (typeof value === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(value)) return value
+  throw invalid(path, value, 'a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -')
+}
 
 const LIFETIMES = new Set(['valid', 'preferred'])
 const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
@@ -248,9 +209,18 @@ const lifetimes: AddressField = {
 
 /** The fields of an address, in the order of `ip addr add`. */
 export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address', {
-  address: own, peer, broadcast, scope, link, label,
-  metric: number('rtPriority', 'metric', FOREVER), protocol: number('proto', 'proto', 255),
-  nodad: { ...flag('nodad'), ...onlyIPv6 }, noprefixroute: flag('noprefixroute'), lifetimes,
+  address: own, peer,
+  broadcast: attribute('broadcast', checkBroadcast, { ...onlyIPv4, otherwise: undefined, word: 'brd' }),
+  scope: header('scope', checkScope, {
+    otherwise: (object: Values) => scopeOf(prefixOf(object as unknown as AddressId)), explicit: true, word: 'scope',
+  }),
+  link: link('header', 'index'),
+  label: attribute('label', checkLabel, { ...onlyIPv4, otherwise: (object: Values) => object.link, word: 'label' }),
+  metric: unlessZero(attribute('rtPriority', inRange(0, FOREVER), { otherwise: 0, word: 'metric' })),
+  protocol: unlessZero(attribute('proto', inRange(0, 255), { otherwise: 0, word: 'proto' })),
+  nodad: flag('attributes', 'nodad', { ...onlyIPv6, otherwise: false }),
+  noprefixroute: flag('attributes', 'noprefixroute', { otherwise: false }),
+  lifetimes,
 }, {
   stateOnly: ['family', 'secondary', 'temporary', 'tentative', 'dadfailed', 'deprecated'],
   verify(spec) {

@@ -11,7 +11,7 @@ import { refuse } from '../explain.js'
 import { createLink, listLinks, objectOf, removeLink, setLink } from './commands.js'
 import { kinds } from './kinds/index.js'
 import { checkKind, linkOf, normalizeLink } from './link.js'
-import { normalizeSettings } from './settings.js'
+import { laterSettings, normalizeSettings } from './settings.js'
 import type { LinkFilter, LinkPatch, LinkSpec, LinkState } from './spec.js'
 import { changeSteps, linkRemovals, linkSteps } from './steps.js'
 
@@ -37,10 +37,7 @@ async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOption
   const { name, alias, master, up, ...link } = normalizeLink(spec)
   await createLink(client, { name, ...link }, options)
   try {
-    await setLink(
-      client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } },
-      options,
-    )
+    await setLink(client, name, laterSettings({ alias, master, up }), options)
   } catch (error) {
     await removeLink(client, name)
     throw error

@@ -2,7 +2,7 @@
 
 import { NetlinkError } from '../../../generic-netlink/core.js'
 import { atPath, checkList, interfaceName } from '../../base/check.js'
-import type { Values } from '../../base/field.js'
+import { defined, type Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, stepOn } from '../../plan/resource.js'
 import { openRtnetlink } from '../client.js'
@@ -11,7 +11,7 @@ import { changeParameters, createLink, listLinks, objectOf, removeLink, setLink 
 import { conflictOf } from './conflicts.js'
 import { FALLBACKS, isKind, kinds, type LinkKind } from './kinds/index.js'
 import { linkOf, normalizeLink, type Link, type WantedLink } from './link.js'
-import { settings, type Settings } from './settings.js'
+import { laterSettings, settings, type Settings } from './settings.js'
 import type { LinkSpec, LinkState } from './spec.js'
 
 const join = (...parts: (string | false | undefined)[]): string => parts.filter(Boolean).join(' ')
@@ -32,12 +32,7 @@ const removing = (link: Link, peer: Link | undefined, why?: string): Step => ste
   run: (client, options) => removeLink(client, link.name, options),
   async undo(client, options) {
     await createLink(client, peer ? { ...link, parameters: { peer } } : link, options)
-    for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
-      await setLink(
-        client, name,
-        { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options,
-      )
-    }
+    for (const each of peer ? [link, peer] : [link]) await setLink(client, each.name, laterSettings(each), options)
   },
 })
 
@@ -161,10 +156,7 @@ function addSteps(model: Model, link: Link, path: string): Step[] {
   model.checkConflict(link, path)
   model.add(link)
   const { alias: _, master: __, up: ___, ...bare } = link
-  const { mtu, address } = link
-  return [
-    adding(bare), ...settingSteps(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } }),
-  ]
+  return [adding(bare), ...settingSteps(link, defined({ mtu: link.mtu, address: link.address }))]
 }
 
 function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
@@ -201,8 +193,7 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   const peer = model.get(peerName(actual))
   model.remove(actual)
   const again = {
-    ...index !== undefined && { index }, ...alias !== undefined && { alias },
-    ...ethernet(parameters) && { ...address !== undefined && { address }, ...master != null && { master } }, ...link,
+    ...defined({ index, alias, ...ethernet(parameters) && { address, master: master ?? undefined } }), ...link,
   }
   return [
     removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`),
@@ -277,5 +268,5 @@ function parameterStep(link: Link, kind: LinkKind, changes: Values, mtu: number 
   if (stuck !== undefined) throw refuse('EOPNOTSUPP', asked, `${stuck}; remove it and add it again, as a plan does`)
   fields.verify(fields.complete(parameters))
   const { mtu: _, ...rest } = link
-  return changing({ ...rest, ...mtu !== undefined && { mtu }, parameters }, link, changed)
+  return changing({ ...rest, ...defined({ mtu }), parameters }, link, changed)
 }

@@ -3,9 +3,10 @@
  * address is. Pure.
  */
 
-import { address, integer, interfaceName, oneOf, boolean, show } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { address } from '../../base/check.js'
+import { among, fieldSet, inRange, type Values } from '../../base/field.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, hexBytes } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
@@ -62,89 +63,54 @@ export interface ForwardingState extends ForwardingId {
 }
 
 /** An entry in its normal form. */
-export interface Forwarding extends ForwardingId {
-  readonly at: 'self' | 'master'
-  readonly state: 'permanent' | 'static' | 'dynamic' | 'stale'
-  readonly sticky?: boolean
-  readonly external?: boolean
-}
+export type Forwarding = ForwardingId & Pick<ForwardingState, 'at' | 'state'>
+  & Partial<Pick<ForwardingState, 'sticky' | 'external'>>
 
 // ── fields ──
 
 type Wire = Entry<'neighbour'>
-type ForwardingField = Field<Wire, LinkNames>
+const { attribute, link, flag } = entryFields<'neighbour'>()
 
 /** The state bits that `bridge` sends: all but dynamic entries need no ARP. */
 const BITS = {
   permanent: { noarp: true, permanent: true }, static: { noarp: true, reachable: true }, dynamic: { reachable: true },
 }
 
-const number = (key: 'vlan' | 'port' | 'vni' | 'srcVni', word: string, min: number, max: number): ForwardingField => ({
-  check: (path, value) => integer(path, value, min, max),
-  write({ attributes }, value) { attributes[key] = value as number },
-  read: ({ attributes }) => attributes[key],
-  words: value => `${word} ${value as number}`,
-})
+function checkEnd(path: string, value: unknown): string {
+  const text = address(path, value)
+  if (text === '0.0.0.0' || text === '::') throw new RangeError(`${path}: ${text} is the unspecified address`)
+  return text
+}
 
 /** The fields of an entry, in the order of `bridge fdb add`. */
 export const forwardingFields = fieldSet<ForwardingSpec, Wire, LinkNames>()('forwarding entry', {
-  lladdr: {
-    check(path, value) {
-      if (typeof value === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) return value.toLowerCase()
-      throw new RangeError(`${path}: ${show(value)} is not an Ethernet address such as 02:00:5e:10:00:01`)
-    },
-    write({ attributes }, value) { attributes.lladdr = value as string },
-    read: ({ attributes: { lladdr = '' } }) => lladdr,
-    words: String,
-  },
-  link: {
-    check: interfaceName,
-    write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
-    read: ({ header }, { nameOf }) => nameOf(header.index),
-    words: value => `dev ${value as string}`,
-  },
-  dst: {
-    check(path, value) {
-      const text = address(path, value)
-      if (text === '0.0.0.0' || text === '::') throw new RangeError(`${path}: ${text} is the unspecified address`)
-      return text
-    },
-    write({ attributes }, value) { attributes.dst = value as string },
-    read: ({ attributes }) => attributes.dst,
-    words: value => `dst ${value as string}`,
-  },
+  lladdr: attribute('lladdr', hexBytes('5', 'an Ethernet address'), {
+    read: ({ attributes: { lladdr = '' } }) => lladdr, words: String,
+  }),
+  link: link('header', 'index'),
+  dst: attribute('dst', checkEnd, { word: 'dst' }),
   at: {
     otherwise: 'self',
     explicit: true,
-    check: (path, value) => oneOf(path, value, ['self', 'master']),
+    check: among(['self', 'master']),
     write({ header }, value) { header.flags = { ...header.flags, [value as string]: true } },
     read: ({ header, attributes: { master } }) => master === undefined || master === header.index ? 'self' : 'master',
     words: String,
   },
-  vlan: number('vlan', 'vlan', 1, 4094),
-  port: number('port', 'port', 1, 65535),
-  vni: number('vni', 'vni', 0, 0xffffff),
-  srcVni: number('srcVni', 'src_vni', 0, 0xffffff),
-  via: {
-    check: interfaceName,
-    write({ attributes }, value, { indexOf }) { attributes.ifindex = indexOf(value as string) },
-    read: ({ attributes: { ifindex } }, { nameOf }) => ifindex === undefined ? undefined : nameOf(ifindex),
-    words: value => `via ${value as string}`,
-  },
+  vlan: attribute('vlan', inRange(1, 4094), { word: 'vlan' }),
+  port: attribute('port', inRange(1, 65535), { word: 'port' }),
+  vni: attribute('vni', inRange(0, 0xffffff), { word: 'vni' }),
+  srcVni: attribute('srcVni', inRange(0, 0xffffff), { word: 'src_vni' }),
+  via: link('attributes', 'ifindex', { word: 'via' }),
   state: {
     otherwise: 'permanent',
-    check: (path, value) => oneOf(path, value, ['permanent', 'static', 'dynamic']),
+    check: among(['permanent', 'static', 'dynamic']),
     write({ header }, value) { header.state = BITS[value as keyof typeof BITS] },
     read: ({ header: { state } }) =>
       state.permanent ? 'permanent' : state.noarp ? 'static' : state.stale ? 'stale' : 'dynamic',
     words: String,
   },
-  sticky: {
-    check: boolean,
-    write({ header }, value) { if (value === true) header.flags = { ...header.flags, sticky: true } },
-    read: ({ header }) => header.flags.sticky ?? false,
-    words: value => value === true ? 'sticky' : '',
-  },
+  sticky: flag('header', 'sticky'),
 }, { stateOnly: ['external', 'bridge', 'tunnel'], verify })
 
 function verify({ at, vlan, dst, port, vni, srcVni, via, state, sticky }: Values): void {

@@ -2,15 +2,16 @@
 
 import { familyOf, type Family } from '../../base/address.js'
 import { boolean, checkList, integer, interfaceName, oneOf, within } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { after, among, defined, fieldSet, inRange, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
 import { checkScope, type Scope } from '../address/spec.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 import type { WireNexthop } from '../wire/route.js'
 import {
   PROTOCOLS, TABLES, TYPES,
-  type Nexthop, type RouteId, type RouteProtocol, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
+  type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
   type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
@@ -34,15 +35,7 @@ const IPV6_METRIC = 1024
 /** The next hops of a route. */
 export const nexthopsOf = (
   { via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined },
-): readonly WeightedNexthop[] =>
-  nexthops
-  ?? (
-    (via ?? link) === undefined
-      ? []
-      : [
-          { ...via !== undefined && { via }, ...link !== undefined && { link }, ...onlink !== undefined && { onlink } },
-        ]
-  )
+): readonly WeightedNexthop[] => nexthops ?? ((via ?? link) === undefined ? [] : [defined({ via, link, onlink })])
 
 // ── values ──
 
@@ -108,6 +101,10 @@ function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
 
 interface HopContext extends LinkNames { readonly family: Family }
 
+const viaWords = (via: unknown, { family }: Values): string =>
+  `via ${family === 'inet' && (via as string).includes(':') ? 'inet6 ' : ''}${via as string}`
+const onlinkWords = (onlink: unknown): string => onlink === true ? 'onlink' : ''
+
 const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop', {
   via: {
     check: unicast,
@@ -115,37 +112,38 @@ const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop
       attributes[gatewayAttribute(value as string, family)] = value as string
     },
     read: ({ attributes: { gateway, via } }) => gateway ?? via,
+    words: viaWords,
   },
   link: {
     check: interfaceName,
     write(to, value, { indexOf }) { to.index = indexOf(value as string) },
     read: ({ index }, { nameOf }) => nameOf(index),
+    words: after('dev'),
   },
   weight: {
     otherwise: 1,
-    check: (path, value) => integer(path, value, 1, 256),
+    explicit: true,
+    check: inRange(1, 256),
     write(to, value) { to.hops = value as number - 1 },
     read: ({ hops }) => hops + 1,
+    words: after('weight'),
   },
   onlink: {
     check: boolean,
     write(to, value) { if (value === true) to.flags = { ...to.flags, onlink: true } },
     read: ({ flags }) => flags.onlink === true ? true : undefined,
+    words: onlinkWords,
   },
 })
 
 /** A next hop in words: `via 192.0.2.1 dev eth0 weight 2 onlink`. */
-const hopWords = ({ via, link, onlink, weight }: WeightedNexthop, family: Family): string => [
-  via !== undefined && `via ${family === 'inet' && via.includes(':') ? 'inet6 ' : ''}${via}`,
-  link !== undefined && `dev ${link}`,
-  weight !== undefined && `weight ${weight}`,
-  onlink && 'onlink',
-].filter(Boolean).join(' ')
+const hopWords = (hop: WeightedNexthop, family: Family): string => hopFields.words({ ...hop, family })
 
 // ── fields ──
 
 type Wire = Entry<'route'>
 type RouteField = Field<Wire, LinkNames>
+const { header, attribute, link, flag } = entryFields<'route'>()
 
 /** A network among the attributes, and the length of its prefix in the header. */
 const networkField = (
@@ -163,60 +161,42 @@ const networkField = (
     ?? (attribute === 'dst' ? 'default' : undefined),
   words,
 })
-const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField => ({
-  check: (path, value) => integer(path, value, min, max),
-  write({ attributes }, value) { attributes.metrics = { ...attributes.metrics, [name]: value as number } },
-  read: ({ attributes: { metrics = {} } }) => metrics[name],
-  words: value => `${name} ${value as number}`,
-})
+const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField =>
+  attribute('metrics', inRange(min, max), {
+    write({ attributes }, value) { attributes.metrics = { ...attributes.metrics, [name]: value as number } },
+    read: ({ attributes: { metrics = {} } }) => metrics[name],
+    word: name,
+  })
 
 /** Whether the kernel names a link although packets go nowhere: IPv6 says lo. */
 const leadsNowhere = ({ header: { type } }: Wire): boolean =>
   type === 'blackhole' || type === 'unreachable' || type === 'prohibit'
 const single = (from: Wire): boolean => from.attributes.multipath === undefined && !leadsNowhere(from)
 
-/** The fields of a route, in the order of `ip route add`; its next hops have words of their own. */
+/** The fields of a route, in the order of `ip route add`. */
 export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
-  family: {
-    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
-    write({ header }, value) { header.family = value as Family },
-    read: ({ header }) => header.family,
-  },
-  type: {
-    otherwise: 'unicast',
-    check: (path, value) => oneOf(path, value, TYPES),
-    write({ header }, value) { header.type = value as typeof TYPES[number] },
-    read: ({ header }) => header.type,
-    words: String,
-  },
+  family: header('family', among(['inet', 'inet6'])),
+  type: header('type', among(TYPES), { otherwise: 'unicast', words: String }),
   to: networkField('dst', 'dstLen', String),
-  from: networkField('src', 'srcLen', value => `from ${value as string}`),
-  tos: {
-    otherwise: 0,
-    check: (path, value) => integer(path, value, 0, 255),
-    write({ header }, value) { header.tos = value as number },
-    read: ({ header: { tos } }) => tos === 0 ? undefined : tos,
-    words: value => `tos 0x${(value as number).toString(16).padStart(2, '0')}`,
-    same: (wanted, actual = 0) => wanted === actual,
-  },
+  from: networkField('src', 'srcLen', after('from')),
+  tos: unlessZero(header('tos', inRange(0, 255), {
+    otherwise: 0, words: value => `tos 0x${(value as number).toString(16).padStart(2, '0')}`,
+  })),
   via: {
     check: unicast,
     write({ header, attributes }, value) {
       attributes[gatewayAttribute(value as string, header.family)] = value as string
     },
     read: from => single(from) ? from.attributes.gateway ?? from.attributes.via : undefined,
+    words: viaWords,
   },
-  link: {
-    check: interfaceName,
-    write({ attributes }, value, { indexOf }) { attributes.oif = indexOf(value as string) },
+  link: link('attributes', 'oif', {
     read: (from, { nameOf }) =>
       single(from) && from.attributes.oif !== undefined ? nameOf(from.attributes.oif) : undefined,
-  },
-  onlink: {
-    check: boolean,
-    write({ header }, value) { if (value === true) header.flags = { ...header.flags, onlink: true } },
+  }),
+  onlink: flag('header', 'onlink', {
     read: from => single(from) && from.header.flags.onlink === true ? true : undefined,
-  },
+  }),
   table: {
     otherwise: 'main',
     check: (path, value) => checkNamed(TABLES, path, value, 1, U32),
@@ -226,35 +206,21 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
       attributes.table = number
     },
     read: ({ header, attributes: { table = header.table } }) => nameIn(TABLES, table),
-    words: value => `table ${value as RouteTable}`,
+    words: after('table'),
   },
-  metric: {
+  metric: attribute('priority', inRange(0, U32), {
     otherwise: ({ family }: Values) => ordinaryMetric(family),
-    check: (path, value) => integer(path, value, 0, U32),
     write({ attributes }, value) { if (value !== 0) attributes.priority = value as number },
     read: ({ attributes: { priority = 0 } }) => priority,
-    words: value => `metric ${value as number}`,
-  },
-  protocol: {
-    otherwise: 'boot',
-    check: (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255),
-    write({ header }, value) { header.protocol = value as RouteProtocol },
-    read: ({ header }) => header.protocol,
-    words: value => `proto ${value as RouteProtocol}`,
-  },
-  scope: {
-    otherwise: ({ family }: Values) => family === 'inet6' ? 'global' : undefined,
-    check: checkScope,
-    write({ header }, value) { header.scope = value as Scope },
-    read: ({ header }) => header.scope,
-    words: value => `scope ${value as Scope}`,
-  },
-  source: {
-    check: unicast,
-    write({ attributes }, value) { attributes.prefsrc = value as string },
-    read: ({ attributes }) => attributes.prefsrc,
-    words: value => `src ${value as string}`,
-  },
+    word: 'metric',
+  }),
+  protocol: header('protocol', (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255), {
+    otherwise: 'boot', word: 'proto',
+  }),
+  scope: header('scope', checkScope, {
+    otherwise: ({ family }: Values) => family === 'inet6' ? 'global' : undefined, word: 'scope',
+  }),
+  source: attribute('prefsrc', unicast, { word: 'src' }),
   mtu: metricField('mtu', 68, 65520),
   advmss: metricField('advmss', 1, 65495),
   nexthops: {
@@ -267,6 +233,8 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
     },
     read: ({ header, attributes: { multipath } }, names) =>
       multipath?.map(hop => hopFields.read(hop, { ...names, family: header.family as Family })),
+    words: (value, { family }) =>
+      (value as readonly WeightedNexthop[]).map(hop => `nexthop ${hopWords(hop, family as Family)}`).join(' '),
   },
 }, {
   stateOnly: ['dead', 'nexthopId'],
@@ -362,22 +330,8 @@ export const keyOfRoute = ({ family, table, to, metric = 0, tos = 0, from = '' }
 
 // ── words ──
 
-/** The fields whose words go before the next hop. */
-const DESTINATION = ['type', 'to', 'from', 'tos']
-const wordsOf = (route: Route, has: (name: string) => boolean): string =>
-  routeFields.words(Object.fromEntries(Object.entries(route).filter(([name]) => name === 'family' || has(name))))
-
 /** The words after `ip route add`. */
-export function notationOfRoute(route: Route): string {
-  const { nexthops, family } = route
-  const [hop] = nexthops ? [] : nexthopsOf(route)
-  return [
-    wordsOf(route, name => DESTINATION.includes(name)),
-    hop && hopWords(hop, family),
-    wordsOf(route, name => !DESTINATION.includes(name)),
-    ...nexthops?.map(each => `nexthop ${hopWords(each, family)}`) ?? [],
-  ].filter(Boolean).join(' ')
-}
+export const notationOfRoute = (route: Route): string => routeFields.words(route)
 
 /** `ip`, or `ip -6` for a route whose words do not show that it is IPv6. */
 export const program = (route: Route): string =>
@@ -389,12 +343,10 @@ export const program = (route: Route): string =>
 /** `192.168.60.0/24 via 192.168.9.1` */
 export function nameOfRoute(route: Partial<Route> & RouteQuery): string {
   const { to, family = 'inet', table = 'main', metric = 0, type = 'unicast' } = route
+  const hops = nexthopsOf(route).map(({ via, link }) => hopWords(defined({ via, link }), family))
   return [
-    type !== 'unicast'
-    && type, to, nexthopsOf(route).map(
-      ({ via, link }) => hopWords({ ...via !== undefined && { via }, ...link !== undefined && { link } }, family),
-    ).join(', '),
-    table !== 'main' && `table ${table}`, metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
+    type !== 'unicast' && type, to, hops.join(', '), table !== 'main' && `table ${table}`,
+    metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
   ].filter(Boolean).join(' ')
 }
 
@@ -430,6 +382,6 @@ export function readRoute(entry: Wire, names: LinkNames): RouteState {
     dead: multipath
       ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
       : (flags.dead ?? flags.linkdown) === true,
-    ...nhId !== undefined && { nexthopId: nhId },
+    ...defined({ nexthopId: nhId }),
   }
 }

@@ -1,11 +1,9 @@
 /** `bridge`: a switch for Ethernet frames. */
 
-import type { Infer } from '../../../../generic-netlink/core.js'
-import { fieldSet } from '../../../base/field.js'
 import type { bridge as wire } from '../../wire/link-info.js'
-import { byte, number, time, type LinkContext } from '../fields.js'
+import { byte, number, time } from '../fields.js'
 import type { EthernetSettings } from '../settings.js'
-import { always, ofLinks, type Kind } from './kind.js'
+import { always, parameters, type Kind } from './kind.js'
 
 /** Parameters of a `bridge`. Parameters that are left out stay as they are. */
 export interface BridgeParameters {
@@ -40,7 +38,7 @@ export interface BridgeParameters {
 export type BridgeSpec = Omit<EthernetSettings, 'master'> & { readonly kind: 'bridge' } & BridgeParameters
 
 export const bridge: Kind = {
-  fields: fieldSet<BridgeParameters, Infer<typeof wire>, LinkContext>()('link', {
+  fields: parameters<BridgeParameters, typeof wire>()({
     stp: byte('stpState', value => `stp_state ${Number(value)}`),
     forwardDelay: time('forwardDelay', 'forward_delay', 30), helloTime: time('helloTime', 'hello_time', 10),
     maxAge: time('maxAge', 'max_age', 40),
@@ -48,6 +46,6 @@ export const bridge: Kind = {
     priority: number('priority', 'priority', 0, 65535),
     vlanFiltering: byte('vlanFiltering', value => `vlan_filtering ${Number(value)}`),
     mcastSnooping: byte('mcastSnooping', value => `mcast_snooping ${Number(value)}`),
-  }, ofLinks),
+  }),
   module: 'bridge', ethernet: always, changes: 'some',
 }

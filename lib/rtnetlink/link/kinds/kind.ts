@@ -1,6 +1,7 @@
 /** The description of one kind of link. */
 
-import type { FieldSet, Values } from '../../../base/field.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
+import { fieldSet, type Exactly, type FieldSet, type FieldsOf, type Values } from '../../../base/field.js'
 import type { LinkContext } from '../fields.js'
 import { settings } from '../settings.js'
 
@@ -37,11 +38,15 @@ export interface Kind {
   readonly peerOf?: (name: string) => Values
 }
 
-/** The other fields of a link's spec and of its state. */
-export const ofLinks = {
-  others: ['name', 'kind', ...settings.names],
-  stateOnly: ['index', 'operstate', 'carrier', 'altNames', 'statistics', 'data'],
-} as const
+/** Declares the parameters `P` of a kind whose attributes are the set `W`. */
+export const parameters = <P extends object, W>() =>
+  <F extends FieldsOf<P, Infer<W>, LinkContext>>(
+    fields: F & Exactly<F, P>, verify?: (all: Values) => void,
+  ): FieldSet<P, Infer<W>, LinkContext> => fieldSet<P, Infer<W>, LinkContext>()('link', fields, {
+    others: ['name', 'kind', ...settings.names],
+    stateOnly: ['index', 'operstate', 'carrier', 'altNames', 'statistics', 'data'],
+    ...verify && { verify },
+  })
 
 /** For kinds that always carry Ethernet, and for those that never do. */
 export const always = (): boolean => true, never = (): boolean => false

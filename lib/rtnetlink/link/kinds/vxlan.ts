@@ -3,13 +3,13 @@
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
 import { checkObject, integer } from '../../../base/check.js'
-import { fieldSet, type Values } from '../../../base/field.js'
+import type { Values } from '../../../base/field.js'
 import type { vxlan as wire } from '../../wire/link-info.js'
 import {
-  byte, ifTrue, linkBelow, number, orNo, present, specified, type LinkContext, type LinkField,
+  byte, ifTrue, linkBelow, number, orNo, present, specified, type LinkField,
 } from '../fields.js'
 import type { EthernetSettings } from '../settings.js'
-import { ofLinks, type Kind } from './kind.js'
+import { parameters, type Kind } from './kind.js'
 import { verifyEnds, verifyFamilies } from './tunnel.js'
 import { eitherEnd, id, inUdp, type UdpTunnel } from './udp.js'
 
@@ -165,7 +165,7 @@ function inPlace(wanted: Values, actual: Values, changed: readonly string[]): st
 }
 
 export const vxlan: Kind = {
-  fields: fieldSet<VxlanParameters, Wire, LinkContext>()('link', {
+  fields: parameters<VxlanParameters, typeof wire>()({
     id, remote: eitherEnd('group', 'group6', 'remote', false), group: eitherEnd('group', 'group6', 'group', true),
     local, link: linkBelow,
     port: { ...number('port', 'dstport', 1, 65535, 4789), explicit: true }, portRange,
@@ -181,7 +181,7 @@ export const vxlan: Kind = {
     udp6ZeroChecksumRx: byte('udpZeroCsum6Rx', orNo('udp6zerocsumrx'), false),
     remcsumTx: byte('remcsumTx', orNo('remcsumtx'), false), remcsumRx: byte('remcsumRx', orNo('remcsumrx'), false),
     gbp: present('gbp', 'gbp'), gpe: present('gpe', 'gpe'),
-  }, { ...ofLinks, verify }),
+  }, verify),
   module: 'vxlan', ethernet: ({ gpe }) => gpe !== true, changes: 'some', inPlace, removedWithLink: true,
   conflict: (own, other) => own.id === other.id && own.port === other.port ? 'has the same id and port' : undefined,
 }
