@@ -1,7 +1,4 @@
-/**
- * A conversation with the kernel over one netlink protocol:
- * commands, batches of commands, and dumps.
- */
+/** A conversation with the kernel over one netlink protocol: commands, batches and dumps. */
 
 import { Budget } from './budget.js'
 import { Commands } from './commands.js'
@@ -21,7 +18,6 @@ export interface ConnectionOptions {
   /**
    * The time that the kernel may be silent before a request fails with
    * `ETIMEDOUT`, in milliseconds.
-   *
    * @defaultValue 10000
    */
   readonly timeLimit?: number
@@ -43,7 +39,6 @@ export class Connection implements AsyncDisposable {
 
   /**
    * @param protocol {@link NETLINK_GENERIC} or {@link NETLINK_ROUTE}.
-   *
    * @throws NetlinkError where the system refuses a socket
    */
   constructor(protocol: number, { timeLimit = 10_000, openSocket: open = openSocket }: ConnectionOptions = {}) {
@@ -74,9 +69,7 @@ export class Connection implements AsyncDisposable {
    * Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a
    * table that is known to be incomplete.
    */
-  dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
-    return this.#dumps.dump(request, signal)
-  }
+  dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> { return this.#dumps.dump(request, signal) }
 
   /**
    * Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes

@@ -69,9 +69,7 @@ export class FamilyClient<C extends CommandTable> {
   /** Runs one command. Rejects with NetlinkError. */
   async call<K extends keyof C & string>(
     command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {},
-  ): Promise<Reply<C[K]>> {
-    return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
-  }
+  ): Promise<Reply<C[K]>> { return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]> }
 
   /**
    * Runs many commands, in order, in as few datagrams as possible. Resolves with the outcome of
@@ -88,9 +86,7 @@ export class FamilyClient<C extends CommandTable> {
     command: K, attributes: Attributes<C[K]>, { signal, object, map }: DumpOptions<Reply<C[K]>, T> = {},
   ): Promise<T[]> {
     const id = this.#id
-    try {
-      return await this.#list(command, attributes, object, map, signal) as T[]
-    } catch (error) {
+    try { return await this.#list(command, attributes, object, map, signal) as T[] } catch (error) {
       if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#idChanged(id, signal))) throw error
       return await this.#list(command, attributes, object, map, signal) as T[]
     }
@@ -121,10 +117,7 @@ export class FamilyClient<C extends CommandTable> {
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
-  /**
-   * Tells whether the family has another id than `from`:
-   * its module was loaded again, and its state is gone.
-   */
+  /** Whether the family's id is not `from` any more: its module was loaded again, without state. */
   async #idChanged(from: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#id !== from) return true // another call has found out meanwhile
     try {

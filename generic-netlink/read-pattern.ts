@@ -1,6 +1,4 @@
-/**
- * The pattern of an object that was read: another object like it is decoded where its bytes differ.
- */
+/** The pattern of an object that was read: another like it is decoded where its bytes differ. */
 
 import { align, eachAttribute, HEADER, type Attribute } from './attributes.js'
 import { HOST, type Input } from './buffers.js'
@@ -25,9 +23,7 @@ interface ReadPlace {
   word2: number
 }
 
-/**
- * Learns the pattern of an object; undefined where one of the table's attributes is there twice.
- */
+/** Learns the pattern of an object; undefined where an attribute of the table is there twice. */
 export function readPattern(
   layout: Layout, from: Input, at: number, length: number, values: Values,
 ): ReadPattern | undefined {
@@ -63,11 +59,7 @@ export class ReadPattern {
     for (const { attribute, nested } of this.#nested) values[attribute!.key] = nested!.values
   }
 
-  /**
-   * Reads an object with the same attributes in the same order; false where they differ.
-   *
-   * @throws DecodeError
-   */
+  /** Reads an object with the same attributes in the same order, or false. @throws DecodeError */
   read(from: Input, at: number, length: number): boolean {
     const places = this.#places, values = this.values
     const { view } = from

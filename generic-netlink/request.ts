@@ -13,16 +13,11 @@ export interface Request<T> {
   readonly type: number
   /** Flags in addition to `NLM_F_REQUEST`: `NLM_F_CREATE`, … @defaultValue 0 */
   readonly flags?: number
-  /**
-   * Appends the body, behind the netlink header.
-   *
-   * @throws EncodeError, and the request is not sent
-   */
+  /** Appends the body behind netlink's header. @throws EncodeError, and the request is not sent */
   write(to: Output): void
   /**
    * Reads the body of an answer.
    * The kernel answers a request without `read` by an acknowledgement only.
-   *
    * @throws DecodeError
    */
   read?(from: Input, at: number, length: number): T
@@ -30,7 +25,6 @@ export interface Request<T> {
 
 /**
  * Returns the value of the only outcome.
- *
  * @throws its reason, with the stack of the caller: the socket's stack leads nowhere
  */
 export function unwrap<T>([outcome]: readonly PromiseSettledResult<T>[]): T {

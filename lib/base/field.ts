@@ -1,7 +1,4 @@
-/**
- * Objects as sets of fields: one declaration gives checks, defaults, wire attributes,
- * notation and differences.
- */
+/** Objects as sets of fields: one declaration gives checks, defaults, wire, words, differences. */
 
 import { isDeepStrictEqual } from 'node:util'
 import { integer, oneOf, refusalAt, show } from './check.js'
@@ -50,23 +47,15 @@ export type Exactly<F, Spec> = { readonly [K in Exclude<keyof F, KeyOf<Spec>>]: 
 export interface FieldSetOptions {
   /** Fields of the same object that another set declares. */
   readonly others?: readonly string[]
-  /**
-   * Fields that only states have. A spec may have them, so that a state can be edited and given
-   * back; they are ignored.
-   */
+  /** Fields that only states have. A spec that was a state may have them; they are ignored. */
   readonly stateOnly?: readonly string[]
-  /**
-   * Refuses combinations of fields of a whole object in its normal form.
-   * @throws RangeError, TypeError naming the field
-   */
+  /** Refuses combinations of fields. @throws RangeError, TypeError naming the field */
   verify?(object: Values): void
 }
 
 const NONE: readonly string[] = []
 
-/**
- * The fields of one kind of object, in the order in which they are checked, written and printed.
- */
+/** The fields of one kind of object, in the order of checks, attributes and words. */
 export class FieldSet<Spec extends object, W, C = unknown> {
   /** The kind of object, for refusals of a whole one: `address`. */
   readonly noun: string
@@ -107,9 +96,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
    * A whole object in its normal form: fields that are left out have their defaults.
    * @throws TypeError, RangeError naming the field below `path`
    */
-  normalize(given: unknown, path = ''): Spec {
-    return this.#normal(this.checkNames(given, path), path, true) as Spec
-  }
+  normalize(given: unknown, path = ''): Spec { return this.#normal(this.checkNames(given, path), path, true) as Spec }
 
   /**
    * The fields that are given, in their normal form.
@@ -119,10 +106,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     return this.#normal(this.checkNames(given, path), path, false)
   }
 
-  /**
-   * The fields that are given, in their normal form, whatever other fields the object has.
-   * @throws as {@link FieldSet.normalize}
-   */
+  /** The given fields, whatever others the object has. @throws as {@link FieldSet.normalize} */
   pick(given: Values, path = ''): Partial<Spec> { return this.#normal(given, path, false) }
 
   /** The object with the default for each field that it lacks. */
@@ -149,9 +133,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
         if (why !== undefined) throw new TypeError(`${name}: ${why}`)
       }
       this.#options.verify?.(values)
-    } catch (error) {
-      throw refusalAt(path, error)
-    }
+    } catch (error) { throw refusalAt(path, error) }
   }
 
   #normal(given: Values, path: string, whole: boolean): object {
@@ -166,9 +148,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
           normal[name] = defaultOf(field, given)
         }
       }
-    } catch (error) {
-      throw refusalAt(path, error)
-    }
+    } catch (error) { throw refusalAt(path, error) }
     if (whole) this.verify(normal, path)
     return normal
   }
@@ -234,10 +214,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     ) as Partial<Spec>
   }
 
-  /**
-   * The part of a state that a spec can have. Fields of which the state has none are undefined if
-   * that is their default.
-   */
+  /** The part of a state that a spec can have; undefined fields of which that is the default. */
   settable(state: object): Spec {
     const values = state as Values
     const exists = (name: string, i: number): boolean => {

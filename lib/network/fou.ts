@@ -20,10 +20,7 @@ export interface FouPortId {
   readonly family?: Family
 }
 
-/**
- * A UDP port that unwraps packets: of GUE, which names their protocol,
- * or of one protocol directly in UDP.
- */
+/** A UDP port that unwraps packets: GUE, which names their protocol, or one protocol directly. */
 export type FouPortSpec = FouPortId & (
   | { readonly kind?: 'gue'; readonly protocol?: never }
   | {
@@ -60,9 +57,7 @@ const REASONS: Reasons = {
 }
 const LISTING: Asked = { verb: 'list', kind: 'port', object: 'fou ports' }
 
-/**
- * The kernel's table of ports. Its methods reject with a NetlinkError that explains the refusal.
- */
+/** The kernel's table of ports. Methods reject with a NetlinkError that explains the refusal. */
 class FouClient {
   readonly #connection: Connection
   readonly #client: FamilyClient<typeof fou.commands>
@@ -74,9 +69,7 @@ class FouClient {
 
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<FouClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
-    try {
-      return new FouClient(connection, await FamilyClient.find(connection, fou, { signal }))
-    } catch (error) {
+    try { return new FouClient(connection, await FamilyClient.find(connection, fou, { signal })) } catch (error) {
       connection.close()
       throw explained(error, LISTING, REASONS)
     }
@@ -85,9 +78,7 @@ class FouClient {
   async list(options?: CallOptions): Promise<FouPortState[]> {
     try {
       return await this.#client.dump('get', {}, { ...options, map: readFouPort })
-    } catch (error) {
-      throw explained(error, LISTING, REASONS)
-    }
+    } catch (error) { throw explained(error, LISTING, REASONS) }
   }
 
   async add(port: FouPortState, options?: CallOptions): Promise<void> {
@@ -104,9 +95,7 @@ class FouClient {
     command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions,
   ): Promise<void> {
     const object = nameOf(port)
-    try {
-      await this.#client.call(command, attributes, { ...options, object })
-    } catch (error) {
+    try { await this.#client.call(command, attributes, { ...options, object }) } catch (error) {
       throw explained(error, { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object }, REASONS)
     }
   }
@@ -172,10 +161,7 @@ const removing = (port: FouPortState, why?: string): Step => stepOn(openFou, {
   undo: (client, options) => client.add(port, options),
 })
 
-/**
- * The steps to the wanted ports; others stay. Pure.
- * @throws TypeError, RangeError naming the field
- */
+/** The steps to the wanted ports; others stay. Pure. @throws as {@link normalizeFouPort} */
 export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPortState[]): Step[] {
   const ports = byKey('ports', wanted.map((spec, i) => normalizeFouPort(spec, atPath('ports', i))), keyOf, nameOf)
   const present = new Map(actual.map(port => [keyOf(port), port]))
@@ -188,10 +174,7 @@ export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPor
   })
 }
 
-/**
- * The steps that remove those of the ports that exist. Pure.
- * @throws TypeError, RangeError naming the field
- */
+/** The steps that remove those of the ports that exist. Pure. @throws as {@link fouSteps} */
 export function fouRemovals(unwanted: readonly FouPortId[], actual: readonly FouPortState[]): Step[] {
   const keys = new Set(unwanted.map((id, i) => keyOf(normalizeId(id, atPath('ports', i)))))
   return actual.filter(port => keys.has(keyOf(port))).map(port => removing(port))

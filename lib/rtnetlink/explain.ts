@@ -88,10 +88,7 @@ const REASONS: Reasons<Described> = {
   '* * ENODEV':             'there is no such link in this network namespace',
 }
 
-/**
- * The same error with its object and its sentence. `why` goes before the usual reason. Any other
- * value stays as it is.
- */
+/** The same error with its object and sentence. `why` goes first. Other values stay as they are. */
 export const explainRefusal = (error: unknown, asked: Asked, why?: string): unknown =>
   explained(error, sentenceOf(asked), REASONS, why)
 

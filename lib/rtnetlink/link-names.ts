@@ -7,10 +7,7 @@ import type { LinkAttributes } from './wire/link.js'
 
 /** A lookup in both directions. */
 export interface LinkNames {
-  /**
-   * The link's name; `if7`, as `ip` prints it, for a link that is gone
-   * or in another network namespace.
-   */
+  /** Its name; `if7`, as `ip` prints it, if it is gone or in another network namespace. */
   readonly nameOf: (index: number) => string
   /** The index of a link that a command names. */
   readonly indexOf: (name: string) => number

@@ -88,17 +88,11 @@ function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly Addr
   })
 }
 
-/**
- * The steps to the wanted addresses. Fields that a spec leaves out stay as they are, and so do all
- * other addresses. Pure.
- */
+/** The steps to the wanted addresses. Fields left out, and other addresses, stay. Pure. */
 export const addressSteps = (wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] =>
   stepsTo(normalizeAll(wanted), actual)
 
-/**
- * The steps that remove those of the addresses that exist, secondaries before their primary. Other
- * addresses stay. Pure.
- */
+/** The steps that remove those of the addresses that exist, secondaries before primaries. Pure. */
 export function addressRemovals(unwanted: readonly AddressId[], actual: readonly AddressState[]): Step[] {
   const keys = byKey(
     'addresses', unwanted.map((id, i) => normalizeAddressId(id, atPath('addresses', i))), keyOfAddress, nameOfAddress,

@@ -51,29 +51,17 @@ export async function removeAddress(client: RouteClient, spec: AddressId, option
   if (leavesRoutes(state)) await removeRoutes(client, state, before)
 }
 
-/**
- * Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`):
- * its routes are the router's.
- */
+/** From a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the router's. */
 const ANNOUNCED = 2
 
-/**
- * Whether the kernel leaves the route to the network behind, to expire: it does with an IPv6
- * address that has a lifetime.
- */
+/** Whether the kernel leaves its route, to expire: that of IPv6 addresses with a lifetime. */
 const leavesRoutes = ({ family, lifetimes, noprefixroute, protocol, temporary }: AddressState): boolean =>
   family === 'inet6' && lifetimes.valid !== 'forever' && !noprefixroute && !temporary && protocol !== ANNOUNCED
 
-/**
- * `RT_TABLE_MAIN`, and the metric of the routes that come with IPv6 addresses
- * (`IP6_RT_PRIO_ADDRCONF`).
- */
+/** `RT_TABLE_MAIN`, and the metric of the routes of IPv6 addresses (`IP6_RT_PRIO_ADDRCONF`). */
 const MAIN = 254, ADDRCONF_METRIC = 256
 
-/**
- * Removes the kernel's own routes to those networks of an address
- * that no other address of its link needs.
- */
+/** Removes the kernel's routes to those networks of an address that no other of its link needs. */
 async function removeRoutes(client: RouteClient, state: AddressState, all: readonly AddressState[]): Promise<void> {
   const networks = (each: AddressState): string[] =>
     [networkOfAddress(each), networkOfAddress({ ...each, peer: undefined })]
@@ -104,10 +92,7 @@ async function promotes(link: string): Promise<boolean> {
   return values.some(value => Number(value) !== 0)
 }
 
-/**
- * @throws RangeError where the kernel would remove secondaries of other owners
- * together with the address
- */
+/** @throws RangeError where the kernel would remove secondaries of other owners with it */
 export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
   const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))
   const secondaries = state ? secondariesOf(state, actual).map(({ address }) => address) : []

@@ -10,9 +10,7 @@ import type { Entry, RouteCommand, Verb } from '../client.js'
 import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 
-/**
- * The range in which an address or a route is valid; a number where the kernel has no name for it.
- */
+/** The range in which an address or a route is valid; a number where it has no name. */
 export type Scope = typeof SCOPES[number] | number
 
 /** A time in seconds, or for ever. */
@@ -32,17 +30,11 @@ export interface Lifetimes {
 
 /** The fields that identify an address of the host. */
 export interface AddressId {
-  /**
-   * `192.0.2.1/24`, `2001:db8::1/64`;
-   * without a length the prefix is the whole address, /32 or /128.
-   */
+  /** `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address. */
   readonly address: string
   /** The link that has it. */
   readonly link: string
-  /**
-   * The address of the other end, on a link with two ends;
-   * the prefix is that of the other end then.
-   */
+  /** The address of the other end, on a link with two ends, whose prefix it is then. */
   readonly peer?: string
 }
 
@@ -55,10 +47,7 @@ export interface AddressSpec extends AddressId {
    * @defaultValue the link's name
    */
   readonly label?: string
-  /**
-   * The kernel derives it from IPv6 addresses.
-   * @defaultValue `global`, and `host` for 127.0.0.0/8
-   */
+  /** The kernel derives that of IPv6. @defaultValue `global`, and `host` for 127.0.0.0/8 */
   readonly scope?: Scope
   /** @defaultValue for ever */
   readonly lifetimes?: Lifetimes
@@ -169,9 +158,7 @@ function checkLabel(path: string, value: unknown): string {
 const LIFETIMES = new Set(['valid', 'preferred'])
 const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
 const lifetime = (time = FOREVER): Lifetime => time === FOREVER ? 'forever' : time
-/**
- * A lifetime passes. It is the wanted one while at least half of it is left; then it is renewed.
- */
+/** A lifetime passes: it is the wanted one while at least half is left, and then renewed. */
 const lasts = (wanted: Lifetime, actual: Lifetime): boolean =>
   wanted === actual || (wanted !== 'forever' && actual !== 'forever' && actual <= wanted && actual >= wanted / 2)
 
@@ -245,10 +232,7 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
 
 // ── normal forms ──
 
-/**
- * An id in its normal form: the address with the length of its prefix.
- * @throws RangeError naming the field below `path`
- */
+/** An id in its normal form, with a length. @throws RangeError naming the field below `path` */
 export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
   const prefix = parsePrefix('address', given.address)
   unicast('address', prefix.address)
@@ -293,10 +277,7 @@ export function networkOfAddress(given: AddressId): string {
   return `${networkOf({ ...prefix, address: given.peer ?? prefix.address })}/${prefix.length}`
 }
 
-/**
- * The kernel's identity of an address: link, address and network for IPv4,
- * link and address for IPv6.
- */
+/** The kernel's identity of an address: its link, the address, and for IPv4 the network. */
 export function keyOfAddress(given: AddressId): string {
   const { family, address } = prefixOf(given)
   return `${given.link} ${address}${family === 'inet' ? ` ${networkOfAddress(given)}` : ''}`

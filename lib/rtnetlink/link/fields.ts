@@ -6,10 +6,7 @@ import { address, boolean, integer, interfaceName, invalid, oneOf } from '../../
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
-/**
- * What reading and writing of parameters need besides: names of links,
- * and the other attributes of the link.
- */
+/** The context of parameters: names of links, and the other attributes of the link. */
 export interface LinkContext extends LinkNames { readonly link: LinkAttributes }
 
 /** A parameter of a link. */

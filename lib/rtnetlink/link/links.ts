@@ -36,9 +36,7 @@ export interface LinkWatchOptions extends CallOptions {
 async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOptions): Promise<void> {
   const { name, alias, master, up, ...link } = normalizeLink(spec)
   await createLink(client, { name, ...link }, options)
-  try {
-    await setLink(client, name, laterSettings({ alias, master, up }), options)
-  } catch (error) {
+  try { await setLink(client, name, laterSettings({ alias, master, up }), options) } catch (error) {
     await removeLink(client, name)
     throw error
   }
@@ -100,10 +98,7 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
     return Promise.resolve(new Links(linkKind, new RouteClient(options)))
   }
 
-  /**
-   * Removes a link, or several, also those of kinds that cannot be added here.
-   * Rejects with NetlinkError.
-   */
+  /** Removes links, also of kinds that cannot be added here. Rejects with NetlinkError. */
   override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
     const list = typeof names === 'string' ? [names] : names
     for (const name of list) interfaceName('name', name)

@@ -62,19 +62,14 @@ function settingSteps(wanted: Settings & { name: string }, before: Settings): St
   )
 }
 
-/**
- * Loads a module, which creates the kernel's own link. The kernel loads the module when a link of
- * its kind is requested.
- */
+/** Loads a module, which creates the kernel's own link, by requesting a link of its kind. */
 const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
   action: 'add', object: 'module', line: `modprobe ${kinds[kind].module}`,
   why: `${name} comes with it, and stays while it is loaded`,
   async run(client, options) {
     try {
       await createLink(client, { name, kind, parameters: {} }, options)
-    } catch (error) {
-      if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error
-    }
+    } catch (error) { if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error }
     if ((await listLinks(client, options)).some(link => link.name === name)) return
     throw refuse('ENODEV', { kind: 'link', verb: 'add', object: objectOf(name) },
       'the kernel creates it in its first network namespace alone (net.core.fb_tunnels_only_for_init_net)')
@@ -131,10 +126,7 @@ class Model {
     }
   }
 
-  /**
-   * Removes a link, and what the kernel removes with it:
-   * the other end of a pair, links on it, its mastership.
-   */
+  /** Removes a link, and with it the other end of a pair, links on it, and its mastership. */
   remove(link: Link): void {
     this.#links.delete(link.name)
     this.#links.delete(peerName(link))
@@ -205,7 +197,6 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
  * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
  * can. Otherwise the link is removed and added again with the same index, and the step says why:
  * its addresses and routes go with it. Pure.
- *
  * @throws TypeError, RangeError naming the field of the spec that is wrong,
  * or the link that conflicts
  */

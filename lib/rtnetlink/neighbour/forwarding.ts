@@ -1,7 +1,4 @@
-/**
- * Forwarding entries: the port of a bridge, or the end of a tunnel, behind which a link-layer
- * address is. Pure.
- */
+/** Forwarding entries: the bridge's port, or tunnel's end, behind which a MAC address is. Pure. */
 
 import { address } from '../../base/check.js'
 import { among, fieldSet, inRange, type Values } from '../../base/field.js'
@@ -16,10 +13,7 @@ export interface ForwardingId {
   readonly lladdr: string
   /** A bridge's port, a tunnel, the bridge itself, or any other link. */
   readonly link: string
-  /**
-   * The owner of the entry: the link itself, or the bridge whose port the link is.
-   * @defaultValue `self`
-   */
+  /** The owner: the link itself, or the bridge whose port it is. @defaultValue `self` */
   readonly at?: 'self' | 'master'
   /**
    * The VLAN, of a bridge that filters VLANs, 1 to 4094. Without one, entries are added for all
@@ -163,10 +157,7 @@ export const keyOfForwarding = (entry: ForwardingId): string => {
   return [lladdr, link, at, vlan, srcVni, ...many(entry) ? [dst, port, vni, via] : []].join(' ')
 }
 
-/**
- * Whether an existing entry has the identity:
- * a bridge has one entry for each address, whatever the port.
- */
+/** Whether an entry has the identity: a bridge has one for each address, whatever the port. */
 export function isForwarding(id: ForwardingId, state: ForwardingState, bridge: string | undefined): boolean {
   if (id.lladdr !== state.lladdr || id.vlan !== state.vlan || (id.srcVni ?? 0) !== (state.srcVni ?? 0)) return false
   if (id.at === 'master') return state.bridge === undefined ? false : state.bridge === bridge
@@ -177,10 +168,7 @@ const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: Forwardi
   wanted.dst === dst && wanted.via === via
   && (wanted.port ?? tunnel?.port) === (port ?? tunnel?.port) && (wanted.vni ?? tunnel?.vni) === (vni ?? tunnel?.vni)
 
-/**
- * The bridge whose port a link is, as far as entries show it;
- * the port's own address always has one.
- */
+/** The bridge of a port, as far as entries show it; the port's own address always has one. */
 export const bridgeOf = (link: string, actual: readonly ForwardingState[]): string | undefined =>
   actual.find(state => state.link === link && state.bridge)?.bridge
 
@@ -193,10 +181,7 @@ export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boo
 /** `02:00:5e:10:00:01 dev vxlan42 dst 192.0.2.1 self` */
 export const nameOfForwarding = (id: ForwardingId): string => forwardingFields.words({ at: 'self', ...idOf(id) })
 
-/**
- * The verb that sets an entry:
- * an entry with many destinations takes further ones, and none is replaced.
- */
+/** The verb that sets an entry: one with many destinations takes further ones; none is replaced. */
 export const verbFor = (entry: ForwardingId, verb: 'add' | 'replace'): 'add' | 'replace' | 'append' =>
   many(entry) ? 'append' : verb
 

@@ -20,9 +20,7 @@ export interface NeighbourId {
   readonly proxy?: boolean
 }
 
-/**
- * A neighbour with a given link-layer address; or an address for which the host answers (`proxy`).
- */
+/** A neighbour with a link-layer address; or an address for which the host answers (`proxy`). */
 export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly proxy?: false
   /** `02:00:5e:10:00:01` */
@@ -172,10 +170,7 @@ export const readNeighbour = (entry: Wire, names: LinkNames): IpNeighbourState =
   external: entry.header.flags.extLearned ?? false,
 })
 
-/**
- * A state in a form that can be set again;
- * undefined while the kernel is still looking for the neighbour.
- */
+/** A state in a form that can be set again; undefined while the kernel is looking for it. */
 export function settableNeighbour(state: IpNeighbourState): IpNeighbour | undefined {
   if (!state.proxy && state.lladdr === undefined) return undefined
   return {

@@ -15,10 +15,7 @@ import {
   type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
-/**
- * A route in its normal form, with all fields that identify it.
- * It has `nexthops` only if there are several.
- */
+/** A route in its normal form, with its whole id. It has `nexthops` only if there are several. */
 export interface Route extends RouteSettings, Nexthop {
   readonly family: Family
   readonly type: RouteState['type']
@@ -42,10 +39,7 @@ export const nexthopsOf = (
 const nameIn = <T extends Readonly<Record<string, number>>>(names: T, value: number): keyof T & string | number =>
   (Object.keys(names) as (keyof T & string)[]).find(name => names[name] === value) ?? value
 
-/**
- * A name of a table, or a number; a number that has a name becomes the name.
- * @throws RangeError naming the path
- */
+/** A name, or a number without one; named numbers get it. @throws RangeError naming the path */
 const checkNamed = <T extends Readonly<Record<string, number>>>(
   names: T, path: string, value: unknown, min: number, max: number,
 ): keyof T & string | number =>

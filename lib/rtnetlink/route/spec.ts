@@ -21,10 +21,7 @@ export interface Nexthop {
   readonly via?: string
   /** The link; not required with a gateway that leads to it. */
   readonly link?: string
-  /**
-   * Takes the gateway to be on the link, though no address says so; needs both.
-   * @defaultValue false
-   */
+  /** Takes the gateway to be on the link, though no address says so. @defaultValue false */
   readonly onlink?: boolean
 }
 
@@ -104,9 +101,7 @@ export type RoutePatch = RouteId & Partial<RouteSettings & Nexthop> & {
 /** A route that exists. One of a type that a spec can have can be given back as a spec. */
 export interface RouteState extends RouteSettings, Nexthop {
   readonly family: Family
-  /**
-   * The kernel's own routes have other types: `local`, `broadcast`, `multicast`, …, or a number.
-   */
+  /** The kernel's own have other types: `local`, `broadcast`, `multicast`, …, or a number. */
   readonly type: RouteType | (string & {}) | number
   readonly table: RouteTable
   readonly metric: number

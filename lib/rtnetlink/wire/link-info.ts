@@ -1,7 +1,4 @@
-/**
- * Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`,
- * `if_tunnel.h` and `veth.h`, as tables.
- */
+/** Parameters of links by kind: `IFLA_INFO_DATA` of `if_link.h`, `if_tunnel.h` and `veth.h`. */
 
 import {
   attributeSet, be16, be32, bits, by, bytes, enumeration, flag, ip, ipv4, ipv6, string, struct, u8, u16, u32,
@@ -172,9 +169,7 @@ export const geneve = attributeSet('IFLA_GENEVE', {
 
 // ── bridges and pairs ──
 
-/**
- * `IFLA_BR_*`, as far as a bridge under a load balancer needs them. Times in hundredths of seconds.
- */
+/** `IFLA_BR_*`, those that a bridge under a load balancer needs. Times in hundredths of seconds. */
 export const bridge = attributeSet('IFLA_BR', {
   forwardDelay:  [1,  u32],
   helloTime:     [2,  u32],

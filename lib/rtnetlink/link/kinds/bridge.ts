@@ -27,10 +27,7 @@ export interface BridgeParameters {
   readonly priority?: number
   /** Whether it keeps VLANs apart. The kernel begins without. */
   readonly vlanFiltering?: boolean
-  /**
-   * Whether multicast goes only to ports that ask for it. The kernel begins with it, if it was
-   * built with it.
-   */
+  /** Multicast goes only to ports that ask for it. The kernel begins with it, if built with it. */
   readonly mcastSnooping?: boolean
 }
 

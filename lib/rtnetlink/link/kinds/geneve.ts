@@ -20,10 +20,7 @@ export interface GeneveParameters extends UdpTunnel {
   readonly port?: number
   /** A UDP checksum over IPv4. @defaultValue false */
   readonly udpChecksum?: boolean
-  /**
-   * Leaves the UDP checksum out over IPv6.
-   * @defaultValue false; the kernel's own, and that of `ip link`, is true
-   */
+  /** Leaves out the UDP checksum over IPv6. @defaultValue false; true of the kernel and `ip` */
   readonly udp6ZeroChecksumTx?: boolean
   /** Whether each packet carries its own ends and network. @defaultValue false */
   readonly external?: boolean

@@ -14,10 +14,7 @@ import {
 
 /** The header of GRE in front of a packet. */
 export interface GreHeader {
-  /**
-   * Tells tunnels with the same ends apart: one key for both directions, or one for each.
-   * @defaultValue none
-   */
+  /** Tells tunnels with the same ends apart: one key, or one a direction. @defaultValue none */
   readonly key?: number | { readonly in?: number; readonly out?: number }
   /**
    * A checksum in both directions, or in one. A link that expects none drops packets
@@ -32,10 +29,7 @@ export interface GreHeader {
 
 /** Parameters of `gre` and `gretap` links: anything, and Ethernet, in GRE over IPv4. */
 export interface GreParameters extends IPv4Tunnel, GreHeader {
-  /**
-   * Whether inner packets are fragmented although they must not be. Needs `pmtudisc: false`.
-   * @defaultValue false
-   */
+  /** Fragments inner packets that must not be. Needs `pmtudisc: false`. @defaultValue false */
   readonly ignoreDf?: boolean
 }
 

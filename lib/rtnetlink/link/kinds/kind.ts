@@ -10,14 +10,9 @@ export interface Kind {
   readonly fields: FieldSet<object, object, LinkContext>
   /** The kernel module that brings the kind. */
   readonly module: string
-  /**
-   * Whether such a link carries Ethernet: it has a MAC address then, and can be a port of a bridge.
-   */
+  /** Whether it carries Ethernet: it has a MAC address then, and can be a port of a bridge. */
   readonly ethernet: (parameters: Values) => boolean
-  /**
-   * The parameters that a change has to contain: `all`, where the kernel resets the others, or
-   * `some`, where it keeps them.
-   */
+  /** A change names `all` parameters (the kernel resets others), or `some` (it keeps them). */
   readonly changes: 'all' | 'some'
   /** Why the kernel cannot change the link in place; undefined where it can. */
   readonly inPlace?: (wanted: Values, actual: Values, changed: readonly string[]) => string | undefined
@@ -25,10 +20,7 @@ export interface Kind {
   readonly conflict?: (own: Values, other: Values, sameKind: boolean) => string | undefined
   /** Another kind whose links conflict with links of this one. */
   readonly rival?: string
-  /**
-   * The link that the kernel creates when it loads the module,
-   * and keeps until it unloads the module.
-   */
+  /** The link that the kernel creates when it loads the module, and keeps until it unloads it. */
   readonly fallback?: string
   /** Whether the kernel removes the link together with the link below. */
   readonly removedWithLink?: boolean

@@ -22,10 +22,7 @@ export interface Encapsulation {
   readonly checksum?: boolean
   /** A UDP checksum over IPv6. @defaultValue false */
   readonly checksum6?: boolean
-  /**
-   * Leaves the inner checksum to the receiver (remote checksum offload); for `gue` only.
-   * @defaultValue false
-   */
+  /** Remote checksum offload of the inner checksum; for `gue` only. @defaultValue false */
   readonly remcsum?: boolean
 }
 
@@ -246,10 +243,7 @@ export function verifyEnds({ local, remote }: Values): void {
   if (local !== undefined && local === remote) throw new RangeError(`remote: ${local as string} is the local end`)
 }
 
-/**
- * Refuses parameters that no tunnel through IPv4 can have together.
- * @throws RangeError naming the field
- */
+/** Refuses parameters that exclude each other through IPv4. @throws RangeError naming the field */
 export function verifyIPv4(tunnel: Values): void {
   const { ttl = 'inherit', pmtudisc, ignoreDf } = tunnel
   if (pmtudisc === false && ttl !== 'inherit') {

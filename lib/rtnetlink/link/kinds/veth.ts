@@ -15,10 +15,7 @@ export interface VethParameters {
   readonly peer?: VethPeer
 }
 
-/**
- * The other end of a `veth` pair.
- * It can have a spec of its own with further settings (up, a bridge).
- */
+/** The other end of a `veth` pair. A spec of its own can have further settings (up, a bridge). */
 export interface VethPeer {
   readonly name: string
   /** Largest packet in bytes, when the pair is added. @defaultValue 1500 */
