@@ -19,10 +19,7 @@ import { writePattern, type WritePattern } from './write-pattern.js'
 /** How many patterns: listings mix services by address and mark, batches services and servers. */
 const PATTERNS = 4
 
-/**
- * Adds a memory to a set. The result decodes the same values and encodes the same bytes, faster
- * where the objects are alike.
- */
+/** Adds a memory to a set: same values, same bytes, faster where the objects are alike. */
 export function remembered<const T extends Table>(set: AttributeSet<T>): AttributeSet<T> {
   const layout = layoutOf(set)
   const read: ReadPattern[] = []

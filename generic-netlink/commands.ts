@@ -219,7 +219,7 @@ export class Commands {
 
   #message(from: Input, message: Message): void {
     const position = message.seq - this.#first
-    if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#finish(); return }
+    if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#settleSent(unnamed); return }
     if (position < 0 || position >= this.#sent) return // late, or forged
     const slot = this.#slots[position]!
     const { batch, index } = slot // a reader may close this socket and clear the slot
@@ -230,11 +230,8 @@ export class Commands {
     } else if (message.type >= NLMSG_MIN_TYPE && slot.answered) {
       settle(batch, index, attempt(() => withRequest(slot, request => request.read!(from, message.at, message.length))))
     } else return
-    if (!this.#fenced && position === this.#sent - 1) this.#finish()
+    if (!this.#fenced && position === this.#sent - 1) this.#settleSent(unnamed)
   }
-
-  /** Settles the requests that the kernel did not name: it has worked through the datagram. */
-  #finish(): void { this.#settleSent(unnamed) }
 
   /** Settles the requests on the wire that have no outcome, and clears the wire. */
   #settleSent(outcome: (slot: Slot) => Outcome): void {
@@ -258,7 +255,7 @@ export class Commands {
 const withRequest = <R>({ batch, index }: Slot, use: (request: Request<unknown>) => R): R =>
   withItem(batch.requests, index, use)
 
-/** The outcome of a request that the kernel did not name. */
+/** The outcome of a request that the kernel, done with the datagram, did not name. */
 const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA, NO_ANSWER) : DONE
 
 const NO_ANSWER = { why: 'the kernel sent no answer' }

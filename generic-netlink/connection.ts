@@ -15,11 +15,7 @@ export const NETLINK_GENERIC = 16
 
 /** Options of a {@link Connection}. */
 export interface ConnectionOptions {
-  /**
-   * The time that the kernel may be silent before a request fails with
-   * `ETIMEDOUT`, in milliseconds.
-   * @defaultValue 10000
-   */
+  /** Milliseconds of silence after which a request fails with `ETIMEDOUT`. @defaultValue 10000 */
   readonly timeLimit?: number
   /** Opens the sockets; a test passes a kernel of its own. @defaultValue real netlink sockets */
   readonly openSocket?: OpenSocket
@@ -65,10 +61,7 @@ export class Connection implements AsyncDisposable {
     return this.#commands.batch(sequence(requests), signal) as Promise<PromiseSettledResult<T>[]>
   }
 
-  /**
-   * Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a
-   * table that is known to be incomplete.
-   */
+  /** Lists a table, whole or not at all; dumps wait for one another. Rejects with NetlinkError. */
   dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> { return this.#dumps.dump(request, signal) }
 
   /**

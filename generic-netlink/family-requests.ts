@@ -103,10 +103,7 @@ export class MappedRequest extends QueryRequest {
   }
 }
 
-/**
- * The requests of a batch. One object serves all commands that the kernel only acknowledges.
- * Performance: one request.
- */
+/** The requests of a batch. Commands without answers share one object. Performance: one request. */
 export class CommandRequests implements Sequence<Request<unknown>> {
   readonly length: number
   readonly #commands: Sequence<AnyCommand>

@@ -14,10 +14,7 @@ interface ReadPlace {
   /** The offset of an attribute that depends on a sibling. */
   at: number
   value: unknown
-  /**
-   * The header and the bytes that `value` was decoded from; a header of 0 where they are not kept.
-   * Performance: kept bytes.
-   */
+  /** The header and bytes that `value` was read from; 0 where not kept. Performance: kept bytes. */
   head: number
   word1: number
   word2: number

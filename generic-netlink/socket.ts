@@ -51,10 +51,7 @@ export interface KernelSocket {
 /** Opens a socket of a netlink protocol. */
 export type OpenSocket = (protocol: number, listener: SocketListener) => KernelSocket
 
-/**
- * Larger than any part of a dump (32 KB), and constant: the kernel sizes the next part by the
- * largest buffer that it has seen.
- */
+/** Above a dump's parts (32 KB); constant: the kernel sizes parts by the largest buffer seen. */
 const READ_SIZE = 65536
 
 /** The negative errno: errors of the addon carry positive numbers, `node:fs` negative ones. */

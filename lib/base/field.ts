@@ -6,12 +6,7 @@ import { integer, oneOf, refusalAt, show } from './check.js'
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
 
-/**
- * One field of an object.
- *
- * `W` is the wire's object that holds it; `C` is the context that reading and writing need, such as
- * names and indexes of links.
- */
+/** A field. `W` is the wire's object, `C` the context of reading and writing: names of links. */
 export interface Field<W, C = unknown> {
   /**
    * The value where a spec leaves the field out, or a function of the spec that gives it;
@@ -92,16 +87,10 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     return given as Values
   }
 
-  /**
-   * A whole object in its normal form: fields that are left out have their defaults.
-   * @throws TypeError, RangeError naming the field below `path`
-   */
+  /** A whole object in its normal form, with defaults. @throws naming the field below `path` */
   normalize(given: unknown, path = ''): Spec { return this.#normal(this.checkNames(given, path), path, true) as Spec }
 
-  /**
-   * The fields that are given, in their normal form.
-   * @throws TypeError, RangeError naming the field below `path`
-   */
+  /** The given fields in their normal form. @throws as {@link FieldSet.normalize} */
   normalizePart(given: unknown, path = ''): Partial<Spec> {
     return this.#normal(this.checkNames(given, path), path, false)
   }

@@ -76,17 +76,17 @@ class FouClient {
   }
 
   async list(options?: CallOptions): Promise<FouPortState[]> {
-    try {
-      return await this.#client.dump('get', {}, { ...options, map: readFouPort })
-    } catch (error) { throw explained(error, LISTING, REASONS) }
+    try { return await this.#client.dump('get', {}, { ...options, map: readFouPort }) } catch (error) {
+      throw explained(error, LISTING, REASONS)
+    }
   }
 
-  async add(port: FouPortState, options?: CallOptions): Promise<void> {
-    await this.#call('add', fouPortAttributes(port), port, options)
+  add(port: FouPortState, options?: CallOptions): Promise<void> {
+    return this.#call('add', fouPortAttributes(port), port, options)
   }
 
-  async remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
-    await this.#call('del', { port: port.port, af: port.family }, port, options)
+  remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
+    return this.#call('del', { port: port.port, af: port.family }, port, options)
   }
 
   close(): void { this.#connection.close() }
@@ -94,9 +94,9 @@ class FouClient {
   async #call(
     command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions,
   ): Promise<void> {
-    const object = nameOf(port)
-    try { await this.#client.call(command, attributes, { ...options, object }) } catch (error) {
-      throw explained(error, { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object }, REASONS)
+    const asked = { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object: nameOf(port) }
+    try { await this.#client.call(command, attributes, { ...options, object: asked.object }) } catch (error) {
+      throw explained(error, asked, REASONS)
     }
   }
 }

@@ -103,17 +103,17 @@ export class RouteClient implements AsyncDisposable {
     const command: RouteCommand<K> = {
       kind: name, verb: 'get', header, attributes: attributes ?? {} as AttributesOf<K>, object: `${name}s`,
     }
-    try {
-      return await this.#connection.dump(requestOf(command), options)
-    } catch (error) { throw explainRefusal(error, command) }
+    try { return await this.#connection.dump(requestOf(command), options) } catch (error) {
+      throw explainRefusal(error, command)
+    }
   }
 
   /** Reads one object. */
   async get<K extends KindName>(command: Omit<RouteCommand<K>, 'verb'>, options?: CallOptions): Promise<Entry<K>> {
     const request = { ...command, verb: 'get' } as RouteCommand<K>
-    try {
-      return await this.#connection.ask(requestOf(request), options)
-    } catch (error) { throw explainRefusal(error, request) }
+    try { return await this.#connection.ask(requestOf(request), options) } catch (error) {
+      throw explainRefusal(error, request)
+    }
   }
 
   /** Sends commands in one datagram, in order. Resolves with the outcome of each, unexplained. */

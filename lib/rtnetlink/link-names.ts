@@ -34,10 +34,7 @@ export const namesOf = (links: ReadonlyMap<number, LinkAttributes>): LinkNames =
 /** No names: for commands that only describe an object. */
 export const NO_LINKS: LinkNames = namesOf(new Map())
 
-/**
- * Reads the indexes of the links that a command names. Rejects with `ENODEV`, as the failure of
- * that command, where one is missing.
- */
+/** Reads the indexes of a command's links. Rejects with `ENODEV`, as that command's failure. */
 export async function readIndexes(
   client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
 ): Promise<LinkNames> {

@@ -60,15 +60,10 @@ function effects(
   ]
 }
 
-const normalizeAll = (specs: readonly AddressSpec[]): Map<string, AddressSpec> =>
-  byKey(
-    'addresses', specs.map((spec, i) => normalizeAddress(spec, atPath('addresses', i))), keyOfAddress, nameOfAddress,
-  )
-
-function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly AddressState[]): Step[] {
+function stepsTo(wanted: Iterable<AddressSpec>, actual: readonly AddressState[]): Step[] {
   const present = new Map(actual.map(state => [keyOfAddress(state), state]))
-  return [...wanted].flatMap(([key, spec]): Step[] => {
-    const state = present.get(key)
+  return [...wanted].flatMap((spec): Step[] => {
+    const state = present.get(keyOfAddress(spec))
     if (!state) {
       const others = actual.filter(other => other.address.split('/')[0] === spec.address.split('/')[0])
       const names = others.map(nameOfAddress).join(', ')
@@ -89,8 +84,10 @@ function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly Addr
 }
 
 /** The steps to the wanted addresses. Fields left out, and other addresses, stay. Pure. */
-export const addressSteps = (wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] =>
-  stepsTo(normalizeAll(wanted), actual)
+export function addressSteps(wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] {
+  const normal = wanted.map((spec, i) => normalizeAddress(spec, atPath('addresses', i)))
+  return stepsTo(byKey('addresses', normal, keyOfAddress, nameOfAddress).values(), actual)
+}
 
 /** The steps that remove those of the addresses that exist, secondaries before primaries. Pure. */
 export function addressRemovals(unwanted: readonly AddressId[], actual: readonly AddressState[]): Step[] {
@@ -127,12 +124,9 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
   add: (client, specs, options) => sendAddresses(client, 'add', specs.map(spec => normalizeAddress(spec)), options),
   changes: (spec, state, actual) => {
     const normal = normalizeAddress(spec)
-    return state ? stepsTo(new Map([[keyOfAddress(normal), normal]]), actual) : []
+    return state ? stepsTo([normal], actual) : []
   },
-  replacement: (spec, actual) => {
-    const whole = addressFields.complete(normalizeAddress(spec)) as AddressSpec
-    return stepsTo(new Map([[keyOfAddress(whole), whole]]), actual)
-  },
+  replacement: (spec, actual) => stepsTo([addressFields.complete(normalizeAddress(spec)) as AddressSpec], actual),
   steps: addressSteps,
   async remove(client, ids, actual, options) {
     for (const id of ids.map(each => normalizeAddressId(each))) {

@@ -32,10 +32,7 @@ export function secondariesOf(primary: AddressState, actual: readonly AddressSta
   return actual.filter(other => other.secondary && other.link === primary.link && networkOfAddress(other) === network)
 }
 
-/**
- * Removes an address alone: adds the secondaries again that the kernel removed with it, and removes
- * the routes that the kernel left behind.
- */
+/** Removes an address alone: adds its secondaries again, and removes the routes that it leaves. */
 export async function removeAddress(client: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> {
   const before = await listAddresses(client, options)
   await sendAddresses(client, 'remove', [spec], options)

@@ -1,32 +1,16 @@
 /** Addresses of links, declared field by field. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import {
-  address as anyAddress, atPath, checkObject, integer, interfaceName, invalid, oneOf, show, within,
-} from '../../base/check.js'
+import { address as anyAddress, integer, interfaceName, invalid, oneOf, show, within } from '../../base/check.js'
 import { fieldSet, inRange, type Check, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
 import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
+import { lifetimes, type Lifetimes } from './lifetimes.js'
 
 /** The range in which an address or a route is valid; a number where it has no name. */
 export type Scope = typeof SCOPES[number] | number
-
-/** A time in seconds, or for ever. */
-export type Lifetime = number | 'forever'
-
-/** The lifetimes of an address. */
-export interface Lifetimes {
-  /** Seconds from now until it is removed, 1 to 4294967294. */
-  readonly valid: Lifetime
-  /**
-   * Seconds from now until no new connection uses it; 0 is at once. An IPv4 address that is valid
-   * for ever takes 0 or for ever.
-   * @defaultValue `valid`
-   */
-  readonly preferred?: Lifetime
-}
 
 /** The fields that identify an address of the host. */
 export interface AddressId {
@@ -53,10 +37,7 @@ export interface AddressSpec extends AddressId {
   readonly lifetimes?: Lifetimes
   /** The metric of the route to its network that the kernel adds; 0 is the kernel's own. */
   readonly metric?: number
-  /**
-   * The program that set it, 0 (none) to 255, by which programs find their own addresses. Linux
-   * 5.18 and later.
-   */
+  /** The program that set it, 0 (none) to 255: programs find theirs by it. Linux 5.18 and later. */
   readonly protocol?: number
   /** Adds no route to its network. @defaultValue false */
   readonly noprefixroute?: boolean
@@ -96,7 +77,6 @@ export interface AddressFilter {
 }
 
 export const SCOPES = ['global', 'site', 'link', 'host', 'nowhere'] as const
-const FOREVER = 0xffffffff
 
 // ── fields ──
 
@@ -155,45 +135,6 @@ function checkLabel(path: string, value: unknown): string {
   throw invalid(path, value, 'a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -')
 }
 
-const LIFETIMES = new Set(['valid', 'preferred'])
-const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
-const lifetime = (time = FOREVER): Lifetime => time === FOREVER ? 'forever' : time
-/** A lifetime passes: it is the wanted one while at least half is left, and then renewed. */
-const lasts = (wanted: Lifetime, actual: Lifetime): boolean =>
-  wanted === actual || (wanted !== 'forever' && actual !== 'forever' && actual <= wanted && actual >= wanted / 2)
-
-const lifetimes: AddressField = {
-  otherwise: { valid: 'forever', preferred: 'forever' },
-  check(path, value) {
-    const { valid, preferred = valid } = checkObject(path, value, LIFETIMES)
-    const time = (name: string, given: unknown, min: number): Lifetime =>
-      given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
-    const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
-    if (seconds(normal.preferred) > seconds(normal.valid)) {
-      throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
-    }
-    return normal
-  },
-  write({ attributes }, value) {
-    const { valid, preferred } = value as Required<Lifetimes>
-    attributes.cacheinfo = { preferred: seconds(preferred), valid: seconds(valid), created: 0, updated: 0 }
-  },
-  // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even
-  // if it is deprecated.
-  read: ({ attributes: { cacheinfo, flags = {} } }) =>
-    ({ valid: lifetime(cacheinfo?.valid), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred) }),
-  words(value) {
-    const { valid, preferred } = value as Required<Lifetimes>
-    return [
-      valid !== 'forever' && `valid_lft ${valid}`, preferred !== 'forever' && `preferred_lft ${preferred}`,
-    ].filter(Boolean).join(' ')
-  },
-  same(wanted, actual) {
-    const [a, b] = [wanted as Required<Lifetimes>, actual as Required<Lifetimes>]
-    return lasts(a.valid, b.valid) && lasts(a.preferred, b.preferred)
-  },
-}
-
 /** The fields of an address, in the order of `ip addr add`. */
 export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address', {
   address: own, peer,
@@ -203,7 +144,7 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
   }),
   link: link('header', 'index'),
   label: attribute('label', checkLabel, { ...onlyIPv4, otherwise: (object: Values) => object.link, word: 'label' }),
-  metric: unlessZero(attribute('rtPriority', inRange(0, FOREVER), { otherwise: 0, word: 'metric' })),
+  metric: unlessZero(attribute('rtPriority', inRange(0, 0xffffffff), { otherwise: 0, word: 'metric' })),
   protocol: unlessZero(attribute('proto', inRange(0, 255), { otherwise: 0, word: 'proto' })),
   nodad: flag('attributes', 'nodad', { ...onlyIPv6, otherwise: false }),
   noprefixroute: flag('attributes', 'noprefixroute', { otherwise: false }),
@@ -253,10 +194,7 @@ export const normalizeAddressId = (given: AddressId, path = ''): AddressId => wi
   }
 })
 
-/**
- * A spec in its normal form: the fields that it has, without those of states.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** A spec in its normal form, without fields of states. @throws as {@link normalizeAddressId} */
 export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
   const given = addressFields.checkNames(spec, path)
   const id = normalizeAddressId(spec, path)
@@ -301,9 +239,7 @@ const ID = ['address', 'peer', 'link', 'scope']
 
 /** The command that does something with an address in its normal form. */
 export const addressCommand = (verb: Verb, spec: AddressSpec, names: LinkNames): RouteCommand<'address'> => ({
-  kind: 'address',
-  verb,
-  object: `address ${nameOfAddress(spec)}`,
+  kind: 'address', verb, object: `address ${nameOfAddress(spec)}`,
   ...addressFields.write(
     { header: { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 }, attributes: {} },
     spec, names, verb === 'remove' ? ID : undefined),

@@ -31,10 +31,7 @@ function linkInfo(
   return { kind, ...fields.names.length > 0 && { data: fields.write({}, parameters, { ...names, link: {} }, only) } }
 }
 
-/**
- * Adds a link that is down, has no master and no alias. Rejects with a NetlinkError that tells the
- * causes of `EEXIST` apart.
- */
+/** Adds a link: down, no master, no alias. Rejects with the cause of `EEXIST`. */
 export async function createLink(client: RouteClient, link: Link, options?: CallOptions): Promise<void> {
   const { name, kind, mtu, address, parameters, index = 0 } = link
   const asked = { kind: 'link', verb: 'add', object: objectOf(name), attributes: { linkinfo: { kind } } } as const

@@ -59,10 +59,7 @@ type Wire = Entry<'link'>
 
 const { attribute } = entryFields<'link'>()
 
-/**
- * The settings, in the order in which they are made: the link's own, then its master, then up.
- * Defaults are those of a new link.
- */
+/** The settings, in the order in which they are made. Defaults are those of a new link. */
 export const settings = fieldSet<Settings, Wire, LinkContext>()('link', {
   mtu: attribute('mtu', checkMtu, { read: ({ attributes }) => attributes.mtu ?? 0, word: 'mtu' }),
   address: attribute('address', macAddress, {

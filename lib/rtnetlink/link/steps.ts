@@ -208,10 +208,7 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
   return inOrder(links).flatMap(({ path, ...link }) => stepsTo(model, link, path))
 }
 
-/**
- * The steps that remove those of the links that exist. Pure.
- * @throws RangeError naming a link that cannot be removed
- */
+/** The steps that remove those of the links that exist. Pure. @throws RangeError naming a link */
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
   return unwanted.flatMap((unchecked, i) => {

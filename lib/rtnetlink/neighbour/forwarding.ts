@@ -126,10 +126,7 @@ const ID: readonly string[] = ['lladdr', 'link', 'at', 'vlan', 'dst', 'port', 'v
 const idOf = (object: object): Values =>
   Object.fromEntries(Object.entries(object).filter(([name]) => ID.includes(name)))
 
-/**
- * The fields that identify an entry, in their normal form.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** An id in its normal form. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeForwardingId(
   given: ForwardingId, path = '',
 ): ForwardingId & { readonly at: 'self' | 'master' } {

@@ -118,10 +118,7 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
   },
 })
 
-/**
- * The fields that identify a neighbour, in their normal form.
- * @throws RangeError naming the field below `path`
- */
+/** An id in its normal form. @throws RangeError naming the field below `path` */
 export const normalizeNeighbourId = (given: NeighbourId, path = ''): Required<NeighbourId> => {
   const { address = null, link = null, proxy = false } = given as Partial<NeighbourId>
   return { proxy, ...neighbourFields.pick({ address, link }, path) } as Required<NeighbourId>

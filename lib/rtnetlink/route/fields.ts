@@ -1,17 +1,17 @@
 /** Routes, declared field by field: normal form, words and wire. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { boolean, checkList, integer, interfaceName, oneOf, within } from '../../base/check.js'
+import { checkList, integer, oneOf, within } from '../../base/check.js'
 import { after, among, defined, fieldSet, inRange, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
 import { checkScope, type Scope } from '../address/spec.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
 import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
-import type { WireNexthop } from '../wire/route.js'
+import { PROTOCOLS } from '../wire/route.js'
+import { gatewayAttribute, hopFields, hopWords, nexthopsOf, verifyNexthop, viaWords } from './nexthops.js'
 import {
-  PROTOCOLS, TABLES, TYPES,
-  type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
+  TABLES, TYPES, type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
   type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
@@ -28,11 +28,6 @@ export interface Route extends RouteSettings, Nexthop {
 const U32 = 0xffffffff
 /** `IP6_RT_PRIO_USER`: the metric that IPv6 makes of 0. */
 const IPV6_METRIC = 1024
-
-/** The next hops of a route. */
-export const nexthopsOf = (
-  { via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined },
-): readonly WeightedNexthop[] => nexthops ?? ((via ?? link) === undefined ? [] : [defined({ via, link, onlink })])
 
 // ── values ──
 
@@ -59,79 +54,12 @@ const textOfNetwork = (family: Family, address: string | undefined, length: numb
 function network(path: string, value: unknown): Prefix {
   const prefix = parsePrefix(path, value)
   const address = networkOf(prefix)
-  if (address !== prefix.address) {
-    throw new RangeError(
-      `${path}: ${String(value)} has bits behind its prefix; the network is ${address}/${prefix.length}`,
-    )
-  }
-  return prefix
+  if (address === prefix.address) return prefix
+  const right = `${address}/${prefix.length}`
+  throw new RangeError(`${path}: ${String(value)} has bits behind its prefix; the network is ${right}`)
 }
 
 const ordinaryMetric = (family: unknown): number => family === 'inet6' ? IPV6_METRIC : 0
-
-/** The attribute of a gateway: IPv4 packets take one for a gateway of either family. */
-const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' =>
-  family === 'inet' && via.includes(':') ? 'via' : 'gateway'
-
-// ── next hops ──
-
-/** Refuses a next hop that leads nowhere. @throws TypeError, RangeError naming the field */
-function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
-  if (via !== undefined && family === 'inet6' && !via.includes(':')) {
-    throw new RangeError('via: IPv6 packets have no IPv4 gateway')
-  }
-  if (onlink === true && (via === undefined || link === undefined)) {
-    throw new TypeError('onlink: needs a gateway (via) and its link (link)')
-  }
-  if (via === undefined && link === undefined) {
-    throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
-  }
-  if (
-    via !== undefined && link === undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))
-  ) {
-    throw new TypeError(`link: is required: the gateway ${via} does not lead to it`)
-  }
-}
-
-interface HopContext extends LinkNames { readonly family: Family }
-
-const viaWords = (via: unknown, { family }: Values): string =>
-  `via ${family === 'inet' && (via as string).includes(':') ? 'inet6 ' : ''}${via as string}`
-const onlinkWords = (onlink: unknown): string => onlink === true ? 'onlink' : ''
-
-const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop', {
-  via: {
-    check: unicast,
-    write({ attributes }, value, { family }) {
-      attributes[gatewayAttribute(value as string, family)] = value as string
-    },
-    read: ({ attributes: { gateway, via } }) => gateway ?? via,
-    words: viaWords,
-  },
-  link: {
-    check: interfaceName,
-    write(to, value, { indexOf }) { to.index = indexOf(value as string) },
-    read: ({ index }, { nameOf }) => nameOf(index),
-    words: after('dev'),
-  },
-  weight: {
-    otherwise: 1,
-    explicit: true,
-    check: inRange(1, 256),
-    write(to, value) { to.hops = value as number - 1 },
-    read: ({ hops }) => hops + 1,
-    words: after('weight'),
-  },
-  onlink: {
-    check: boolean,
-    write(to, value) { if (value === true) to.flags = { ...to.flags, onlink: true } },
-    read: ({ flags }) => flags.onlink === true ? true : undefined,
-    words: onlinkWords,
-  },
-})
-
-/** A next hop in words: `via 192.0.2.1 dev eth0 weight 2 onlink`. */
-const hopWords = (hop: WeightedNexthop, family: Family): string => hopFields.words({ ...hop, family })
 
 // ── fields ──
 
@@ -272,19 +200,14 @@ export const normalizeRouteId = (
   if (source?.family === 'inet') throw new RangeError(`from: ${from!} is not an IPv6 network`)
   const [number, where] = [integer('metric', metric, 0, U32), checkNamed(TABLES, 'table', table, 1, U32)]
   return {
-    to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix),
-    family: own,
-    table: where,
+    to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix), family: own, table: where,
     metric: number === 0 && own === 'inet6' && where !== 'local' ? IPV6_METRIC : number,
     tos: integer('tos', tos, 0, 255),
     ...source && source.length > 0 && { from: textOf(source) },
   }
 })
 
-/**
- * A spec in its normal form; also a state of a type that a spec can have.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** A spec, or a state of a type that specs have, in its normal form. @throws naming the field */
 export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
   const given = routeFields.checkNames(spec, path)
   const { nexthops, via, link, onlink, source } = given as unknown as Route
@@ -297,9 +220,7 @@ export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
     }
     const gateway: unknown = via ?? nexthops?.find(hop => hop.via !== undefined)?.via ?? source
     const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')
-    const normal = routeFields.pick(
-      { type: 'unicast', ...given, ...id, ...id.from === undefined && { from: undefined } },
-    ) as unknown as Route
+    const normal = routeFields.pick({ type: 'unicast', ...given, from: undefined, ...id }) as unknown as Route
     routeFields.verify(normal)
     return alone(normal)
   })
@@ -330,9 +251,7 @@ export const notationOfRoute = (route: Route): string => routeFields.words(route
 /** `ip`, or `ip -6` for a route whose words do not show that it is IPv6. */
 export const program = (route: Route): string =>
   route.family === 'inet6' && route.to === 'default' && route.from === undefined
-  && !nexthopsOf(route).some(hop => hop.via !== undefined)
-    ? 'ip -6'
-    : 'ip'
+  && !nexthopsOf(route).some(hop => hop.via !== undefined) ? 'ip -6' : 'ip'
 
 /** `192.168.60.0/24 via 192.168.9.1` */
 export function nameOfRoute(route: Partial<Route> & RouteQuery): string {
@@ -360,9 +279,7 @@ export const ANY_ROUTE = {
 
 /** The command that does something with a route. */
 export const routeCommand = (verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> => ({
-  kind: 'route',
-  verb,
-  object: `route ${nameOfRoute(route)}`,
+  kind: 'route', verb, object: `route ${nameOfRoute(route)}`,
   ...routeFields.write({ header: { ...ANY_ROUTE, flags: {} }, attributes: {} }, {
     protocol: 'boot', ...route, scope: verb === 'remove' && route.scope === undefined ? 'nowhere' : scopeOf(route),
   }, names),
@@ -373,8 +290,7 @@ export function readRoute(entry: Wire, names: LinkNames): RouteState {
   const { header: { flags }, attributes: { multipath, nhId } } = entry
   return {
     ...routeFields.read(entry, names) as unknown as RouteState,
-    dead: multipath
-      ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
+    dead: multipath ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
       : (flags.dead ?? flags.linkdown) === true,
     ...defined({ nexthopId: nhId }),
   }

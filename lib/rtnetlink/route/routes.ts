@@ -11,10 +11,10 @@ import { openRtnetlink, RouteClient, type Verb } from '../client.js'
 import { refuseMissing } from '../explain.js'
 import { namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
-  ANY_ROUTE, keyOfRoute, nameOfRoute, nexthopsOf, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
-  routeCommand, routeFields, routeOf,
-  type Route,
+  ANY_ROUTE, keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
+  routeCommand, routeFields, routeOf, type Route,
 } from './fields.js'
+import { nexthopsOf } from './nexthops.js'
 import type { RouteFilter, RoutePatch, RouteQuery, RouteSpec, RouteState, WeightedNexthop } from './spec.js'
 
 // ── commands ──
@@ -154,10 +154,7 @@ export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly 
 
 // ── the resource ──
 
-/**
- * A state with the fields of a patch. A patch with next hops or a type replaces all next hops, and
- * the scope that fits them.
- */
+/** A state with a patch: next hops or a type replace all next hops, and their scope. */
 function patched(patch: RoutePatch, state: RouteState): Route {
   const { via, link, onlink, nexthops, type, scope, ...rest } = routeFields.existing(state) as unknown as Route
   const moves = [...NEXTHOPS, 'type'].some(name => name in patch)
@@ -235,10 +232,7 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
     return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
   }
 
-  /**
-   * The route that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where
-   * none leads there.
-   */
+  /** The route that packets take (`ip route get`). Rejects with `ENETUNREACH` without one. */
   async lookup(
     to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
   ): Promise<RouteState> {

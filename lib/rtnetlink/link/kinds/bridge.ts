@@ -9,10 +9,7 @@ import { always, parameters, type Kind } from './kind.js'
 export interface BridgeParameters {
   /** Spanning tree. The kernel begins without. */
   readonly stp?: boolean
-  /**
-   * Seconds that a port listens, and learns, before it forwards: 2 to 30 with spanning tree. The
-   * kernel begins with 15.
-   */
+  /** Seconds that a port listens and learns: 2 to 30 with spanning tree. The kernel's own: 15. */
   readonly forwardDelay?: number
   /** Seconds between greetings of spanning tree, 1 to 10. The kernel begins with 2. */
   readonly helloTime?: number
@@ -20,10 +17,7 @@ export interface BridgeParameters {
   readonly maxAge?: number
   /** Seconds until a learnt address is forgotten. The kernel begins with 300. */
   readonly ageing?: number
-  /**
-   * The bridge with the least one becomes the root of the spanning tree, 0 to 65535. The kernel
-   * begins with 32768.
-   */
+  /** The least one is the spanning tree's root, 0 to 65535. The kernel begins with 32768. */
   readonly priority?: number
   /** Whether it keeps VLANs apart. The kernel begins without. */
   readonly vlanFiltering?: boolean
