@@ -6,10 +6,7 @@
 import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'
 
-/**
- * The texts of IPv4 addresses, at an index computed from the number;
- * a later address overwrites an earlier one.
- */
+/** The texts of IPv4 addresses at an index from the number; a later one overwrites an earlier. */
 const v4Numbers = new Int32Array(65536)
 const v4Texts = new Array<string | undefined>(65536).fill(undefined)
 const v6Text = new Memo<string, string>()
@@ -26,9 +23,7 @@ export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
     } else if (digit >= 0 && digit <= 9 && octet !== 0) {
       octet = octet < 0 ? digit : octet * 10 + digit
       if (octet > 255) return false
-    } else {
-      return false
-    }
+    } else { return false }
   }
   if (octet >= 0) to[at + dots] = octet
   return dots === 3 && octet >= 0
@@ -36,10 +31,7 @@ export function putIPv4(to: Uint8Array, at: number, text: string): boolean {
 
 const four = new Uint8Array(4)
 
-/**
- * Parses an IPv4 address as a number;
- * -1 where the text is not dotted decimal without leading zeros.
- */
+/** An IPv4 address as a number; -1 where the text is not dotted decimal without leading zeros. */
 export const parseIPv4 = (text: string): number =>
   putIPv4(four, 0, text) ? (four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!) >>> 0 : -1
 
@@ -52,10 +44,7 @@ export function formatIPv4(n: number): string {
   return v4Texts[index] = `${n >>> 24}.${n >>> 16 & 255}.${n >>> 8 & 255}.${n & 255}`
 }
 
-/**
- * Parses an IPv6 address as its 16 bytes; null for any other text, and for an address with a zone
- * or a prefix.
- */
+/** The 16 bytes of an IPv6 address; null for any other text, and with a zone or a prefix. */
 export function parseIPv6(text: string): Uint8Array | null {
   const known = v6Bytes.get(text)
   if (known !== undefined) return known

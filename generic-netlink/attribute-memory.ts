@@ -8,8 +8,6 @@
  *
  * The plain set stays the authority: it reads and writes each object that is unlike the remembered
  * ones, and reports each error.
- *
- * @module
  */
 
 import { attributeSetOf, type AttributeSet, type Table } from './attributes.js'
@@ -18,16 +16,10 @@ import { layoutOf, type Values } from './layout.js'
 import { readPattern, type ReadPattern } from './read-pattern.js'
 import { writePattern, type WritePattern } from './write-pattern.js'
 
-/**
- * How many patterns a set remembers: a listing mixes services by address and by mark, a batch
- * services and real servers.
- */
+/** How many patterns: listings mix services by address and mark, batches services and servers. */
 const PATTERNS = 4
 
-/**
- * Adds a memory to a set. The result decodes the same values and encodes the same bytes, faster
- * where the objects are alike.
- */
+/** Adds a memory to a set: same values, same bytes, faster where the objects are alike. */
 export function remembered<const T extends Table>(set: AttributeSet<T>): AttributeSet<T> {
   const layout = layoutOf(set)
   const read: ReadPattern[] = []
@@ -64,9 +56,7 @@ export function remembered<const T extends Table>(set: AttributeSet<T>): Attribu
     },
     visit(from, at, length, use) {
       const pattern = matchRead(from, at, length)
-      if (pattern) {
-        try { return use(pattern.values as never) } finally { pattern.busy = false }
-      }
+      if (pattern) { try { return use(pattern.values as never) } finally { pattern.busy = false } }
       const value = set.read(from, at, length, {})
       learn(from, at, length, value)
       return use(value)
@@ -97,9 +87,7 @@ function toFront<P>(patterns: P[], pattern: P): void {
   patterns[0] = pattern
 }
 
-function add<P>(patterns: P[], pattern: P): void {
-  if (patterns.unshift(pattern) > PATTERNS) patterns.pop()
-}
+function add<P>(patterns: P[], pattern: P): void { if (patterns.unshift(pattern) > PATTERNS) patterns.pop() }
 
 /** Reads with a pattern. False after an error, too: the plain set then reports it. */
 function attempt(pattern: ReadPattern, from: Input, at: number, length: number): boolean {

@@ -1,9 +1,4 @@
-/**
- * Attribute sets: netlink's type-length-values, declared as a table
- * that reads like the kernel's `nla_policy`.
- *
- * @module
- */
+/** Attribute sets: type-length-values, as a table that reads like the kernel's `nla_policy`. */
 
 import { HOST, Input, Output } from './buffers.js'
 import { fieldsOf, type Codec, type Infer } from './codec.js'
@@ -32,12 +27,9 @@ export interface AttributeSet<T extends Table> extends Codec<{ -readonly [K in k
   /**
    * Reads an object, passes it to `use`, and returns the result. The object is valid until `use`
    * returns: a later read may overwrite it.
-   *
    * @throws DecodeError
    */
-  visit<R>(
-    from: Input, at: number, length: number, use: (value: { -readonly [K in keyof T]?: Infer<T[K][1]> }) => R,
-  ): R
+  visit<R>(from: Input, at: number, length: number, use: (value: { -readonly [K in keyof T]?: Infer<T[K][1]> }) => R): R
   /** Reads a buffer that holds attributes only. @throws DecodeError */
   decode(stream: Uint8Array): { -readonly [K in keyof T]?: Infer<T[K][1]> }
   /** Writes the object into a new buffer. @throws EncodeError */
@@ -55,12 +47,7 @@ export const align = (n: number): number => n + 3 & ~3
 export const kernelName = (prefix: string, key: string): string =>
   `${prefix}_${key.replace(/[A-Z]/g, c => `_${c}`).toUpperCase()}`
 
-/**
- * Calls `visit` for each attribute, in the order of the wire:
- * number, offset and length of the payload.
- *
- * @throws DecodeError
- */
+/** Visits each attribute, in order: its number, and its payload's place. @throws DecodeError */
 export function eachAttribute(
   { view }: Input, at: number, end: number, visit: (type: number, at: number, length: number) => void,
 ): void {
@@ -94,11 +81,7 @@ export interface Attribute {
   readonly depth: number
 }
 
-/**
- * Returns the attributes of a table, in its order.
- *
- * @throws TypeError where a row depends on a sibling that the table lacks
- */
+/** The attributes of a table. @throws TypeError where a row depends on a sibling that it lacks */
 export const attributesOf = (table: Table): Attribute[] => Object.entries(table).map(([key, [number, codec]]) => ({
   key,
   number,
@@ -137,9 +120,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
       const read = ({ key, codec }: Attribute, begin: number, size: number): void => {
         try {
           values[key] = codec.read(from, begin, size, values)
-        } catch (error) {
-          throw error instanceof DecodeError ? error.within(kernelName(prefix, key)) : error
-        }
+        } catch (error) { throw error instanceof DecodeError ? error.within(kernelName(prefix, key)) : error }
       }
       const places = new Map<Attribute, { begin: number; size: number }>()
       eachAttribute(from, at, at + length, (type, begin, size) => {
@@ -164,9 +145,7 @@ export function attributeSet<const T extends Table>(prefix: string, table: T): A
             throw new EncodeError(`there is no such attribute; the attributes are ${[...byKey.keys()].join(', ')}`)
           }
           writeAttribute(to, attribute.type, () => attribute.codec.write(to, values[key], values))
-        } catch (error) {
-          throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error
-        }
+        } catch (error) { throw error instanceof EncodeError ? error.within(kernelName(prefix, key)) : error }
       }
     },
   })

@@ -25,10 +25,7 @@ export class Budget {
     this.#left -= bytes + EXCHANGE
   }
 
-  /**
-   * Tells whether work may go on.
-   * If not, `resume` is called once in the next turn of the event loop.
-   */
+  /** Whether work may go on. If not, `resume` is called once in the next turn of the event loop. */
   allows(resume: () => void): boolean {
     if (!this.#running || this.#left > 0) return true
     this.#waiting.add(resume)

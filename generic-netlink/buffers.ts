@@ -27,10 +27,7 @@ export class Output {
     this.view = new DataView(this.bytes.buffer)
   }
 
-  /**
-   * Appends `size` bytes and returns the offset of the first. Their content is undefined: the
-   * caller writes all of them.
-   */
+  /** Appends `size` undefined bytes, all of which the caller writes. Returns the first's offset. */
   take(size: number): number {
     const at = this.length
     const end = at + size

@@ -3,15 +3,10 @@
 import type { Input, Output } from './buffers.js'
 import { EncodeError } from './errors.js'
 
-/**
- * The other values of the same object. While reading, only the value that {@link Codec.after} names
- * is sure to be there.
- */
+/** The object's other values. While reading, only {@link Codec.after}'s is sure to be there. */
 export type Siblings = Readonly<Record<string, unknown>>
 
-/**
- * Reads a value at an offset of a buffer and appends it to another: no value has its own buffer.
- */
+/** Reads a value at an offset of a buffer and appends it to another: none has its own buffer. */
 export interface Codec<T> {
   /** Reads the value from the `length` bytes at `at`. @throws DecodeError */
   read(from: Input, at: number, length: number, siblings: Siblings): T

@@ -6,8 +6,6 @@
  * only a no-op behind the last command requests one: at its acknowledgement, all commands without
  * an answer are done. The last command cannot request it: the kernel says nothing about a command
  * that ends with EINTR, such as the stop of a sync daemon that never ran. Performance: batches.
- *
- * @module
  */
 
 import { randomInt } from 'node:crypto'
@@ -40,10 +38,7 @@ const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
 const DONE: Outcome = Object.freeze({ status: 'fulfilled', value: undefined })
 
-/**
- * A request on the wire. The slots are reused: a large batch allocates none.
- * Performance: reused slots.
- */
+/** A request on the wire. A large batch allocates no slots. Performance: reused slots. */
 interface Slot {
   batch: Batch
   index: number
@@ -131,9 +126,7 @@ export class Commands {
         if (!this.#budget.allows(this.#pump.run)) return
         if (!this.#fill()) continue
         this.#budget.spend(this.#out.length)
-        try {
-          this.#socket.send(this.#out.bytes.subarray(0, this.#out.length))
-        } catch (error) {
+        try { this.#socket.send(this.#out.bytes.subarray(0, this.#out.length)) } catch (error) {
           this.#lost((error as NetlinkError).errno)
           continue
         }
@@ -142,25 +135,16 @@ export class Commands {
         while (this.#sent > 0 && this.#socket.receive());
         if (this.#sent > 0) { this.#watchdog.start(); return }
       }
-    } finally {
-      if (this.#sent === 0 && this.#queue.length === 0) this.#socket.unref()
-    }
+    } finally { if (this.#sent === 0 && this.#queue.length === 0) this.#socket.unref() }
   }
 
-  /**
-   * Writes as many of the queued requests as one datagram can carry;
-   * false where there is none to send.
-   */
+  /** Writes as many queued requests as one datagram carries; false where there is none to send. */
   #fill(): boolean {
     this.#openDatagram()
     for (let batch = this.#queue[0]; batch; batch = this.#queue[0]) {
       let error: unknown
       this.#filling = batch
-      try {
-        batch.requests.each(this.#append, batch.next, batch.requests.length)
-      } catch (thrown) {
-        error = thrown
-      }
+      try { batch.requests.each(this.#append, batch.next, batch.requests.length) } catch (thrown) { error = thrown }
       if (this.#full) break
       this.#queue.shift()
       rejectUnsent(batch, () => error ?? new TypeError(`a sequence of ${batch.requests.length} requests sends fewer`))
@@ -223,9 +207,7 @@ export class Commands {
   }
 
   #datagram(from: Input, length: number): void {
-    try {
-      eachMessage(from, length, this.#visit)
-    } catch (error) {
+    try { eachMessage(from, length, this.#visit) } catch (error) {
       debug('unreadable datagram: %o', error)
       this.#lost(ENOBUFS)
     }
@@ -237,7 +219,7 @@ export class Commands {
 
   #message(from: Input, message: Message): void {
     const position = message.seq - this.#first
-    if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#finish(); return }
+    if (this.#fenced && position === this.#sent && message.type === NLMSG_ERROR) { this.#settleSent(unnamed); return }
     if (position < 0 || position >= this.#sent) return // late, or forged
     const slot = this.#slots[position]!
     const { batch, index } = slot // a reader may close this socket and clear the slot
@@ -248,12 +230,7 @@ export class Commands {
     } else if (message.type >= NLMSG_MIN_TYPE && slot.answered) {
       settle(batch, index, attempt(() => withRequest(slot, request => request.read!(from, message.at, message.length))))
     } else return
-    if (!this.#fenced && position === this.#sent - 1) this.#finish()
-  }
-
-  /** Settles the requests that the kernel did not name: it has worked through the datagram. */
-  #finish(): void {
-    this.#settleSent(unnamed)
+    if (!this.#fenced && position === this.#sent - 1) this.#settleSent(unnamed)
   }
 
   /** Settles the requests on the wire that have no outcome, and clears the wire. */
@@ -278,7 +255,7 @@ export class Commands {
 const withRequest = <R>({ batch, index }: Slot, use: (request: Request<unknown>) => R): R =>
   withItem(batch.requests, index, use)
 
-/** The outcome of a request that the kernel did not name. */
+/** The outcome of a request that the kernel, done with the datagram, did not name. */
 const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA, NO_ANSWER) : DONE
 
 const NO_ANSWER = { why: 'the kernel sent no answer' }

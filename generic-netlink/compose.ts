@@ -96,10 +96,7 @@ export function struct<const F extends Readonly<Record<string, Fixed<unknown>>>>
 
 // ── codecs that depend on a sibling ──
 
-/**
- * A codec that the value of the attribute `sibling` selects;
- * `otherwise` serves values without a case.
- */
+/** A codec that the attribute `sibling` selects; `otherwise` serves values without a case. */
 export function by<const C extends Readonly<Record<string, Codec<unknown>>>, const O extends Codec<unknown> = never>(
   sibling: string, cases: C, otherwise?: O,
 ): Codec<Infer<C[keyof C]> | Infer<O>> {

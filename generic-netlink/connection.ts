@@ -1,7 +1,4 @@
-/**
- * A conversation with the kernel over one netlink protocol:
- * commands, batches of commands, and dumps.
- */
+/** A conversation with the kernel over one netlink protocol: commands, batches and dumps. */
 
 import { Budget } from './budget.js'
 import { Commands } from './commands.js'
@@ -18,12 +15,7 @@ export const NETLINK_GENERIC = 16
 
 /** Options of a {@link Connection}. */
 export interface ConnectionOptions {
-  /**
-   * The time that the kernel may be silent before a request fails with
-   * `ETIMEDOUT`, in milliseconds.
-   *
-   * @defaultValue 10000
-   */
+  /** Milliseconds of silence after which a request fails with `ETIMEDOUT`. @defaultValue 10000 */
   readonly timeLimit?: number
   /** Opens the sockets; a test passes a kernel of its own. @defaultValue real netlink sockets */
   readonly openSocket?: OpenSocket
@@ -43,7 +35,6 @@ export class Connection implements AsyncDisposable {
 
   /**
    * @param protocol {@link NETLINK_GENERIC} or {@link NETLINK_ROUTE}.
-   *
    * @throws NetlinkError where the system refuses a socket
    */
   constructor(protocol: number, { timeLimit = 10_000, openSocket: open = openSocket }: ConnectionOptions = {}) {
@@ -70,13 +61,8 @@ export class Connection implements AsyncDisposable {
     return this.#commands.batch(sequence(requests), signal) as Promise<PromiseSettledResult<T>[]>
   }
 
-  /**
-   * Lists a table. Dumps wait for one another. Rejects with NetlinkError; never resolves with a
-   * table that is known to be incomplete.
-   */
-  dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> {
-    return this.#dumps.dump(request, signal)
-  }
+  /** Lists a table, whole or not at all; dumps wait for one another. Rejects with NetlinkError. */
+  dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> { return this.#dumps.dump(request, signal) }
 
   /**
    * Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes

@@ -5,8 +5,6 @@
  * socket of their own and wait in a queue. A dump that fails half way must not look like a short
  * table: the errno of DONE is read, a part that was cut is an error, and a dump that the kernel
  * calls inconsistent is repeated.
- *
- * @module
  */
 
 import { randomInt } from 'node:crypto'
@@ -29,10 +27,7 @@ const debug = logger('ipvs-nl:netlink')
 /** The number of times that an inconsistent dump is repeated. */
 const RETRIES = 3
 
-/**
- * The number of parts of one dump that are read without a turn of the event
- * loop: some thousand services.
- */
+/** The parts of one dump read without a turn of the event loop: some thousand services. */
 const LONGEST_STRETCH = 8
 
 const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
@@ -85,10 +80,7 @@ export class Dumps {
   readonly #out = new Output()
   readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #queue: Dump[] = []
-  /**
-   * Opened for the first dump, and again after a dump that broke off: the kernel may still be at
-   * work on that.
-   */
+  /** Opened for the first dump, and after a broken one, at which the kernel may still work. */
   #socket: KernelSocket | undefined
   /** The dump on the wire, and the sequence number of its parts. */
   #running: Dump | undefined
@@ -142,9 +134,7 @@ export class Dumps {
         // The kernel makes the next part while this one is read, so each part is ready.
         if (!this.#socket?.receive() && this.#running) { this.#watchdog.start(); return }
       }
-    } finally {
-      if (!this.#running && this.#queue.length === 0) this.#socket?.unref()
-    }
+    } finally { if (!this.#running && this.#queue.length === 0) this.#socket?.unref() }
   }
 
   /** Puts the next dump on the wire; false where none waits. */
@@ -177,9 +167,7 @@ export class Dumps {
     this.#stretch++
     try {
       eachMessage(from, length, this.#visit)
-    } catch (error) {
-      this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`)
-    }
+    } catch (error) { this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`) }
     this.#watchdog.stop()
     this.#pump.run() // where an event brought the datagram; otherwise the pump runs already
   }

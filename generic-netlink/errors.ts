@@ -7,10 +7,7 @@ export type Errno =
   | 'EPERM' | 'ENOENT' | 'ESRCH' | 'EINTR' | 'ENOMEM' | 'EBUSY' | 'EEXIST' | 'ENODEV' | 'EINVAL' | 'ERANGE'
   | 'EOPNOTSUPP' | 'EAFNOSUPPORT' | 'ENOBUFS' | 'EMSGSIZE' | 'ETIMEDOUT' | 'ECANCELED' | 'ENOPROTOOPT' | (string & {})
 
-/**
- * The kernel's addition to an errno (`NETLINK_EXT_ACK`).
- * IPVS adds nothing for services and destinations.
- */
+/** The kernel's addition to an errno (`NETLINK_EXT_ACK`); none for services and destinations. */
 export interface ExtendedAck {
   /** The kernel's own sentence. */
   readonly message?: string
@@ -56,10 +53,7 @@ export class NetlinkError extends Error {
   }
 }
 
-/**
- * Linux has one number with two names:
- * netlink's documentation says `EOPNOTSUPP`, libuv says `ENOTSUP`.
- */
+/** One number, two names: `EOPNOTSUPP` in netlink's documentation, `ENOTSUP` in libuv. */
 const errorName = (errno: number): Errno => {
   const name = errno < 0 ? getSystemErrorName(errno) : `E${errno}`
   return name === 'ENOTSUP' ? 'EOPNOTSUPP' : name

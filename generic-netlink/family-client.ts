@@ -55,10 +55,7 @@ export class FamilyClient<C extends CommandTable> {
     this.#kinds = new Kinds(family, id)
   }
 
-  /**
-   * Finds a family by its name. The kernel loads the family's module on demand. Rejects with
-   * `ENOENT` where there is none.
-   */
+  /** Finds a family, whose module the kernel loads on demand. Rejects with `ENOENT` without one. */
   static async find<C extends CommandTable>(
     connection: Connection, family: FamilyDeclaration<C>, options?: CallOptions,
   ): Promise<FamilyClient<C>> {
@@ -69,14 +66,9 @@ export class FamilyClient<C extends CommandTable> {
   /** Runs one command. Rejects with NetlinkError. */
   async call<K extends keyof C & string>(
     command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {},
-  ): Promise<Reply<C[K]>> {
-    return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
-  }
+  ): Promise<Reply<C[K]>> { return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]> }
 
-  /**
-   * Runs many commands, in order, in as few datagrams as possible. Resolves with the outcome of
-   * each; never rejects.
-   */
+  /** Runs many commands in order, in few datagrams. Resolves with their outcomes; never rejects. */
   async batch(
     commands: readonly Command<C>[] | Sequence<Command<C>>, { signal }: CallOptions = {},
   ): Promise<PromiseSettledResult<Reply<C[keyof C]>>[]> {
@@ -87,21 +79,16 @@ export class FamilyClient<C extends CommandTable> {
   async dump<K extends keyof C & string, T = Reply<C[K]>>(
     command: K, attributes: Attributes<C[K]>, { signal, object, map }: DumpOptions<Reply<C[K]>, T> = {},
   ): Promise<T[]> {
-    const id = this.#id
-    try {
-      return await this.#list(command, attributes, object, map, signal) as T[]
-    } catch (error) {
-      if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#idChanged(id, signal))) throw error
-      return await this.#list(command, attributes, object, map, signal) as T[]
+    const list = (): Promise<unknown[]> => {
+      const kind = this.#kinds.get(command)
+      return this.#connection.dump(
+        map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object), { signal })
     }
-  }
-
-  #list(
-    command: string, attributes: object, object?: string, map?: (answer: never) => unknown, signal?: AbortSignal,
-  ): Promise<unknown[]> {
-    const kind = this.#kinds.get(command)
-    const request = map ? new MappedRequest(kind, attributes, object, map) : new QueryRequest(kind, attributes, object)
-    return this.#connection.dump(request, { signal })
+    const id = this.#id
+    try { return await list() as T[] } catch (error) {
+      if (!(error instanceof NetlinkError && error.errno === ENOENT && await this.#idChanged(id, signal))) throw error
+      return await list() as T[]
+    }
   }
 
   async #batch(
@@ -121,10 +108,7 @@ export class FamilyClient<C extends CommandTable> {
     return outcomes.map(outcome => isUnknown(outcome) ? again.shift()! : outcome)
   }
 
-  /**
-   * Tells whether the family has another id than `from`:
-   * its module was loaded again, and its state is gone.
-   */
+  /** Whether the family's id is not `from` any more: its module was loaded again, without state. */
   async #idChanged(from: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#id !== from) return true // another call has found out meanwhile
     try {
@@ -144,10 +128,7 @@ export class FamilyClient<C extends CommandTable> {
 /** The family of families; its id is the same on every kernel. `CTRL_CMD_*` */
 const controllerFamily = family('nlctrl', 2, { getFamily: [3, controller, controller] })
 
-/**
- * Describes a family: its id, version, commands and multicast groups. Rejects with `ENOENT` where
- * there is no such family.
- */
+/** Describes a family: id, version, commands, multicast groups. Rejects with `ENOENT`. */
 export async function describeFamily(
   connection: Connection, name: string, { signal }: CallOptions = {},
 ): Promise<FamilyAttributes> {

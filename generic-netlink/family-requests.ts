@@ -44,10 +44,7 @@ export class Kinds {
     this.#byCommand = new Map(commands.map(([command, row]) => [command, kindOf(family, id, command, row)]))
   }
 
-  /**
-   * Returns the kind of a command. An unknown command fails when it is written, like a value that
-   * does not fit.
-   */
+  /** The kind of a command. An unknown one fails when it is written, like a wrong value. */
   get(command: string): Kind {
     const fail = (): never => {
       throw new TypeError(`the family ${this.#family} has no command ${JSON.stringify(command)}`)
@@ -106,10 +103,7 @@ export class MappedRequest extends QueryRequest {
   }
 }
 
-/**
- * The requests of a batch. One object serves all commands that the kernel only acknowledges.
- * Performance: one request.
- */
+/** The requests of a batch. Commands without answers share one object. Performance: one request. */
 export class CommandRequests implements Sequence<Request<unknown>> {
   readonly length: number
   readonly #commands: Sequence<AnyCommand>

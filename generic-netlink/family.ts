@@ -3,10 +3,7 @@
 import type { AttributeSet, Table } from './attributes.js'
 import type { Infer } from './codec.js'
 
-/**
- * A row of a family: the command's number, the attributes of the request,
- * and the attributes of the reply.
- */
+/** A row of a family: the command's number, and the attributes of its request and reply. */
 export type CommandRow = readonly [number: number, request: AttributeSet<Table>, reply?: AttributeSet<Table>]
 
 /** Commands by name. The names are the kernel's, in camelCase. */

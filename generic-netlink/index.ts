@@ -10,7 +10,6 @@
  * const { version } = await client.call('getInfo', {})
  * for (const { service } of await client.dump('getService', {})) console.log(service)
  * ```
- *
  * @module
  */
 

@@ -36,6 +36,4 @@ function open(namespace: string): Log {
   return createDebug(namespace)
 }
 
-function guarded<T>(run: () => T, otherwise: T): T {
-  try { return run() } catch { return otherwise }
-}
+function guarded<T>(run: () => T, otherwise: T): T { try { return run() } catch { return otherwise } }

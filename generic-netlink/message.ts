@@ -1,7 +1,4 @@
-/**
- * Netlink's messages: `struct nlmsghdr`, and the kernel's errors and acknowledgements
- * (`linux/netlink.h`).
- */
+/** Netlink's messages: `struct nlmsghdr`, errors and acknowledgements (`linux/netlink.h`). */
 
 import { attributeSet } from './attributes.js'
 import { HOST, type Input, type Output } from './buffers.js'
@@ -59,7 +56,6 @@ export interface Message {
 
 /**
  * Calls `visit` for each message of a datagram. The object is valid until `visit` returns.
- *
  * @throws DecodeError where a message claims more bytes than there are: the datagram was cut
  */
 export function eachMessage(from: Input, end: number, visit: (message: Readonly<Message>, from: Input) => void): void {

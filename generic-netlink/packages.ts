@@ -1,8 +1,6 @@
 /**
  * Packages that are loaded on first use: most programs need none of them, and a load takes longer
  * than an answer of the kernel. Performance: packages on demand.
- *
- * @module
  */
 
 import { createRequire } from 'node:module'

@@ -8,10 +8,7 @@ export class Pump {
 
   constructor(work: () => void) { this.#work = work }
 
-  /**
-   * Runs the work when the caller's code is done:
-   * all requests of one turn of the event loop go together.
-   */
+  /** Runs the work after the caller's code: all requests of one turn of the loop go together. */
   schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true

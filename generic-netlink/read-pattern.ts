@@ -1,6 +1,4 @@
-/**
- * The pattern of an object that was read: another object like it is decoded where its bytes differ.
- */
+/** The pattern of an object that was read: another like it is decoded where its bytes differ. */
 
 import { align, eachAttribute, HEADER, type Attribute } from './attributes.js'
 import { HOST, type Input } from './buffers.js'
@@ -16,18 +14,13 @@ interface ReadPlace {
   /** The offset of an attribute that depends on a sibling. */
   at: number
   value: unknown
-  /**
-   * The header and the bytes that `value` was decoded from; a header of 0 where they are not kept.
-   * Performance: kept bytes.
-   */
+  /** The header and bytes that `value` was read from; 0 where not kept. Performance: kept bytes. */
   head: number
   word1: number
   word2: number
 }
 
-/**
- * Learns the pattern of an object; undefined where one of the table's attributes is there twice.
- */
+/** Learns the pattern of an object; undefined where an attribute of the table is there twice. */
 export function readPattern(
   layout: Layout, from: Input, at: number, length: number, values: Values,
 ): ReadPattern | undefined {
@@ -63,11 +56,7 @@ export class ReadPattern {
     for (const { attribute, nested } of this.#nested) values[attribute!.key] = nested!.values
   }
 
-  /**
-   * Reads an object with the same attributes in the same order; false where they differ.
-   *
-   * @throws DecodeError
-   */
+  /** Reads an object with the same attributes in the same order, or false. @throws DecodeError */
   read(from: Input, at: number, length: number): boolean {
     const places = this.#places, values = this.values
     const { view } = from

@@ -13,26 +13,13 @@ export interface Request<T> {
   readonly type: number
   /** Flags in addition to `NLM_F_REQUEST`: `NLM_F_CREATE`, … @defaultValue 0 */
   readonly flags?: number
-  /**
-   * Appends the body, behind the netlink header.
-   *
-   * @throws EncodeError, and the request is not sent
-   */
+  /** Appends the body behind netlink's header. @throws EncodeError, and the request is not sent */
   write(to: Output): void
-  /**
-   * Reads the body of an answer.
-   * The kernel answers a request without `read` by an acknowledgement only.
-   *
-   * @throws DecodeError
-   */
+  /** Reads an answer; a request without `read` is only acknowledged. @throws DecodeError */
   read?(from: Input, at: number, length: number): T
 }
 
-/**
- * Returns the value of the only outcome.
- *
- * @throws its reason, with the stack of the caller: the socket's stack leads nowhere
- */
+/** The value of the only outcome. @throws its reason, with the stack of the caller */
 export function unwrap<T>([outcome]: readonly PromiseSettledResult<T>[]): T {
   if (!outcome) throw new TypeError('there is no outcome')
   if (outcome.status === 'fulfilled') return outcome.value
@@ -43,10 +30,7 @@ export function unwrap<T>([outcome]: readonly PromiseSettledResult<T>[]): T {
 
 /** Options of every request. */
 export interface CallOptions {
-  /**
-   * Rejects, with the signal's reason, the requests that are not sent yet. The kernel still carries
-   * out the others.
-   */
+  /** Rejects unsent requests with the signal's reason. The kernel still carries out the others. */
   readonly signal?: AbortSignal | undefined
 }
 

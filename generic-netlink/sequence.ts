@@ -1,8 +1,6 @@
 /** Sequences whose items are made one at a time. */
 
-/**
- * Items in order: a long batch that makes each item when it is sent is never in memory as a whole.
- */
+/** Items in order: a long batch makes each when it is sent, and is never in memory as a whole. */
 export interface Sequence<T> {
   readonly length: number
   /**
@@ -19,11 +17,7 @@ export const sequence = <T>(items: readonly T[] | Sequence<T>): Sequence<T> => '
   each(send, from, to) { for (let i = from; i < to && send(items[i]!); i++); },
 }
 
-/**
- * Calls `use` with one item and returns the result.
- *
- * @throws TypeError where the sequence does not send the item
- */
+/** Calls `use` with one item and returns the result. @throws TypeError where it is not sent */
 export function withItem<T, R>(items: Sequence<T>, index: number, use: (item: T) => R): R {
   let result: { value: R } | undefined
   items.each(item => {

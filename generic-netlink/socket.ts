@@ -6,8 +6,6 @@
  * within the send). So where the socket's descriptor can be found, this file writes and reads it
  * directly, and events bring only late datagrams; elsewhere events bring all datagrams.
  * Performance: the descriptor.
- *
- * @module
  */
 
 import { randomInt } from 'node:crypto'
@@ -25,10 +23,7 @@ const wire = logger('ipvs-nl:wire') // every byte
 // The originals: a later patch of `fs` does not reach the wire.
 const { readdirSync, readFileSync, readlinkSync, readSync, writeSync } = fs
 
-/**
- * The receiver of datagrams. Neither method may throw:
- * an error in the addon's callback aborts the process.
- */
+/** A receiver. Neither method may throw: an error in the addon's callback aborts the process. */
 export interface SocketListener {
   /** Takes a datagram from the kernel; it is valid until the return. */
   datagram(from: Input, length: number): void
@@ -43,10 +38,7 @@ export interface KernelSocket {
   readonly sendBuffer: number
   /** Sends one datagram; the caller may reuse the bytes on return. @throws NetlinkError */
   send(datagram: Uint8Array): void
-  /**
-   * Passes the next waiting datagram to the listener; false where none waits, or where only events
-   * bring datagrams.
-   */
+  /** Passes the next waiting datagram on; false where none waits, or only events bring them. */
   receive(): boolean
   /** Lets the socket keep the process alive. */
   ref(): void
@@ -59,16 +51,10 @@ export interface KernelSocket {
 /** Opens a socket of a netlink protocol. */
 export type OpenSocket = (protocol: number, listener: SocketListener) => KernelSocket
 
-/**
- * Larger than any part of a dump (32 KB), and constant: the kernel sizes the next part by the
- * largest buffer that it has seen.
- */
+/** Above a dump's parts (32 KB); constant: the kernel sizes parts by the largest buffer seen. */
 const READ_SIZE = 65536
 
-/**
- * Returns the negative errno: errors of the addon carry positive numbers,
- * errors of `node:fs` negative ones.
- */
+/** The negative errno: errors of the addon carry positive numbers, `node:fs` negative ones. */
 const errnoOf = (error: unknown): number => {
   const { errno } = error as { errno?: unknown }
   return typeof errno === 'number' && errno !== 0 ? -Math.abs(errno) : -5 // EIO
@@ -91,9 +77,7 @@ export function openSocket(
     // Port 0: the kernel selects a free port. Another process can occupy the port that the addon
     // would select.
     raw = new RawNetlinkSocket(protocol, { localPort: 0 } as ConstructorParameters<typeof RawNetlinkSocket>[1])
-  } catch (cause) {
-    throw new NetlinkError(errnoOf(cause), `netlink socket of protocol ${protocol}`, { cause })
-  }
+  } catch (cause) { throw new NetlinkError(errnoOf(cause), `netlink socket of protocol ${protocol}`, { cause }) }
   raw.unref()
 
   let fd = -1
@@ -101,9 +85,7 @@ export function openSocket(
   let input: Input | undefined
 
   /** Keeps errors away from the addon. */
-  const guarded = (run: () => void): void => {
-    try { run() } catch (error) { debug('a listener threw: %o', error) }
-  }
+  const guarded = (run: () => void): void => { try { run() } catch (error) { debug('a listener threw: %o', error) } }
   const failed = (errno: number, request: string, fatal: boolean): void => {
     debug('%s: errno %d', request, errno)
     guarded(() => listener.failed(new NetlinkError(errno, request), fatal))
@@ -148,9 +130,7 @@ export function openSocket(
       if (fd < 0) return false
       input ??= new Input(new Uint8Array(READ_SIZE))
       let length: number
-      try {
-        length = readSync(fd, input.bytes)
-      } catch (error) {
+      try { length = readSync(fd, input.bytes) } catch (error) {
         const errno = errnoOf(error)
         if (errno !== EAGAIN) failed(errno, 'netlink receive', false)
         return false
@@ -193,9 +173,7 @@ function findDescriptor(protocol: number, port: number): number {
   eachMessage(answer, length, message => messages.push({ ...message }))
   const acknowledges = (message: Message): boolean => message.type === NLMSG_ERROR
     && message.port === port && message.seq === seq && readVerdict(answer, message).errno === 0
-  if (!messages.some(acknowledges)) {
-    throw new Error(`descriptor ${fd} did not answer for port ${port}`)
-  }
+  if (!messages.some(acknowledges)) throw new Error(`descriptor ${fd} did not answer for port ${port}`)
   return fd
 }
 

@@ -48,10 +48,7 @@ export const be32 = number(4, { littleEndian: false })
 const LOW = HOST ? 0 : 4
 const HIGH = 4 - LOW
 
-/**
- * Ready values: many counters and rates are small, and a new BigInt is an object.
- * Performance: small counters.
- */
+/** Ready values of small counters: a new BigInt is an object. Performance: small counters. */
 const SMALL = Array.from({ length: 256 }, (_, n) => BigInt(n))
 
 /** An unsigned number of 64 bits in host byte order, such as a counter. */

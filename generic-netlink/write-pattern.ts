@@ -1,7 +1,4 @@
-/**
- * The pattern of an object that was written:
- * another object like it is encoded where its values differ.
- */
+/** The pattern of an object that was written: another like it is encoded where values differ. */
 
 import { align, HEADER, type Attribute } from './attributes.js'
 import { HOST, type Output } from './buffers.js'
@@ -15,18 +12,12 @@ interface WritePlace {
   /** Where the payload begins and ends, counted from the object's first byte. */
   readonly start: number
   readonly end: number
-  /**
-   * The value, and the sibling that it depended on; undefined for an object,
-   * which may have changed since.
-   */
+  /** The value, undefined for an object, which may change; and the sibling that it depends on. */
   readonly value: unknown
   readonly sibling: unknown
 }
 
-/**
- * Learns the pattern of an object that was written; undefined where a value has no constant size,
- * such as a list.
- */
+/** Learns the pattern of an object; undefined where a value (a list) has no constant size. */
 export function writePattern(layout: Layout, to: Output, begin: number, values: Values): WritePattern | undefined {
   const places = placesOf(layout, to, begin, begin, to.length, values)
   return places && new WritePattern(to.bytes.slice(begin, to.length), places)
@@ -64,10 +55,7 @@ export class WritePattern {
     this.#places = places
   }
 
-  /**
-   * Appends an object with the same keys and sizes;
-   * false, and nothing is appended, where they differ.
-   */
+  /** Appends an object with the same keys and sizes; where they differ, false, and nothing. */
   write(to: Output, values: Values): boolean {
     const begin = to.take(this.#bytes.length)
     to.bytes.set(this.#bytes, begin)
@@ -77,10 +65,7 @@ export class WritePattern {
   }
 }
 
-/**
- * Writes the values that differ; false where keys or sizes differ,
- * or where a value cannot be written.
- */
+/** Writes the values that differ; false where keys or sizes do, or a value cannot be written. */
 function writeOver(places: readonly WritePlace[], to: Output, begin: number, values: Values | null): boolean {
   if (typeof values !== 'object' || values === null) return false
   let count = 0

@@ -62,9 +62,8 @@ export {
 export { Links, type LinkChange, type LinkWatchOptions } from './rtnetlink/link/links.js'
 export type * from './rtnetlink/link/spec.js'
 export { Addresses } from './rtnetlink/address/addresses.js'
-export type {
-  AddressFilter, AddressId, AddressSpec, AddressState, Lifetime, Lifetimes, Scope,
-} from './rtnetlink/address/spec.js'
+export type { AddressFilter, AddressId, AddressSpec, AddressState, Scope } from './rtnetlink/address/spec.js'
+export type { Lifetime, Lifetimes } from './rtnetlink/address/lifetimes.js'
 export { Routes } from './rtnetlink/route/routes.js'
 export type {
   Nexthop, RouteFilter, RouteId, RoutePatch, RouteProtocol, RouteQuery, RouteSettings, RouteSpec, RouteState,

@@ -13,10 +13,7 @@ export const fouEncapsulation = enumeration(u8, { direct: 1, gue: 2 })
 export const fouPort = attributeSet('FOU_ATTR', {
   port:             [1,  be16],
   af:               [2,  enumeration(u8, { inet: 2, inet6: 10 })],
-  /**
-   * The protocol at a `direct` port, `IPPROTO_*`. A GUE port has none:
-   * each packet names its protocol.
-   */
+  /** The protocol at a `direct` port, `IPPROTO_*`. At a GUE port each packet names its own. */
   ipproto:          [3,  u8],
   type:             [4,  fouEncapsulation],
   remcsumNopartial: [5,  flag],

@@ -2,7 +2,7 @@
 
 import { attributeSet } from '../attributes.js'
 import { remembered } from '../attribute-memory.js'
-import type { Infer } from '../codec.js'
+import type { Fixed, Infer } from '../codec.js'
 import { bits, by, enumeration, struct, unless } from '../compose.js'
 import { be16, ipv4, ipv6, string, u8, u16, u32, u64 } from '../values.js'
 import { family } from '../family.js'
@@ -26,38 +26,28 @@ export const serviceFlags = struct({
   mask:  bits(u32, ['persistent', 'hashed', 'onePacket', 'sched1', 'sched2', 'sched3']),
 })
 
-/** `IPVS_STATS_ATTR_*`: counters of 32 bits, of kernels before 4.1. */
-export const stats = attributeSet('IPVS_STATS_ATTR', {
-  conns:    [1,  u32],
-  inpkts:   [2,  u32],
-  outpkts:  [3,  u32],
-  inbytes:  [4,  u64],
-  outbytes: [5,  u64],
-  cps:      [6,  u32],
-  inpps:    [7,  u32],
-  outpps:   [8,  u32],
-  inbps:    [9,  u32],
-  outbps:   [10, u32],
-})
-
-/** `IPVS_STATS_ATTR_*`: counters of 64 bits. */
-export const stats64 = attributeSet('IPVS_STATS_ATTR', {
+/** The rows of counters, of which all but bytes have the size `of`. */
+const counters = <T>(of: Fixed<T>) => ({
   /** Connections scheduled. */
-  conns:    [1,  u64],
+  conns:    [1,  of],
   /** Packets from clients. */
-  inpkts:   [2,  u64],
+  inpkts:   [2,  of],
   /** Packets to clients, where they pass through the director. */
-  outpkts:  [3,  u64],
+  outpkts:  [3,  of],
   inbytes:  [4,  u64],
   outbytes: [5,  u64],
   /** Connections per second. */
-  cps:      [6,  u64],
-  inpps:    [7,  u64],
-  outpps:   [8,  u64],
+  cps:      [6,  of],
+  inpps:    [7,  of],
+  outpps:   [8,  of],
   /** Bytes per second. */
-  inbps:    [9,  u64],
-  outbps:   [10, u64],
-})
+  inbps:    [9,  of],
+  outbps:   [10, of],
+} as const)
+/** `IPVS_STATS_ATTR_*`: counters of 32 bits, of kernels before 4.1. */
+export const stats = attributeSet('IPVS_STATS_ATTR', counters(u32))
+/** `IPVS_STATS_ATTR_*`: counters of 64 bits. */
+export const stats64 = attributeSet('IPVS_STATS_ATTR', counters(u64))
 
 /** `IPVS_SVC_ATTR_*`: a virtual service. */
 export const service = attributeSet('IPVS_SVC_ATTR', {

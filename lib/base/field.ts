@@ -1,20 +1,12 @@
-/**
- * Objects as sets of fields: one declaration gives checks, defaults, wire attributes,
- * notation and differences.
- */
+/** Objects as sets of fields: one declaration gives checks, defaults, wire, words, differences. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { refusalAt, show } from './check.js'
+import { integer, oneOf, refusalAt, show } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
 
-/**
- * One field of an object.
- *
- * `W` is the wire's object that holds it; `C` is the context that reading and writing need, such as
- * names and indexes of links.
- */
+/** A field. `W` is the wire's object, `C` the context of reading and writing: names of links. */
 export interface Field<W, C = unknown> {
   /**
    * The value where a spec leaves the field out, or a function of the spec that gives it;
@@ -28,7 +20,7 @@ export interface Field<W, C = unknown> {
   /** Reads the value; undefined where there is none. */
   read(from: W, context: C): unknown
   /** Returns the words of an operator's command for the value; `''` where no words are needed. */
-  words?(value: unknown): string
+  words?(value: unknown, object: Values): string
   /** Whether the words are printed for the default too, because the command has another default. */
   readonly explicit?: boolean
   /** Whether the actual value is the wanted one. @defaultValue equality of values */
@@ -43,27 +35,22 @@ type KeyOf<T> = T extends unknown ? keyof T & string : never
 /** A field for each key of a spec. */
 export type FieldsOf<Spec, W, C = unknown> = { readonly [K in KeyOf<Spec>]: Field<W, C> }
 
+/** No field for other keys. */
+export type Exactly<F, Spec> = { readonly [K in Exclude<keyof F, KeyOf<Spec>>]: never }
+
 /** What a declaration says besides the fields. */
 export interface FieldSetOptions {
   /** Fields of the same object that another set declares. */
   readonly others?: readonly string[]
-  /**
-   * Fields that only states have. A spec may have them, so that a state can be edited and given
-   * back; they are ignored.
-   */
+  /** Fields that only states have. A spec that was a state may have them; they are ignored. */
   readonly stateOnly?: readonly string[]
-  /**
-   * Refuses combinations of fields of a whole object in its normal form.
-   * @throws RangeError, TypeError naming the field
-   */
+  /** Refuses combinations of fields. @throws RangeError, TypeError naming the field */
   verify?(object: Values): void
 }
 
 const NONE: readonly string[] = []
 
-/**
- * The fields of one kind of object, in the order in which they are checked, written and printed.
- */
+/** The fields of one kind of object, in the order of checks, attributes and words. */
 export class FieldSet<Spec extends object, W, C = unknown> {
   /** The kind of object, for refusals of a whole one: `address`. */
   readonly noun: string
@@ -100,26 +87,15 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     return given as Values
   }
 
-  /**
-   * A whole object in its normal form: fields that are left out have their defaults.
-   * @throws TypeError, RangeError naming the field below `path`
-   */
-  normalize(given: unknown, path = ''): Spec {
-    return this.#normal(this.checkNames(given, path), path, true) as Spec
-  }
+  /** A whole object in its normal form, with defaults. @throws naming the field below `path` */
+  normalize(given: unknown, path = ''): Spec { return this.#normal(this.checkNames(given, path), path, true) as Spec }
 
-  /**
-   * The fields that are given, in their normal form.
-   * @throws TypeError, RangeError naming the field below `path`
-   */
+  /** The given fields in their normal form. @throws as {@link FieldSet.normalize} */
   normalizePart(given: unknown, path = ''): Partial<Spec> {
     return this.#normal(this.checkNames(given, path), path, false)
   }
 
-  /**
-   * The fields that are given, in their normal form, whatever other fields the object has.
-   * @throws as {@link FieldSet.normalize}
-   */
+  /** The given fields, whatever others the object has. @throws as {@link FieldSet.normalize} */
   pick(given: Values, path = ''): Partial<Spec> { return this.#normal(given, path, false) }
 
   /** The object with the default for each field that it lacks. */
@@ -146,9 +122,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
         if (why !== undefined) throw new TypeError(`${name}: ${why}`)
       }
       this.#options.verify?.(values)
-    } catch (error) {
-      throw refusalAt(path, error)
-    }
+    } catch (error) { throw refusalAt(path, error) }
   }
 
   #normal(given: Values, path: string, whole: boolean): object {
@@ -163,9 +137,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
           normal[name] = defaultOf(field, given)
         }
       }
-    } catch (error) {
-      throw refusalAt(path, error)
-    }
+    } catch (error) { throw refusalAt(path, error) }
     if (whole) this.verify(normal, path)
     return normal
   }
@@ -219,7 +191,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
       if (!(name in object) || !field.words) return ''
       const said = only?.includes(name)
         ?? (field.explicit === true || !isDeepStrictEqual(values[name], defaultOf(field, values)))
-      return said ? field.words(values[name]) : ''
+      return said ? field.words(values[name], values) : ''
     }).filter(Boolean).join(' ')
   }
 
@@ -231,10 +203,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     ) as Partial<Spec>
   }
 
-  /**
-   * The part of a state that a spec can have. Fields of which the state has none are undefined if
-   * that is their default.
-   */
+  /** The part of a state that a spec can have; undefined fields of which that is the default. */
   settable(state: object): Spec {
     const values = state as Values
     const exists = (name: string, i: number): boolean => {
@@ -263,5 +232,40 @@ const defaultOf = ({ otherwise }: Field<never, never>, object: Values): unknown 
  */
 export const fieldSet = <Spec extends object, W, C = unknown>() =>
   <F extends FieldsOf<Spec, W, C>>(
-    noun: string, fields: F & { readonly [K in Exclude<keyof F, KeyOf<Spec>>]: never }, options?: FieldSetOptions,
+    noun: string, fields: F & Exactly<F, Spec>, options?: FieldSetOptions,
   ): FieldSet<Spec, W, C> => new FieldSet(noun, fields, options)
+
+// ── fields of one attribute ──
+
+/** Returns a field's value in its normal form. @throws RangeError, TypeError naming the path */
+export type Check<T = unknown> = (path: string, value: unknown) => T
+
+/** The check of an integer of a range. */
+export const inRange = (min: number, max: number): Check<number> => (path, value) => integer(path, value, min, max)
+/** The check of one of some words. */
+export const among = <const T extends string>(words: readonly T[]): Check<T> => (path, value) =>
+  oneOf(path, value, words)
+
+/** Properties of a field that differ from the plain ones; `word` stands before the value. */
+export type Variant<W, C = unknown> = Partial<Field<W, C>> & { readonly word?: string }
+
+/** The words of a value: the value behind a word. */
+export const after = (word: string) => (value: unknown): string => `${word} ${String(value)}`
+
+/** The properties of an object that are not undefined. */
+export const defined = <T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
+
+/** The attribute of this name. */
+export type With<K extends string, V> = { [P in K]?: V }
+
+/** A field that is one attribute of the wire's object. */
+export const attribute = <K extends string, V, C = unknown>(
+  key: K, check: Check<V>, { word, ...variant }: Variant<With<K, V>, C> = {},
+): Field<With<K, V>, C> => ({
+  check,
+  write(to, value) { if (value !== undefined) to[key] = value as V },
+  read: from => from[key],
+  ...word !== undefined && { words: after(word) },
+  ...variant,
+})

@@ -6,9 +6,9 @@ import {
 } from '../../generic-netlink/core.js'
 import { fou, type FouPortAttributes } from '../../generic-netlink/families/fou.js'
 import type { Family } from '../base/address.js'
-import { atPath, integer, oneOf } from '../base/check.js'
+import { atPath } from '../base/check.js'
 import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'
-import { fieldSet } from '../base/field.js'
+import { among, attribute, defined, fieldSet, inRange } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../plan/resource.js'
 
@@ -20,10 +20,7 @@ export interface FouPortId {
   readonly family?: Family
 }
 
-/**
- * A UDP port that unwraps packets: of GUE, which names their protocol,
- * or of one protocol directly in UDP.
- */
+/** A UDP port that unwraps packets: GUE, which names their protocol, or one protocol directly. */
 export type FouPortSpec = FouPortId & (
   | { readonly kind?: 'gue'; readonly protocol?: never }
   | {
@@ -60,9 +57,7 @@ const REASONS: Reasons = {
 }
 const LISTING: Asked = { verb: 'list', kind: 'port', object: 'fou ports' }
 
-/**
- * The kernel's table of ports. Its methods reject with a NetlinkError that explains the refusal.
- */
+/** The kernel's table of ports. Methods reject with a NetlinkError that explains the refusal. */
 class FouClient {
   readonly #connection: Connection
   readonly #client: FamilyClient<typeof fou.commands>
@@ -74,28 +69,24 @@ class FouClient {
 
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<FouClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
-    try {
-      return new FouClient(connection, await FamilyClient.find(connection, fou, { signal }))
-    } catch (error) {
+    try { return new FouClient(connection, await FamilyClient.find(connection, fou, { signal })) } catch (error) {
       connection.close()
       throw explained(error, LISTING, REASONS)
     }
   }
 
   async list(options?: CallOptions): Promise<FouPortState[]> {
-    try {
-      return await this.#client.dump('get', {}, { ...options, map: readFouPort })
-    } catch (error) {
+    try { return await this.#client.dump('get', {}, { ...options, map: readFouPort }) } catch (error) {
       throw explained(error, LISTING, REASONS)
     }
   }
 
-  async add(port: FouPortState, options?: CallOptions): Promise<void> {
-    await this.#call('add', fouPortAttributes(port), port, options)
+  add(port: FouPortState, options?: CallOptions): Promise<void> {
+    return this.#call('add', fouPortAttributes(port), port, options)
   }
 
-  async remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
-    await this.#call('del', { port: port.port, af: port.family }, port, options)
+  remove(port: Required<FouPortId>, options?: CallOptions): Promise<void> {
+    return this.#call('del', { port: port.port, af: port.family }, port, options)
   }
 
   close(): void { this.#connection.close() }
@@ -103,11 +94,9 @@ class FouClient {
   async #call(
     command: 'add' | 'del', attributes: FouPortAttributes, port: Required<FouPortId>, options?: CallOptions,
   ): Promise<void> {
-    const object = nameOf(port)
-    try {
-      await this.#client.call(command, attributes, { ...options, object })
-    } catch (error) {
-      throw explained(error, { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object }, REASONS)
+    const asked = { verb: command === 'add' ? 'add' : 'remove', kind: 'port', object: nameOf(port) }
+    try { await this.#client.call(command, attributes, { ...options, object: asked.object }) } catch (error) {
+      throw explained(error, asked, REASONS)
     }
   }
 }
@@ -117,33 +106,15 @@ const openFou = (options?: CallOptions): Promise<FouClient> => FouClient.open(op
 // ── fields ──
 
 const fields = fieldSet<FouPortSpec, FouPortAttributes>()('port', {
-  port: {
-    check: (path, value) => integer(path, value, 1, 65535),
-    write(to, value) { to.port = value as number },
-    read: ({ port = 0 }) => port,
-    words: value => `port ${value as number}`,
-  },
-  kind: {
-    otherwise: 'gue',
-    explicit: true,
-    check: (path, value) => oneOf(path, value, ['gue', 'direct']),
-    write(to, value) { to.type = value as 'gue' | 'direct' },
-    read: ({ type = 0 }) => type,
-    words: value => value === 'gue' ? 'gue' : '',
-  },
+  port: attribute('port', inRange(1, 65535), { word: 'port', read: ({ port = 0 }) => port }),
+  kind: attribute('type', among(['gue', 'direct']), {
+    otherwise: 'gue', explicit: true, read: ({ type = 0 }) => type, words: value => value === 'gue' ? 'gue' : '',
+  }),
   protocol: {
-    check: (path, value) => integer(path, value, 1, 255),
-    write(to, value) { if (value !== undefined) to.ipproto = value as number },
+    ...attribute('ipproto', inRange(1, 255), { word: 'ipproto' }),
     read: ({ type, ipproto = 0 }) => type === 'direct' ? ipproto : undefined,
-    words: value => `ipproto ${value as number}`,
   },
-  family: {
-    otherwise: 'inet',
-    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
-    write(to, value) { to.af = value as Family },
-    read: ({ af }) => af,
-    words: () => '-6',
-  },
+  family: attribute('af', among(['inet', 'inet6']), { otherwise: 'inet', words: () => '-6' }),
 }, {
   verify({ kind, protocol }) {
     if (kind === 'direct' && protocol === undefined) {
@@ -190,10 +161,7 @@ const removing = (port: FouPortState, why?: string): Step => stepOn(openFou, {
   undo: (client, options) => client.add(port, options),
 })
 
-/**
- * The steps to the wanted ports; others stay. Pure.
- * @throws TypeError, RangeError naming the field
- */
+/** The steps to the wanted ports; others stay. Pure. @throws as {@link normalizeFouPort} */
 export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPortState[]): Step[] {
   const ports = byKey('ports', wanted.map((spec, i) => normalizeFouPort(spec, atPath('ports', i))), keyOf, nameOf)
   const present = new Map(actual.map(port => [keyOf(port), port]))
@@ -206,10 +174,7 @@ export function fouSteps(wanted: readonly FouPortSpec[], actual: readonly FouPor
   })
 }
 
-/**
- * The steps that remove those of the ports that exist. Pure.
- * @throws TypeError, RangeError naming the field
- */
+/** The steps that remove those of the ports that exist. Pure. @throws as {@link fouSteps} */
 export function fouRemovals(unwanted: readonly FouPortId[], actual: readonly FouPortState[]): Step[] {
   const keys = new Set(unwanted.map((id, i) => keyOf(normalizeId(id, atPath('ports', i)))))
   return actual.filter(port => keys.has(keyOf(port))).map(port => removing(port))
@@ -229,7 +194,7 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
     const key = keyOf(normalizeId(id))
     return actual.find(port => keyOf(port) === key)
   },
-  idOf: ({ port, family }) => ({ port, ...family !== undefined && { family } }),
+  idOf: ({ port, family }) => ({ port, ...defined({ family }) }),
   missing: (verb, id) =>
     refusal(
       verb === 'remove' ? 'EINVAL' : 'ENOENT', `fou ${verb}`, { verb, kind: 'port', object: nameOf(id) },

@@ -42,10 +42,7 @@ export type AttributesOf<K extends KindName> = Infer<Kinds[K]['attributes']>
 /** An object on the wire. */
 export interface Entry<K extends KindName> { header: Header<K>; attributes: AttributesOf<K> }
 
-/**
- * What a command does. `change` and `replace` differ for links and addresses; routes and neighbours
- * know `replace` alone.
- */
+/** What a command does. Routes and neighbours know no `change`: only `replace`. */
 export type Verb = 'add' | 'replace' | 'change' | 'append' | 'remove' | 'get'
 
 const NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_APPEND = 0x800
@@ -93,28 +90,20 @@ function requestOf<K extends KindName>(
   }
 }
 
-/**
- * rtnetlink in this network namespace.
- * Its methods reject with a NetlinkError that explains the refusal.
- */
+/** rtnetlink in this network namespace. Rejects with a NetlinkError that explains the refusal. */
 export class RouteClient implements AsyncDisposable {
   readonly #connection: Connection
 
   constructor(options?: ConnectionOptions) { this.#connection = new Connection(NETLINK_ROUTE, options) }
 
-  /**
-   * Lists objects: those of the header's family, or those that match the attributes by
-   * which the kernel filters.
-   */
+  /** Lists objects of the header's family, or with attributes by which the kernel filters. */
   async list<K extends KindName>(
     name: K, header: Header<K>, attributes?: AttributesOf<K>, options?: CallOptions,
   ): Promise<Entry<K>[]> {
     const command: RouteCommand<K> = {
       kind: name, verb: 'get', header, attributes: attributes ?? {} as AttributesOf<K>, object: `${name}s`,
     }
-    try {
-      return await this.#connection.dump(requestOf(command), options)
-    } catch (error) {
+    try { return await this.#connection.dump(requestOf(command), options) } catch (error) {
       throw explainRefusal(error, command)
     }
   }
@@ -122,9 +111,7 @@ export class RouteClient implements AsyncDisposable {
   /** Reads one object. */
   async get<K extends KindName>(command: Omit<RouteCommand<K>, 'verb'>, options?: CallOptions): Promise<Entry<K>> {
     const request = { ...command, verb: 'get' } as RouteCommand<K>
-    try {
-      return await this.#connection.ask(requestOf(request), options)
-    } catch (error) {
+    try { return await this.#connection.ask(requestOf(request), options) } catch (error) {
       throw explainRefusal(error, request)
     }
   }
@@ -134,10 +121,7 @@ export class RouteClient implements AsyncDisposable {
     return this.#connection.batch(commands.map(command => requestOf(command as RouteCommand<'link'>)), options)
   }
 
-  /**
-   * Sends commands in one datagram. Rejects with the first refusal;
-   * the other commands are carried out.
-   */
+  /** Sends commands in one datagram. Rejects with the first refusal; the others are carried out. */
   async send(commands: readonly RouteCommand[], options?: CallOptions): Promise<void> {
     const outcomes = await this.run(commands, options)
     outcomes.forEach((outcome, i) => {

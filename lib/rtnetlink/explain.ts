@@ -88,13 +88,16 @@ const REASONS: Reasons<Described> = {
   '* * ENODEV':             'there is no such link in this network namespace',
 }
 
-/**
- * The same error with its object and its sentence. `why` goes before the usual reason. Any other
- * value stays as it is.
- */
+/** The same error with its object and sentence. `why` goes first. Other values stay as they are. */
 export const explainRefusal = (error: unknown, asked: Asked, why?: string): unknown =>
   explained(error, sentenceOf(asked), REASONS, why)
 
+type Code = Parameters<typeof refusal>[0]
+
 /** An error in the kernel's form, for a failure that the kernel does not report. */
-export const refuse = (code: Parameters<typeof refusal>[0], asked: Asked, why: string): NetlinkError =>
+export const refuse = (code: Code, asked: Asked, why: string): NetlinkError =>
   refusal(code, `rtnetlink ${asked.verb} ${asked.kind}`, sentenceOf(asked), why)
+
+/** The error of a verb whose object is missing. */
+export const refuseMissing = (code: Code, asked: Asked): NetlinkError =>
+  refuse(code, asked, asked.verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first')

@@ -1,16 +1,13 @@
 /** Links by name and by index: specs have names, the kernel's messages have indexes. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import type { RouteClient } from './client.js'
+import type { RouteClient, RouteCommand } from './client.js'
 import { explainRefusal, type Asked } from './explain.js'
 import type { LinkAttributes } from './wire/link.js'
 
 /** A lookup in both directions. */
 export interface LinkNames {
-  /**
-   * The link's name; `if7`, as `ip` prints it, for a link that is gone
-   * or in another network namespace.
-   */
+  /** Its name; `if7`, as `ip` prints it, if it is gone or in another network namespace. */
   readonly nameOf: (index: number) => string
   /** The index of a link that a command names. */
   readonly indexOf: (name: string) => number
@@ -37,10 +34,7 @@ export const namesOf = (links: ReadonlyMap<number, LinkAttributes>): LinkNames =
 /** No names: for commands that only describe an object. */
 export const NO_LINKS: LinkNames = namesOf(new Map())
 
-/**
- * Reads the indexes of the links that a command names. Rejects with `ENODEV`, as the failure of
- * that command, where one is missing.
- */
+/** Reads the indexes of a command's links. Rejects with `ENODEV`, as that command's failure. */
 export async function readIndexes(
   client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
 ): Promise<LinkNames> {
@@ -61,3 +55,14 @@ export async function readIndexes(
 
 /** The error as the kernel gave it. */
 const causeOf = (error: unknown): unknown => error instanceof Error && error.cause !== undefined ? error.cause : error
+
+/** Sends a command for each object, in one datagram. Rejects with NetlinkError. */
+export async function sendNamed<T>(
+  client: RouteClient, objects: readonly T[], linksOf: (object: T) => readonly unknown[],
+  commandOf: (object: T, names: LinkNames) => RouteCommand, options?: CallOptions,
+): Promise<void> {
+  const [first] = objects
+  if (first === undefined) return
+  const names = await readIndexes(client, objects.flatMap(linksOf), commandOf(first, NO_LINKS), options)
+  await client.send(objects.map(object => commandOf(object, names)), options)
+}

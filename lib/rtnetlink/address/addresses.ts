@@ -6,7 +6,7 @@ import type { Family } from '../../base/address.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient } from '../client.js'
-import { refuse } from '../explain.js'
+import { refuseMissing } from '../explain.js'
 import { NO_LINKS } from '../link-names.js'
 import { checkRemoval, listAddresses, removeAddress, secondariesOf, sendAddresses } from './commands.js'
 import {
@@ -60,15 +60,10 @@ function effects(
   ]
 }
 
-const normalizeAll = (specs: readonly AddressSpec[]): Map<string, AddressSpec> =>
-  byKey(
-    'addresses', specs.map((spec, i) => normalizeAddress(spec, atPath('addresses', i))), keyOfAddress, nameOfAddress,
-  )
-
-function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly AddressState[]): Step[] {
+function stepsTo(wanted: Iterable<AddressSpec>, actual: readonly AddressState[]): Step[] {
   const present = new Map(actual.map(state => [keyOfAddress(state), state]))
-  return [...wanted].flatMap(([key, spec]): Step[] => {
-    const state = present.get(key)
+  return [...wanted].flatMap((spec): Step[] => {
+    const state = present.get(keyOfAddress(spec))
     if (!state) {
       const others = actual.filter(other => other.address.split('/')[0] === spec.address.split('/')[0])
       const names = others.map(nameOfAddress).join(', ')
@@ -88,17 +83,13 @@ function stepsTo(wanted: ReadonlyMap<string, AddressSpec>, actual: readonly Addr
   })
 }
 
-/**
- * The steps to the wanted addresses. Fields that a spec leaves out stay as they are, and so do all
- * other addresses. Pure.
- */
-export const addressSteps = (wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] =>
-  stepsTo(normalizeAll(wanted), actual)
+/** The steps to the wanted addresses. Fields left out, and other addresses, stay. Pure. */
+export function addressSteps(wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] {
+  const normal = wanted.map((spec, i) => normalizeAddress(spec, atPath('addresses', i)))
+  return stepsTo(byKey('addresses', normal, keyOfAddress, nameOfAddress).values(), actual)
+}
 
-/**
- * The steps that remove those of the addresses that exist, secondaries before their primary. Other
- * addresses stay. Pure.
- */
+/** The steps that remove those of the addresses that exist, secondaries before primaries. Pure. */
 export function addressRemovals(unwanted: readonly AddressId[], actual: readonly AddressState[]): Step[] {
   const keys = byKey(
     'addresses', unwanted.map((id, i) => normalizeAddressId(id, atPath('addresses', i))), keyOfAddress, nameOfAddress,
@@ -128,18 +119,14 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
     return actual.find(state => keyOfAddress(state) === key)
   },
   idOf: spec => spec,
-  missing: (verb, id) => refuse('EADDRNOTAVAIL', addressCommand(verb, normalizeAddressId(id), NO_LINKS),
-    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first'),
+  missing: (verb, id) => refuseMissing('EADDRNOTAVAIL', addressCommand(verb, normalizeAddressId(id), NO_LINKS)),
   check(spec, path) { normalizeAddress(spec, path) },
   add: (client, specs, options) => sendAddresses(client, 'add', specs.map(spec => normalizeAddress(spec)), options),
   changes: (spec, state, actual) => {
     const normal = normalizeAddress(spec)
-    return state ? stepsTo(new Map([[keyOfAddress(normal), normal]]), actual) : []
+    return state ? stepsTo([normal], actual) : []
   },
-  replacement: (spec, actual) => {
-    const whole = addressFields.complete(normalizeAddress(spec)) as AddressSpec
-    return stepsTo(new Map([[keyOfAddress(whole), whole]]), actual)
-  },
+  replacement: (spec, actual) => stepsTo([addressFields.complete(normalizeAddress(spec)) as AddressSpec], actual),
   steps: addressSteps,
   async remove(client, ids, actual, options) {
     for (const id of ids.map(each => normalizeAddressId(each))) {

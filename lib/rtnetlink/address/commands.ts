@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../../generic-netlink/core.js'
 import type { RouteClient, RouteCommand, Verb } from '../client.js'
-import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
+import { NO_LINKS, namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
   addressCommand, addressFields, keyOfAddress, nameOfAddress, networkOfAddress, readAddress,
   type AddressId, type AddressSpec, type AddressState,
@@ -20,14 +20,10 @@ export async function listAddresses(client: RouteClient, options?: CallOptions):
 }
 
 /** Sends the same command for several addresses. Rejects with NetlinkError. */
-export async function sendAddresses(
+export const sendAddresses = (
   client: RouteClient, verb: Verb, specs: readonly AddressSpec[], options?: CallOptions,
-): Promise<void> {
-  const [first] = specs
-  if (first === undefined) return
-  const names = await readIndexes(client, specs.map(({ link }) => link), addressCommand(verb, first, NO_LINKS), options)
-  await client.send(specs.map(spec => addressCommand(verb, spec, names)), options)
-}
+): Promise<void> =>
+  sendNamed(client, specs, ({ link }) => [link], (spec, names) => addressCommand(verb, spec, names), options)
 
 /** The secondaries that the kernel may remove together with this address. */
 export function secondariesOf(primary: AddressState, actual: readonly AddressState[]): AddressState[] {
@@ -36,10 +32,7 @@ export function secondariesOf(primary: AddressState, actual: readonly AddressSta
   return actual.filter(other => other.secondary && other.link === primary.link && networkOfAddress(other) === network)
 }
 
-/**
- * Removes an address alone: adds the secondaries again that the kernel removed with it, and removes
- * the routes that the kernel left behind.
- */
+/** Removes an address alone: adds its secondaries again, and removes the routes that it leaves. */
 export async function removeAddress(client: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> {
   const before = await listAddresses(client, options)
   await sendAddresses(client, 'remove', [spec], options)
@@ -55,29 +48,17 @@ export async function removeAddress(client: RouteClient, spec: AddressId, option
   if (leavesRoutes(state)) await removeRoutes(client, state, before)
 }
 
-/**
- * Set by the kernel, from a router's announcement (`IFAPROT_KERNEL_RA`):
- * its routes are the router's.
- */
+/** From a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the router's. */
 const ANNOUNCED = 2
 
-/**
- * Whether the kernel leaves the route to the network behind, to expire: it does with an IPv6
- * address that has a lifetime.
- */
+/** Whether the kernel leaves its route, to expire: that of IPv6 addresses with a lifetime. */
 const leavesRoutes = ({ family, lifetimes, noprefixroute, protocol, temporary }: AddressState): boolean =>
   family === 'inet6' && lifetimes.valid !== 'forever' && !noprefixroute && !temporary && protocol !== ANNOUNCED
 
-/**
- * `RT_TABLE_MAIN`, and the metric of the routes that come with IPv6 addresses
- * (`IP6_RT_PRIO_ADDRCONF`).
- */
+/** `RT_TABLE_MAIN`, and the metric of the routes of IPv6 addresses (`IP6_RT_PRIO_ADDRCONF`). */
 const MAIN = 254, ADDRCONF_METRIC = 256
 
-/**
- * Removes the kernel's own routes to those networks of an address
- * that no other address of its link needs.
- */
+/** Removes the kernel's routes to those networks of an address that no other of its link needs. */
 async function removeRoutes(client: RouteClient, state: AddressState, all: readonly AddressState[]): Promise<void> {
   const networks = (each: AddressState): string[] =>
     [networkOfAddress(each), networkOfAddress({ ...each, peer: undefined })]
@@ -108,10 +89,7 @@ async function promotes(link: string): Promise<boolean> {
   return values.some(value => Number(value) !== 0)
 }
 
-/**
- * @throws RangeError where the kernel would remove secondaries of other owners
- * together with the address
- */
+/** @throws RangeError where the kernel would remove secondaries of other owners with it */
 export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
   const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))
   const secondaries = state ? secondariesOf(state, actual).map(({ address }) => address) : []

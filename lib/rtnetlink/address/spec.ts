@@ -1,47 +1,24 @@
 /** Addresses of links, declared field by field. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import {
-  address as anyAddress, atPath, boolean, checkObject, integer, interfaceName, oneOf, show, within,
-} from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { address as anyAddress, integer, interfaceName, invalid, oneOf, show, within } from '../../base/check.js'
+import { fieldSet, inRange, type Check, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
+import { lifetimes, type Lifetimes } from './lifetimes.js'
 
-/**
- * The range in which an address or a route is valid; a number where the kernel has no name for it.
- */
+/** The range in which an address or a route is valid; a number where it has no name. */
 export type Scope = typeof SCOPES[number] | number
-
-/** A time in seconds, or for ever. */
-export type Lifetime = number | 'forever'
-
-/** The lifetimes of an address. */
-export interface Lifetimes {
-  /** Seconds from now until it is removed, 1 to 4294967294. */
-  readonly valid: Lifetime
-  /**
-   * Seconds from now until no new connection uses it; 0 is at once. An IPv4 address that is valid
-   * for ever takes 0 or for ever.
-   * @defaultValue `valid`
-   */
-  readonly preferred?: Lifetime
-}
 
 /** The fields that identify an address of the host. */
 export interface AddressId {
-  /**
-   * `192.0.2.1/24`, `2001:db8::1/64`;
-   * without a length the prefix is the whole address, /32 or /128.
-   */
+  /** `192.0.2.1/24`, `2001:db8::1/64`; without a length the prefix is the whole address. */
   readonly address: string
   /** The link that has it. */
   readonly link: string
-  /**
-   * The address of the other end, on a link with two ends;
-   * the prefix is that of the other end then.
-   */
+  /** The address of the other end, on a link with two ends, whose prefix it is then. */
   readonly peer?: string
 }
 
@@ -54,19 +31,13 @@ export interface AddressSpec extends AddressId {
    * @defaultValue the link's name
    */
   readonly label?: string
-  /**
-   * The kernel derives it from IPv6 addresses.
-   * @defaultValue `global`, and `host` for 127.0.0.0/8
-   */
+  /** The kernel derives that of IPv6. @defaultValue `global`, and `host` for 127.0.0.0/8 */
   readonly scope?: Scope
   /** @defaultValue for ever */
   readonly lifetimes?: Lifetimes
   /** The metric of the route to its network that the kernel adds; 0 is the kernel's own. */
   readonly metric?: number
-  /**
-   * The program that set it, 0 (none) to 255, by which programs find their own addresses. Linux
-   * 5.18 and later.
-   */
+  /** The program that set it, 0 (none) to 255: programs find theirs by it. Linux 5.18 and later. */
   readonly protocol?: number
   /** Adds no route to its network. @defaultValue false */
   readonly noprefixroute?: boolean
@@ -106,12 +77,12 @@ export interface AddressFilter {
 }
 
 export const SCOPES = ['global', 'site', 'link', 'host', 'nowhere'] as const
-const FOREVER = 0xffffffff
 
 // ── fields ──
 
 type Wire = Entry<'address'>
 type AddressField = Field<Wire, LinkNames>
+const { header, attribute, link, flag } = entryFields<'address'>()
 
 /** The prefix of an address in its normal form. */
 export function prefixOf({ address }: AddressId): Prefix {
@@ -137,8 +108,11 @@ const onlyIPv6 = {
 export const checkScope = (path: string, value: unknown): Scope =>
   typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
 
+/** normalizeAddressId checks an address together with its peer. */
+const given: Check = (_, value) => value
+
 const own: AddressField = {
-  check: (_, value) => value, // normalizeAddressId checks it, together with the peer
+  check: given,
   write({ header, attributes }, value) {
     const prefix = prefixOf({ address: value as string, link: '' })
     Object.assign(header, { family: prefix.family, prefixlen: prefix.length, scope: scopeOf(prefix) })
@@ -146,111 +120,35 @@ const own: AddressField = {
   },
   read: ({ header, attributes: { address, local = address } }) => `${local ?? ''}/${header.prefixlen}`,
 }
-const peer: AddressField = {
+const peer = attribute('address', given, {
   otherwise: undefined,
-  check: (_, value) => value,
-  write({ attributes }, value) { if (value !== undefined) attributes.address = value as string },
   read: ({ attributes: { address, local = address } }) => address === local ? undefined : address,
-}
-const broadcast: AddressField = {
-  ...onlyIPv4,
-  otherwise: undefined,
-  check(path, value) {
-    const text = anyAddress(path, value)
-    if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
-    return text
-  },
-  write({ attributes }, value) { if (value !== undefined) attributes.broadcast = value as string },
-  read: ({ attributes }) => attributes.broadcast,
-  words: value => `brd ${value as string}`,
-}
-const scope: AddressField = {
-  otherwise: (object: Values) => scopeOf(prefixOf(object as unknown as AddressId)),
-  check: checkScope,
-  write({ header }, value) { header.scope = value as Scope },
-  read: ({ header }) => header.scope,
-  words: value => `scope ${value as Scope}`,
-  explicit: true,
-}
-const link: AddressField = {
-  check: interfaceName,
-  write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
-  read: ({ header }, { nameOf }) => nameOf(header.index),
-  words: value => `dev ${value as string}`,
-}
-const label: AddressField = {
-  ...onlyIPv4,
-  otherwise: (object: Values) => object.link,
-  check(path, value) {
-    if (typeof value === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(value)) return value
-    throw new RangeError(`${path}: ${show(value)} is not a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -`)
-  },
-  write({ attributes }, value) { attributes.label = value as string },
-  read: ({ attributes }) => attributes.label,
-  words: value => `label ${value as string}`,
-}
-const number = (key: 'rtPriority' | 'proto', word: string, max: number): AddressField => ({
-  otherwise: 0,
-  check: (path, value) => integer(path, value, 0, max),
-  write({ attributes }, value) { if (value !== 0) attributes[key] = value as number },
-  read: ({ attributes }) => attributes[key] === 0 ? undefined : attributes[key],
-  words: value => `${word} ${value as number}`,
-  same: (wanted, actual = 0) => wanted === actual,
-})
-const flag = (key: 'nodad' | 'noprefixroute'): AddressField => ({
-  otherwise: false,
-  check: boolean,
-  write({ attributes }, value) { attributes.flags = { ...attributes.flags, ...value === true && { [key]: true } } },
-  read: ({ attributes: { flags = {} } }) => flags[key] ?? false,
-  words: () => key,
 })
 
-const LIFETIMES = new Set(['valid', 'preferred'])
-const seconds = (time: Lifetime): number => time === 'forever' ? FOREVER : time
-const lifetime = (time = FOREVER): Lifetime => time === FOREVER ? 'forever' : time
-/**
- * A lifetime passes. It is the wanted one while at least half of it is left; then it is renewed.
- */
-const lasts = (wanted: Lifetime, actual: Lifetime): boolean =>
-  wanted === actual || (wanted !== 'forever' && actual !== 'forever' && actual <= wanted && actual >= wanted / 2)
-
-const lifetimes: AddressField = {
-  otherwise: { valid: 'forever', preferred: 'forever' },
-  check(path, value) {
-    const { valid, preferred = valid } = checkObject(path, value, LIFETIMES)
-    const time = (name: string, given: unknown, min: number): Lifetime =>
-      given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
-    const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
-    if (seconds(normal.preferred) > seconds(normal.valid)) {
-      throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
-    }
-    return normal
-  },
-  write({ attributes }, value) {
-    const { valid, preferred } = value as Required<Lifetimes>
-    attributes.cacheinfo = { preferred: seconds(preferred), valid: seconds(valid), created: 0, updated: 0 }
-  },
-  // Of an IPv4 address that is valid for ever the kernel says that it is preferred for ever, even
-  // if it is deprecated.
-  read: ({ attributes: { cacheinfo, flags = {} } }) =>
-    ({ valid: lifetime(cacheinfo?.valid), preferred: flags.deprecated ? 0 : lifetime(cacheinfo?.preferred) }),
-  words(value) {
-    const { valid, preferred } = value as Required<Lifetimes>
-    return [
-      valid !== 'forever' && `valid_lft ${valid}`, preferred !== 'forever' && `preferred_lft ${preferred}`,
-    ].filter(Boolean).join(' ')
-  },
-  same(wanted, actual) {
-    const [a, b] = [wanted as Required<Lifetimes>, actual as Required<Lifetimes>]
-    return lasts(a.valid, b.valid) && lasts(a.preferred, b.preferred)
-  },
+function checkBroadcast(path: string, value: unknown): string {
+  const text = anyAddress(path, value)
+  if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
+  return text
+}
+function checkLabel(path: string, value: unknown): string {
+  if (typeof value === 'string' && /^[A-Za-z0-9_.:-]{1,15}$/.test(value)) return value
+  throw invalid(path, value, 'a label: at most 15 of A-Z, a-z, 0-9, _, ., : and -')
 }
 
 /** The fields of an address, in the order of `ip addr add`. */
 export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address', {
-  address: own, peer, broadcast, scope, link, label,
-  metric: number('rtPriority', 'metric', FOREVER), protocol: number('proto', 'proto', 255),
-  nodad: { ...flag('nodad'), ...onlyIPv6 }, noprefixroute: flag('noprefixroute'), lifetimes,
+  address: own, peer,
+  broadcast: attribute('broadcast', checkBroadcast, { ...onlyIPv4, otherwise: undefined, word: 'brd' }),
+  scope: header('scope', checkScope, {
+    otherwise: (object: Values) => scopeOf(prefixOf(object as unknown as AddressId)), explicit: true, word: 'scope',
+  }),
+  link: link('header', 'index'),
+  label: attribute('label', checkLabel, { ...onlyIPv4, otherwise: (object: Values) => object.link, word: 'label' }),
+  metric: unlessZero(attribute('rtPriority', inRange(0, 0xffffffff), { otherwise: 0, word: 'metric' })),
+  protocol: unlessZero(attribute('proto', inRange(0, 255), { otherwise: 0, word: 'proto' })),
+  nodad: flag('attributes', 'nodad', { ...onlyIPv6, otherwise: false }),
+  noprefixroute: flag('attributes', 'noprefixroute', { otherwise: false }),
+  lifetimes,
 }, {
   stateOnly: ['family', 'secondary', 'temporary', 'tentative', 'dadfailed', 'deprecated'],
   verify(spec) {
@@ -275,10 +173,7 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
 
 // ── normal forms ──
 
-/**
- * An id in its normal form: the address with the length of its prefix.
- * @throws RangeError naming the field below `path`
- */
+/** An id in its normal form, with a length. @throws RangeError naming the field below `path` */
 export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
   const prefix = parsePrefix('address', given.address)
   unicast('address', prefix.address)
@@ -299,10 +194,7 @@ export const normalizeAddressId = (given: AddressId, path = ''): AddressId => wi
   }
 })
 
-/**
- * A spec in its normal form: the fields that it has, without those of states.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** A spec in its normal form, without fields of states. @throws as {@link normalizeAddressId} */
 export function normalizeAddress(spec: AddressSpec, path = ''): AddressSpec {
   const given = addressFields.checkNames(spec, path)
   const id = normalizeAddressId(spec, path)
@@ -323,10 +215,7 @@ export function networkOfAddress(given: AddressId): string {
   return `${networkOf({ ...prefix, address: given.peer ?? prefix.address })}/${prefix.length}`
 }
 
-/**
- * The kernel's identity of an address: link, address and network for IPv4,
- * link and address for IPv6.
- */
+/** The kernel's identity of an address: its link, the address, and for IPv4 the network. */
 export function keyOfAddress(given: AddressId): string {
   const { family, address } = prefixOf(given)
   return `${given.link} ${address}${family === 'inet' ? ` ${networkOfAddress(given)}` : ''}`
@@ -350,9 +239,7 @@ const ID = ['address', 'peer', 'link', 'scope']
 
 /** The command that does something with an address in its normal form. */
 export const addressCommand = (verb: Verb, spec: AddressSpec, names: LinkNames): RouteCommand<'address'> => ({
-  kind: 'address',
-  verb,
-  object: `address ${nameOfAddress(spec)}`,
+  kind: 'address', verb, object: `address ${nameOfAddress(spec)}`,
   ...addressFields.write(
     { header: { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 }, attributes: {} },
     spec, names, verb === 'remove' ? ID : undefined),

@@ -1,6 +1,7 @@
 /** Commands about links, and the errors that the kernel does not report. */
 
 import { NetlinkError, type CallOptions } from '../../../generic-netlink/core.js'
+import { defined } from '../../base/field.js'
 import type { RouteClient, RouteCommand } from '../client.js'
 import { explainRefusal, refuse } from '../explain.js'
 import { ANY_LINK, namesOf, readIndexes, type LinkNames } from '../link-names.js'
@@ -30,10 +31,7 @@ function linkInfo(
   return { kind, ...fields.names.length > 0 && { data: fields.write({}, parameters, { ...names, link: {} }, only) } }
 }
 
-/**
- * Adds a link that is down, has no master and no alias. Rejects with a NetlinkError that tells the
- * causes of `EEXIST` apart.
- */
+/** Adds a link: down, no master, no alias. Rejects with the cause of `EEXIST`. */
 export async function createLink(client: RouteClient, link: Link, options?: CallOptions): Promise<void> {
   const { name, kind, mtu, address, parameters, index = 0 } = link
   const asked = { kind: 'link', verb: 'add', object: objectOf(name), attributes: { linkinfo: { kind } } } as const
@@ -41,10 +39,7 @@ export async function createLink(client: RouteClient, link: Link, options?: Call
   const command: RouteCommand<'link'> = {
     ...asked,
     header: { ...ANY_LINK, index },
-    attributes: {
-      ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address },
-      linkinfo: linkInfo(link, names),
-    },
+    attributes: defined({ ifname: name, mtu, address, linkinfo: linkInfo(link, names) }),
   }
   const [outcome] = await client.run([command], options)
   if (outcome?.status !== 'rejected') return
@@ -75,9 +70,9 @@ export async function changeParameters(
   const only = isKind(kind) && kinds[kind].changes === 'some' ? changed : undefined
   await client.send([{
     ...asked, header: ANY_LINK,
-    attributes: {
-      ifname: name, ...only === undefined && mtu !== undefined && { mtu }, linkinfo: linkInfo(link, names, only),
-    },
+    attributes: defined({
+      ifname: name, mtu: only === undefined ? mtu : undefined, linkinfo: linkInfo(link, names, only),
+    }),
   }], options)
 }
 

@@ -1,6 +1,4 @@
-/**
- * Reasons for `EEXIST`: links that the kernel cannot tell apart, and names that are taken. Pure.
- */
+/** Reasons for `EEXIST`: links that the kernel cannot tell apart, and taken names. Pure. */
 
 import { FALLBACKS, isKind, kinds } from './kinds/index.js'
 import { linkOf, type Link } from './link.js'

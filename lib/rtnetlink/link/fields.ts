@@ -1,22 +1,16 @@
 /** Parameters of links, one by one: the check, the form on the wire, and the words of `ip link`. */
 
-import type { Field, Values } from '../../base/field.js'
+import { among, attribute, type Field, type Values, type With } from '../../base/field.js'
 import { familyOf, type Family } from '../../base/address.js'
 import { address, boolean, integer, interfaceName, invalid, oneOf } from '../../base/check.js'
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
-/**
- * What reading and writing of parameters need besides: names of links,
- * and the other attributes of the link.
- */
+/** The context of parameters: names of links, and the other attributes of the link. */
 export interface LinkContext extends LinkNames { readonly link: LinkAttributes }
 
 /** A parameter of a link. */
 export type LinkField<W> = Field<W, LinkContext>
-
-/** The attribute of this name. */
-type With<K extends string, V> = { [P in K]?: V }
 
 // ── words ──
 
@@ -41,11 +35,10 @@ export const number = <K extends string>(
   key: K, word: string, min: number, max: number, otherwise?: number | string,
   special: Readonly<Record<string, number>> = {},
 ): LinkField<With<K, number>> => ({
+  ...attribute(key, (path, value) => numberOrWord(path, value, min, max, Object.keys(special)) as number, { word }),
   ...otherwise !== undefined && { otherwise },
-  check: (path, value) => numberOrWord(path, value, min, max, Object.keys(special)),
   write(to, value) { if (value !== undefined) to[key] = special[value as string] ?? value as number },
   read: from => Object.keys(special).find(name => special[name] === from[key]) ?? from[key],
-  words: value => `${word} ${value as number}`,
 })
 
 /** True or false as one byte. */
@@ -93,12 +86,8 @@ export const time = <K extends string>(key: K, word: string, max = 0xffffffff / 
 /** A word, as the wire's table has it. */
 export const word = <K extends string, const T extends string>(
   key: K, words: readonly [T, ...T[]],
-): LinkField<With<K, T | number>> => ({
-  otherwise: words[0],
-  check: (path, value) => oneOf(path, value, words),
-  write(to, value) { to[key] = value as T },
-  read: from => from[key] ?? words[0],
-  words: value => `${key} ${value as string}`,
+): LinkField<With<K, T>> => attribute(key, among(words), {
+  otherwise: words[0], read: from => from[key] ?? words[0], word: key,
 })
 
 // ── addresses and links ──

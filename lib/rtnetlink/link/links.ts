@@ -11,7 +11,7 @@ import { refuse } from '../explain.js'
 import { createLink, listLinks, objectOf, removeLink, setLink } from './commands.js'
 import { kinds } from './kinds/index.js'
 import { checkKind, linkOf, normalizeLink } from './link.js'
-import { normalizeSettings } from './settings.js'
+import { laterSettings, normalizeSettings } from './settings.js'
 import type { LinkFilter, LinkPatch, LinkSpec, LinkState } from './spec.js'
 import { changeSteps, linkRemovals, linkSteps } from './steps.js'
 
@@ -36,12 +36,7 @@ export interface LinkWatchOptions extends CallOptions {
 async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOptions): Promise<void> {
   const { name, alias, master, up, ...link } = normalizeLink(spec)
   await createLink(client, { name, ...link }, options)
-  try {
-    await setLink(
-      client, name, { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } },
-      options,
-    )
-  } catch (error) {
+  try { await setLink(client, name, laterSettings({ alias, master, up }), options) } catch (error) {
     await removeLink(client, name)
     throw error
   }
@@ -103,10 +98,7 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
     return Promise.resolve(new Links(linkKind, new RouteClient(options)))
   }
 
-  /**
-   * Removes a link, or several, also those of kinds that cannot be added here.
-   * Rejects with NetlinkError.
-   */
+  /** Removes links, also of kinds that cannot be added here. Rejects with NetlinkError. */
   override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
     const list = typeof names === 'string' ? [names] : names
     for (const name of list) interfaceName('name', name)

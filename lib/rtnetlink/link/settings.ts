@@ -1,9 +1,10 @@
 /** Settings of links of every kind: MTU, addresses, masters, and whether they are up. */
 
 import { atPath, boolean, integer, interfaceName, show } from '../../base/check.js'
-import { fieldSet, type Values } from '../../base/field.js'
+import { defined, fieldSet, type Values } from '../../base/field.js'
 import type { Entry } from '../client.js'
-import type { LinkContext, LinkField } from './fields.js'
+import { entryFields } from '../fields.js'
+import type { LinkContext } from './fields.js'
 
 /** Settings of every link. Settings that a spec leaves out stay as they are, except `up`. */
 export interface LinkSettings {
@@ -56,48 +57,38 @@ function checkAlias(path: string, value: unknown): string {
 const ETHERNET = 1
 type Wire = Entry<'link'>
 
-const mtu: LinkField<Wire> = {
-  check: checkMtu,
-  write({ attributes }, value) { attributes.mtu = value as number },
-  read: ({ attributes }) => attributes.mtu ?? 0,
-  words: value => `mtu ${value as number}`,
-}
-const address: LinkField<Wire> = {
-  check: macAddress,
-  write({ attributes }, value) { attributes.address = value as string },
-  read: ({ header, attributes }) => header.type === ETHERNET ? attributes.address : undefined,
-  words: value => `address ${value as string}`,
-}
-const alias: LinkField<Wire> = {
-  otherwise: '',
-  check: checkAlias,
-  write({ attributes }, value) { attributes.ifalias = value as string },
-  read: ({ attributes }) => attributes.ifalias,
-  words: value => `alias '${(value as string).replaceAll('\'', '\'\\\'\'')}'`,
-}
-const master: LinkField<Wire> = {
-  otherwise: null,
-  check: (path, value) => value === null ? null : interfaceName(path, value),
-  write({ attributes }, value, context) { attributes.master = value === null ? 0 : context.indexOf(value as string) },
-  read: ({ attributes: { master: index = 0 } }, context) => index === 0 ? undefined : context.nameOf(index),
-  words: value => value === null ? 'nomaster' : `master ${value as string}`,
-}
-const up: LinkField<Wire> = {
-  otherwise: false,
-  check: boolean,
-  write({ header }, value) {
-    header.flags = { up: value as boolean }
-    header.change = { up: true }
-  },
-  read: ({ header }) => header.flags.up === true,
-  words: value => value === true ? 'up' : 'down',
-}
+const { attribute } = entryFields<'link'>()
 
-/**
- * The settings, in the order in which they are made: the link's own, then its master, then up.
- * Defaults are those of a new link.
- */
-export const settings = fieldSet<Settings, Wire, LinkContext>()('link', { mtu, address, alias, master, up })
+/** The settings, in the order in which they are made. Defaults are those of a new link. */
+export const settings = fieldSet<Settings, Wire, LinkContext>()('link', {
+  mtu: attribute('mtu', checkMtu, { read: ({ attributes }) => attributes.mtu ?? 0, word: 'mtu' }),
+  address: attribute('address', macAddress, {
+    read: ({ header, attributes }) => header.type === ETHERNET ? attributes.address : undefined, word: 'address',
+  }),
+  alias: attribute('ifalias', checkAlias, {
+    otherwise: '', words: value => `alias '${(value as string).replaceAll('\'', '\'\\\'\'')}'`,
+  }),
+  master: attribute('master', (path, value) => value === null ? null : interfaceName(path, value), {
+    otherwise: null,
+    write({ attributes }, value, { indexOf }) { attributes.master = value === null ? 0 : indexOf(value as string) },
+    read: ({ attributes: { master: index = 0 } }, { nameOf }) => index === 0 ? undefined : nameOf(index),
+    words: value => value === null ? 'nomaster' : `master ${value as string}`,
+  }),
+  up: {
+    otherwise: false,
+    check: boolean,
+    write({ header }, value) {
+      header.flags = { up: value as boolean }
+      header.change = { up: true }
+    },
+    read: ({ header }) => header.flags.up === true,
+    words: value => value === true ? 'up' : 'down',
+  },
+})
+
+/** The settings that a link gets after it is added. */
+export const laterSettings = ({ alias, master, up }: Settings): Settings =>
+  defined({ alias, master: master ?? undefined, up: up === true ? up : undefined })
 
 /** The settings that a spec has. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeSettings(path: string, given: Values, ethernet = true): Settings {

@@ -64,10 +64,7 @@ export interface OtherLink {
   readonly data?: Uint8Array
 }
 
-/**
- * A link that exists, in the words of its spec.
- * A parameter with no value (a remote, a key) is undefined.
- */
+/** A link that exists, in the words of its spec. A parameter without a value is undefined. */
 export type LinkState = LinkStatus & (
   | { [K in LinkKind]: { readonly kind: K; readonly data?: undefined } & LinkParameters[K] }[LinkKind]
   | OtherLink & { readonly [K in Exclude<ParameterName, keyof OtherLink>]?: undefined })

@@ -2,7 +2,7 @@
 
 import { NetlinkError } from '../../../generic-netlink/core.js'
 import { atPath, checkList, interfaceName } from '../../base/check.js'
-import type { Values } from '../../base/field.js'
+import { defined, type Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, stepOn } from '../../plan/resource.js'
 import { openRtnetlink } from '../client.js'
@@ -11,7 +11,7 @@ import { changeParameters, createLink, listLinks, objectOf, removeLink, setLink 
 import { conflictOf } from './conflicts.js'
 import { FALLBACKS, isKind, kinds, type LinkKind } from './kinds/index.js'
 import { linkOf, normalizeLink, type Link, type WantedLink } from './link.js'
-import { settings, type Settings } from './settings.js'
+import { laterSettings, settings, type Settings } from './settings.js'
 import type { LinkSpec, LinkState } from './spec.js'
 
 const join = (...parts: (string | false | undefined)[]): string => parts.filter(Boolean).join(' ')
@@ -32,12 +32,7 @@ const removing = (link: Link, peer: Link | undefined, why?: string): Step => ste
   run: (client, options) => removeLink(client, link.name, options),
   async undo(client, options) {
     await createLink(client, peer ? { ...link, parameters: { peer } } : link, options)
-    for (const { name, alias, master, up } of peer ? [link, peer] : [link]) {
-      await setLink(
-        client, name,
-        { ...alias !== undefined && { alias }, ...master != null && { master }, ...up === true && { up } }, options,
-      )
-    }
+    for (const each of peer ? [link, peer] : [link]) await setLink(client, each.name, laterSettings(each), options)
   },
 })
 
@@ -67,19 +62,14 @@ function settingSteps(wanted: Settings & { name: string }, before: Settings): St
   )
 }
 
-/**
- * Loads a module, which creates the kernel's own link. The kernel loads the module when a link of
- * its kind is requested.
- */
+/** Loads a module, which creates the kernel's own link, by requesting a link of its kind. */
 const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
   action: 'add', object: 'module', line: `modprobe ${kinds[kind].module}`,
   why: `${name} comes with it, and stays while it is loaded`,
   async run(client, options) {
     try {
       await createLink(client, { name, kind, parameters: {} }, options)
-    } catch (error) {
-      if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error
-    }
+    } catch (error) { if (!(error instanceof NetlinkError && error.code === 'EEXIST')) throw error }
     if ((await listLinks(client, options)).some(link => link.name === name)) return
     throw refuse('ENODEV', { kind: 'link', verb: 'add', object: objectOf(name) },
       'the kernel creates it in its first network namespace alone (net.core.fb_tunnels_only_for_init_net)')
@@ -136,10 +126,7 @@ class Model {
     }
   }
 
-  /**
-   * Removes a link, and what the kernel removes with it:
-   * the other end of a pair, links on it, its mastership.
-   */
+  /** Removes a link, and with it the other end of a pair, links on it, and its mastership. */
   remove(link: Link): void {
     this.#links.delete(link.name)
     this.#links.delete(peerName(link))
@@ -161,10 +148,7 @@ function addSteps(model: Model, link: Link, path: string): Step[] {
   model.checkConflict(link, path)
   model.add(link)
   const { alias: _, master: __, up: ___, ...bare } = link
-  const { mtu, address } = link
-  return [
-    adding(bare), ...settingSteps(link, { ...mtu !== undefined && { mtu }, ...address !== undefined && { address } }),
-  ]
+  return [adding(bare), ...settingSteps(link, defined({ mtu: link.mtu, address: link.address }))]
 }
 
 function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
@@ -201,8 +185,7 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   const peer = model.get(peerName(actual))
   model.remove(actual)
   const again = {
-    ...index !== undefined && { index }, ...alias !== undefined && { alias },
-    ...ethernet(parameters) && { ...address !== undefined && { address }, ...master != null && { master } }, ...link,
+    ...defined({ index, alias, ...ethernet(parameters) && { address, master: master ?? undefined } }), ...link,
   }
   return [
     removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`),
@@ -214,7 +197,6 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
  * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
  * can. Otherwise the link is removed and added again with the same index, and the step says why:
  * its addresses and routes go with it. Pure.
- *
  * @throws TypeError, RangeError naming the field of the spec that is wrong,
  * or the link that conflicts
  */
@@ -226,10 +208,7 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
   return inOrder(links).flatMap(({ path, ...link }) => stepsTo(model, link, path))
 }
 
-/**
- * The steps that remove those of the links that exist. Pure.
- * @throws RangeError naming a link that cannot be removed
- */
+/** The steps that remove those of the links that exist. Pure. @throws RangeError naming a link */
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
   return unwanted.flatMap((unchecked, i) => {
@@ -277,5 +256,5 @@ function parameterStep(link: Link, kind: LinkKind, changes: Values, mtu: number 
   if (stuck !== undefined) throw refuse('EOPNOTSUPP', asked, `${stuck}; remove it and add it again, as a plan does`)
   fields.verify(fields.complete(parameters))
   const { mtu: _, ...rest } = link
-  return changing({ ...rest, ...mtu !== undefined && { mtu }, parameters }, link, changed)
+  return changing({ ...rest, ...defined({ mtu }), parameters }, link, changed)
 }

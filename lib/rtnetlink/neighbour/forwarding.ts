@@ -1,11 +1,9 @@
-/**
- * Forwarding entries: the port of a bridge, or the end of a tunnel, behind which a link-layer
- * address is. Pure.
- */
+/** Forwarding entries: the bridge's port, or tunnel's end, behind which a MAC address is. Pure. */
 
-import { address, integer, interfaceName, oneOf, boolean, show } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { address } from '../../base/check.js'
+import { among, fieldSet, inRange, type Values } from '../../base/field.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, hexBytes } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
@@ -15,10 +13,7 @@ export interface ForwardingId {
   readonly lladdr: string
   /** A bridge's port, a tunnel, the bridge itself, or any other link. */
   readonly link: string
-  /**
-   * The owner of the entry: the link itself, or the bridge whose port the link is.
-   * @defaultValue `self`
-   */
+  /** The owner: the link itself, or the bridge whose port it is. @defaultValue `self` */
   readonly at?: 'self' | 'master'
   /**
    * The VLAN, of a bridge that filters VLANs, 1 to 4094. Without one, entries are added for all
@@ -62,89 +57,54 @@ export interface ForwardingState extends ForwardingId {
 }
 
 /** An entry in its normal form. */
-export interface Forwarding extends ForwardingId {
-  readonly at: 'self' | 'master'
-  readonly state: 'permanent' | 'static' | 'dynamic' | 'stale'
-  readonly sticky?: boolean
-  readonly external?: boolean
-}
+export type Forwarding = ForwardingId & Pick<ForwardingState, 'at' | 'state'>
+  & Partial<Pick<ForwardingState, 'sticky' | 'external'>>
 
 // ── fields ──
 
 type Wire = Entry<'neighbour'>
-type ForwardingField = Field<Wire, LinkNames>
+const { attribute, link, flag } = entryFields<'neighbour'>()
 
 /** The state bits that `bridge` sends: all but dynamic entries need no ARP. */
 const BITS = {
   permanent: { noarp: true, permanent: true }, static: { noarp: true, reachable: true }, dynamic: { reachable: true },
 }
 
-const number = (key: 'vlan' | 'port' | 'vni' | 'srcVni', word: string, min: number, max: number): ForwardingField => ({
-  check: (path, value) => integer(path, value, min, max),
-  write({ attributes }, value) { attributes[key] = value as number },
-  read: ({ attributes }) => attributes[key],
-  words: value => `${word} ${value as number}`,
-})
+function checkEnd(path: string, value: unknown): string {
+  const text = address(path, value)
+  if (text === '0.0.0.0' || text === '::') throw new RangeError(`${path}: ${text} is the unspecified address`)
+  return text
+}
 
 /** The fields of an entry, in the order of `bridge fdb add`. */
 export const forwardingFields = fieldSet<ForwardingSpec, Wire, LinkNames>()('forwarding entry', {
-  lladdr: {
-    check(path, value) {
-      if (typeof value === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) return value.toLowerCase()
-      throw new RangeError(`${path}: ${show(value)} is not an Ethernet address such as 02:00:5e:10:00:01`)
-    },
-    write({ attributes }, value) { attributes.lladdr = value as string },
-    read: ({ attributes: { lladdr = '' } }) => lladdr,
-    words: String,
-  },
-  link: {
-    check: interfaceName,
-    write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
-    read: ({ header }, { nameOf }) => nameOf(header.index),
-    words: value => `dev ${value as string}`,
-  },
-  dst: {
-    check(path, value) {
-      const text = address(path, value)
-      if (text === '0.0.0.0' || text === '::') throw new RangeError(`${path}: ${text} is the unspecified address`)
-      return text
-    },
-    write({ attributes }, value) { attributes.dst = value as string },
-    read: ({ attributes }) => attributes.dst,
-    words: value => `dst ${value as string}`,
-  },
+  lladdr: attribute('lladdr', hexBytes('5', 'an Ethernet address'), {
+    read: ({ attributes: { lladdr = '' } }) => lladdr, words: String,
+  }),
+  link: link('header', 'index'),
+  dst: attribute('dst', checkEnd, { word: 'dst' }),
   at: {
     otherwise: 'self',
     explicit: true,
-    check: (path, value) => oneOf(path, value, ['self', 'master']),
+    check: among(['self', 'master']),
     write({ header }, value) { header.flags = { ...header.flags, [value as string]: true } },
     read: ({ header, attributes: { master } }) => master === undefined || master === header.index ? 'self' : 'master',
     words: String,
   },
-  vlan: number('vlan', 'vlan', 1, 4094),
-  port: number('port', 'port', 1, 65535),
-  vni: number('vni', 'vni', 0, 0xffffff),
-  srcVni: number('srcVni', 'src_vni', 0, 0xffffff),
-  via: {
-    check: interfaceName,
-    write({ attributes }, value, { indexOf }) { attributes.ifindex = indexOf(value as string) },
-    read: ({ attributes: { ifindex } }, { nameOf }) => ifindex === undefined ? undefined : nameOf(ifindex),
-    words: value => `via ${value as string}`,
-  },
+  vlan: attribute('vlan', inRange(1, 4094), { word: 'vlan' }),
+  port: attribute('port', inRange(1, 65535), { word: 'port' }),
+  vni: attribute('vni', inRange(0, 0xffffff), { word: 'vni' }),
+  srcVni: attribute('srcVni', inRange(0, 0xffffff), { word: 'src_vni' }),
+  via: link('attributes', 'ifindex', { word: 'via' }),
   state: {
     otherwise: 'permanent',
-    check: (path, value) => oneOf(path, value, ['permanent', 'static', 'dynamic']),
+    check: among(['permanent', 'static', 'dynamic']),
     write({ header }, value) { header.state = BITS[value as keyof typeof BITS] },
     read: ({ header: { state } }) =>
       state.permanent ? 'permanent' : state.noarp ? 'static' : state.stale ? 'stale' : 'dynamic',
     words: String,
   },
-  sticky: {
-    check: boolean,
-    write({ header }, value) { if (value === true) header.flags = { ...header.flags, sticky: true } },
-    read: ({ header }) => header.flags.sticky ?? false,
-    words: value => value === true ? 'sticky' : '',
-  },
+  sticky: flag('header', 'sticky'),
 }, { stateOnly: ['external', 'bridge', 'tunnel'], verify })
 
 function verify({ at, vlan, dst, port, vni, srcVni, via, state, sticky }: Values): void {
@@ -166,10 +126,7 @@ const ID: readonly string[] = ['lladdr', 'link', 'at', 'vlan', 'dst', 'port', 'v
 const idOf = (object: object): Values =>
   Object.fromEntries(Object.entries(object).filter(([name]) => ID.includes(name)))
 
-/**
- * The fields that identify an entry, in their normal form.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** An id in its normal form. @throws TypeError, RangeError naming the field below `path` */
 export function normalizeForwardingId(
   given: ForwardingId, path = '',
 ): ForwardingId & { readonly at: 'self' | 'master' } {
@@ -197,10 +154,7 @@ export const keyOfForwarding = (entry: ForwardingId): string => {
   return [lladdr, link, at, vlan, srcVni, ...many(entry) ? [dst, port, vni, via] : []].join(' ')
 }
 
-/**
- * Whether an existing entry has the identity:
- * a bridge has one entry for each address, whatever the port.
- */
+/** Whether an entry has the identity: a bridge has one for each address, whatever the port. */
 export function isForwarding(id: ForwardingId, state: ForwardingState, bridge: string | undefined): boolean {
   if (id.lladdr !== state.lladdr || id.vlan !== state.vlan || (id.srcVni ?? 0) !== (state.srcVni ?? 0)) return false
   if (id.at === 'master') return state.bridge === undefined ? false : state.bridge === bridge
@@ -211,10 +165,7 @@ const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: Forwardi
   wanted.dst === dst && wanted.via === via
   && (wanted.port ?? tunnel?.port) === (port ?? tunnel?.port) && (wanted.vni ?? tunnel?.vni) === (vni ?? tunnel?.vni)
 
-/**
- * The bridge whose port a link is, as far as entries show it;
- * the port's own address always has one.
- */
+/** The bridge of a port, as far as entries show it; the port's own address always has one. */
 export const bridgeOf = (link: string, actual: readonly ForwardingState[]): string | undefined =>
   actual.find(state => state.link === link && state.bridge)?.bridge
 
@@ -227,10 +178,7 @@ export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boo
 /** `02:00:5e:10:00:01 dev vxlan42 dst 192.0.2.1 self` */
 export const nameOfForwarding = (id: ForwardingId): string => forwardingFields.words({ at: 'self', ...idOf(id) })
 
-/**
- * The verb that sets an entry:
- * an entry with many destinations takes further ones, and none is replaced.
- */
+/** The verb that sets an entry: one with many destinations takes further ones; none is replaced. */
 export const verbFor = (entry: ForwardingId, verb: 'add' | 'replace'): 'add' | 'replace' | 'append' =>
   many(entry) ? 'append' : verb
 

@@ -5,8 +5,8 @@ import { atPath } from '../../base/check.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../client.js'
-import { refuse } from '../explain.js'
-import { namesOf, NO_LINKS, readIndexes, readLinks, type LinkNames } from '../link-names.js'
+import { refuse, refuseMissing } from '../explain.js'
+import { namesOf, NO_LINKS, readLinks, sendNamed, type LinkNames } from '../link-names.js'
 import {
   bridgeOf, forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding,
   normalizeForwardingId, readForwarding, sameForwarding, settableForwarding, verbFor,
@@ -96,25 +96,17 @@ async function listNeighbours(
   const lists = await Promise.all(headers.map(header => client.list('neighbour', header, {}, options)))
   return lists.flat().flatMap((entry): NeighbourState[] => {
     const { family } = entry.header
-    return family === 'bridge'
-      ? [readForwarding(entry, names, links)]
-      : family === 'inet' || family === 'inet6'
-        ? [readNeighbour(entry, names)]
-        : []
+    if (family === 'bridge') return [readForwarding(entry, names, links)]
+    return family === 'inet' || family === 'inet6' ? [readNeighbour(entry, names)] : []
   })
 }
 
 /** Sends a command for each entry, in one datagram. Rejects with NetlinkError. */
-async function sendNeighbours(
+const sendNeighbours = (
   client: RouteClient, verb: 'add' | 'replace' | 'remove', entries: readonly Entry[], options?: CallOptions,
-): Promise<void> {
-  const [first] = entries
-  if (first === undefined) return
-  const verbOf = (entry: Entry): Verb => verb === 'remove' ? verb : setting(verb, entry)
-  const links = entries.flatMap(entry => isIp(entry) ? [entry.link] : [entry.link, entry.via])
-  const names = await readIndexes(client, links, commandOf(verbOf(first), first, NO_LINKS), options)
-  await client.send(entries.map(entry => commandOf(verbOf(entry), entry, names)), options)
-}
+): Promise<void> => sendNamed(
+  client, entries, entry => isIp(entry) ? [entry.link] : [entry.link, entry.via],
+  (entry, names) => commandOf(verb === 'remove' ? verb : setting(verb, entry), entry, names), options)
 
 /** Adds entries. Of some that exist already the kernel would say OK. */
 async function addNeighbours(client: RouteClient, entries: readonly Entry[], options?: CallOptions): Promise<void> {
@@ -139,11 +131,8 @@ function replacing(entry: Entry, before: NeighbourState): Step {
   const old = settable(before)
   return stepOn(openRtnetlink, {
     action: 'change', object: 'neighbour', line: lineOf(setting('replace', entry), entry),
-    why: !old
-      ? 'the kernel is looking for it'
-      : before.link === entry.link
-        ? undefined
-        : `it is behind ${before.link} now`,
+    why: !old ? 'the kernel is looking for it'
+      : before.link === entry.link ? undefined : `it is behind ${before.link} now`,
     run: (client, options) => sendNeighbours(client, 'replace', [entry], options),
     undo: (client, options) =>
       old ? sendNeighbours(client, 'replace', [old], options) : sendNeighbours(client, 'remove', [entry], options),
@@ -187,10 +176,7 @@ const atEnd = (id: Id, state: NeighbourState): boolean =>
   isIp(id) || isIp(state) || (id.link === state.link && (id.dst === undefined || id.dst === state.dst))
 
 const missing = (verb: 'change' | 'remove', id: Id): Error =>
-  refuse(
-    'ENOENT', commandOf(verb, entryOf(normalizeId(id)), NO_LINKS),
-    verb === 'remove' ? 'it does not exist' : 'it does not exist; add it first',
-  )
+  refuseMissing('ENOENT', commandOf(verb, entryOf(normalizeId(id)), NO_LINKS))
 
 const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> = {
   plural: 'neighbours',

@@ -1,10 +1,10 @@
 /** Neighbours: the link-layer addresses of addresses. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { boolean, integer, interfaceName, oneOf, show } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { after, among, fieldSet, inRange, type Values } from '../../base/field.js'
 import { unicast } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, hexBytes, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 
 /** The kernel's certainty about a neighbour. `none` is an entry that nobody has asked for. */
@@ -20,9 +20,7 @@ export interface NeighbourId {
   readonly proxy?: boolean
 }
 
-/**
- * A neighbour with a given link-layer address; or an address for which the host answers (`proxy`).
- */
+/** A neighbour with a link-layer address; or an address for which the host answers (`proxy`). */
 export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly proxy?: false
   /** `02:00:5e:10:00:01` */
@@ -60,33 +58,17 @@ export interface IpNeighbourState extends NeighbourId {
 }
 
 /** A neighbour in its normal form. */
-export interface IpNeighbour {
-  readonly address: string
-  readonly link: string
-  readonly proxy: boolean
-  readonly lladdr?: string
-  readonly state: Reachability
-  readonly router?: boolean
-  readonly protocol?: number
-  readonly external?: boolean
-}
+export type IpNeighbour = Pick<IpNeighbourState, 'address' | 'link' | 'proxy' | 'lladdr' | 'state'>
+  & Partial<Pick<IpNeighbourState, 'router' | 'protocol' | 'external'>>
 
 // ── fields ──
 
 type Wire = Entry<'neighbour'>
-type NeighbourField = Field<Wire, LinkNames>
+const { attribute, link, flag } = entryFields<'neighbour'>()
 
 const KNOWN: readonly Reachability[] = [
   'permanent', 'noarp', 'reachable', 'stale', 'delay', 'probe', 'incomplete', 'failed',
 ]
-
-/** A flag of the header that a spec may leave out. */
-const headerFlag = (flag: 'proxy' | 'router', words: (value: unknown) => string): NeighbourField => ({
-  check: boolean,
-  write({ header }, value) { if (value === true) header.flags = { ...header.flags, [flag]: true } },
-  read: ({ header }) => header.flags[flag] ?? false,
-  words,
-})
 
 /** States that pass into one another by themselves. */
 const passing = (state: unknown): boolean =>
@@ -94,7 +76,7 @@ const passing = (state: unknown): boolean =>
 
 /** The fields of a neighbour, in the order of `ip neigh add`. */
 export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('neighbour', {
-  proxy: { otherwise: false, ...headerFlag('proxy', () => 'proxy') },
+  proxy: flag('header', 'proxy', { otherwise: false }),
   address: {
     check: unicast,
     write({ header, attributes }, value) {
@@ -104,37 +86,20 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
     read: ({ attributes: { dst = '' } }) => dst,
     words: String,
   },
-  lladdr: {
-    check(path, value) {
-      if (typeof value === 'string' && /^[0-9a-f]{2}(:[0-9a-f]{2}){0,31}$/i.test(value)) return value.toLowerCase()
-      throw new RangeError(`${path}: ${show(value)} is not a link-layer address such as 02:00:5e:10:00:01`)
-    },
-    write({ attributes }, value) { attributes.lladdr = value as string },
-    read: ({ attributes }) => attributes.lladdr,
-    words: value => `lladdr ${value as string}`,
-  },
-  link: {
-    check: interfaceName,
-    write({ header }, value, { indexOf }) { header.index = indexOf(value as string) },
-    read: ({ header: { index } }, { nameOf }) => index === 0 ? '*' : nameOf(index),
-    words: value => `dev ${value as string}`,
-  },
+  lladdr: attribute('lladdr', hexBytes('0,31', 'a link-layer address'), { word: 'lladdr' }),
+  link: link('header', 'index', { read: ({ header: { index } }, { nameOf }) => index === 0 ? '*' : nameOf(index) }),
   state: {
     otherwise: ({ proxy }: Values) => proxy === true ? 'none' : 'permanent',
-    check: (path, value) => oneOf(path, value, ['permanent', 'noarp', 'reachable', 'stale', 'none']),
+    check: among(['permanent', 'noarp', 'reachable', 'stale', 'none']),
     write({ header }, value) { if (value !== 'none') header.state = { [value as string]: true } },
     read: ({ header }) => KNOWN.find(name => (header.state as Partial<Record<Reachability, boolean>>)[name]) ?? 'none',
-    words: value => `nud ${value as Reachability}`,
+    words: after('nud'),
     same: (wanted, actual) => wanted === 'none' || wanted === actual || (passing(wanted) && passing(actual)),
   },
-  router: headerFlag('router', value => value === true ? 'router' : ''),
-  protocol: {
-    check: (path, value) => integer(path, value, 0, 255),
-    write({ attributes }, value) { if (value !== 0) attributes.protocol = value as number },
-    read: ({ attributes: { protocol } }) => protocol === 0 ? undefined : protocol,
-    words: value => value === 0 ? '' : `protocol ${value as number}`,
-    same: (wanted, actual = 0) => wanted === actual,
-  },
+  router: flag('header', 'router'),
+  protocol: unlessZero(
+    attribute('protocol', inRange(0, 255), { words: value => value === 0 ? '' : after('protocol')(value) }),
+  ),
 }, {
   stateOnly: ['family', 'external'],
   verify({ proxy, lladdr, state, router, address }) {
@@ -153,10 +118,7 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
   },
 })
 
-/**
- * The fields that identify a neighbour, in their normal form.
- * @throws RangeError naming the field below `path`
- */
+/** An id in its normal form. @throws RangeError naming the field below `path` */
 export const normalizeNeighbourId = (given: NeighbourId, path = ''): Required<NeighbourId> => {
   const { address = null, link = null, proxy = false } = given as Partial<NeighbourId>
   return { proxy, ...neighbourFields.pick({ address, link }, path) } as Required<NeighbourId>
@@ -205,10 +167,7 @@ export const readNeighbour = (entry: Wire, names: LinkNames): IpNeighbourState =
   external: entry.header.flags.extLearned ?? false,
 })
 
-/**
- * A state in a form that can be set again;
- * undefined while the kernel is still looking for the neighbour.
- */
+/** A state in a form that can be set again; undefined while the kernel is looking for it. */
 export function settableNeighbour(state: IpNeighbourState): IpNeighbour | undefined {
   if (!state.proxy && state.lladdr === undefined) return undefined
   return {

@@ -1,23 +1,21 @@
 /** Routes, declared field by field: normal form, words and wire. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { boolean, checkList, integer, interfaceName, oneOf, within } from '../../base/check.js'
-import { fieldSet, type Field, type Values } from '../../base/field.js'
+import { checkList, integer, oneOf, within } from '../../base/check.js'
+import { after, among, defined, fieldSet, inRange, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
 import { checkScope, type Scope } from '../address/spec.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
+import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
-import type { WireNexthop } from '../wire/route.js'
+import { PROTOCOLS } from '../wire/route.js'
+import { gatewayAttribute, hopFields, hopWords, nexthopsOf, verifyNexthop, viaWords } from './nexthops.js'
 import {
-  PROTOCOLS, TABLES, TYPES,
-  type Nexthop, type RouteId, type RouteProtocol, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
+  TABLES, TYPES, type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
   type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
-/**
- * A route in its normal form, with all fields that identify it.
- * It has `nexthops` only if there are several.
- */
+/** A route in its normal form, with its whole id. It has `nexthops` only if there are several. */
 export interface Route extends RouteSettings, Nexthop {
   readonly family: Family
   readonly type: RouteState['type']
@@ -31,28 +29,12 @@ const U32 = 0xffffffff
 /** `IP6_RT_PRIO_USER`: the metric that IPv6 makes of 0. */
 const IPV6_METRIC = 1024
 
-/** The next hops of a route. */
-export const nexthopsOf = (
-  { via, link, onlink, nexthops }: Nexthop & { nexthops?: readonly WeightedNexthop[] | undefined },
-): readonly WeightedNexthop[] =>
-  nexthops
-  ?? (
-    (via ?? link) === undefined
-      ? []
-      : [
-          { ...via !== undefined && { via }, ...link !== undefined && { link }, ...onlink !== undefined && { onlink } },
-        ]
-  )
-
 // ── values ──
 
 const nameIn = <T extends Readonly<Record<string, number>>>(names: T, value: number): keyof T & string | number =>
   (Object.keys(names) as (keyof T & string)[]).find(name => names[name] === value) ?? value
 
-/**
- * A name of a table, or a number; a number that has a name becomes the name.
- * @throws RangeError naming the path
- */
+/** A name, or a number without one; named numbers get it. @throws RangeError naming the path */
 const checkNamed = <T extends Readonly<Record<string, number>>>(
   names: T, path: string, value: unknown, min: number, max: number,
 ): keyof T & string | number =>
@@ -72,80 +54,18 @@ const textOfNetwork = (family: Family, address: string | undefined, length: numb
 function network(path: string, value: unknown): Prefix {
   const prefix = parsePrefix(path, value)
   const address = networkOf(prefix)
-  if (address !== prefix.address) {
-    throw new RangeError(
-      `${path}: ${String(value)} has bits behind its prefix; the network is ${address}/${prefix.length}`,
-    )
-  }
-  return prefix
+  if (address === prefix.address) return prefix
+  const right = `${address}/${prefix.length}`
+  throw new RangeError(`${path}: ${String(value)} has bits behind its prefix; the network is ${right}`)
 }
 
 const ordinaryMetric = (family: unknown): number => family === 'inet6' ? IPV6_METRIC : 0
-
-/** The attribute of a gateway: IPv4 packets take one for a gateway of either family. */
-const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' =>
-  family === 'inet' && via.includes(':') ? 'via' : 'gateway'
-
-// ── next hops ──
-
-/** Refuses a next hop that leads nowhere. @throws TypeError, RangeError naming the field */
-function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
-  if (via !== undefined && family === 'inet6' && !via.includes(':')) {
-    throw new RangeError('via: IPv6 packets have no IPv4 gateway')
-  }
-  if (onlink === true && (via === undefined || link === undefined)) {
-    throw new TypeError('onlink: needs a gateway (via) and its link (link)')
-  }
-  if (via === undefined && link === undefined) {
-    throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
-  }
-  if (
-    via !== undefined && link === undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))
-  ) {
-    throw new TypeError(`link: is required: the gateway ${via} does not lead to it`)
-  }
-}
-
-interface HopContext extends LinkNames { readonly family: Family }
-
-const hopFields = fieldSet<WeightedNexthop, WireNexthop, HopContext>()('next hop', {
-  via: {
-    check: unicast,
-    write({ attributes }, value, { family }) {
-      attributes[gatewayAttribute(value as string, family)] = value as string
-    },
-    read: ({ attributes: { gateway, via } }) => gateway ?? via,
-  },
-  link: {
-    check: interfaceName,
-    write(to, value, { indexOf }) { to.index = indexOf(value as string) },
-    read: ({ index }, { nameOf }) => nameOf(index),
-  },
-  weight: {
-    otherwise: 1,
-    check: (path, value) => integer(path, value, 1, 256),
-    write(to, value) { to.hops = value as number - 1 },
-    read: ({ hops }) => hops + 1,
-  },
-  onlink: {
-    check: boolean,
-    write(to, value) { if (value === true) to.flags = { ...to.flags, onlink: true } },
-    read: ({ flags }) => flags.onlink === true ? true : undefined,
-  },
-})
-
-/** A next hop in words: `via 192.0.2.1 dev eth0 weight 2 onlink`. */
-const hopWords = ({ via, link, onlink, weight }: WeightedNexthop, family: Family): string => [
-  via !== undefined && `via ${family === 'inet' && via.includes(':') ? 'inet6 ' : ''}${via}`,
-  link !== undefined && `dev ${link}`,
-  weight !== undefined && `weight ${weight}`,
-  onlink && 'onlink',
-].filter(Boolean).join(' ')
 
 // ── fields ──
 
 type Wire = Entry<'route'>
 type RouteField = Field<Wire, LinkNames>
+const { header, attribute, link, flag } = entryFields<'route'>()
 
 /** A network among the attributes, and the length of its prefix in the header. */
 const networkField = (
@@ -163,60 +83,42 @@ const networkField = (
     ?? (attribute === 'dst' ? 'default' : undefined),
   words,
 })
-const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField => ({
-  check: (path, value) => integer(path, value, min, max),
-  write({ attributes }, value) { attributes.metrics = { ...attributes.metrics, [name]: value as number } },
-  read: ({ attributes: { metrics = {} } }) => metrics[name],
-  words: value => `${name} ${value as number}`,
-})
+const metricField = (name: 'mtu' | 'advmss', min: number, max: number): RouteField =>
+  attribute('metrics', inRange(min, max), {
+    write({ attributes }, value) { attributes.metrics = { ...attributes.metrics, [name]: value as number } },
+    read: ({ attributes: { metrics = {} } }) => metrics[name],
+    word: name,
+  })
 
 /** Whether the kernel names a link although packets go nowhere: IPv6 says lo. */
 const leadsNowhere = ({ header: { type } }: Wire): boolean =>
   type === 'blackhole' || type === 'unreachable' || type === 'prohibit'
 const single = (from: Wire): boolean => from.attributes.multipath === undefined && !leadsNowhere(from)
 
-/** The fields of a route, in the order of `ip route add`; its next hops have words of their own. */
+/** The fields of a route, in the order of `ip route add`. */
 export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
-  family: {
-    check: (path, value) => oneOf(path, value, ['inet', 'inet6']),
-    write({ header }, value) { header.family = value as Family },
-    read: ({ header }) => header.family,
-  },
-  type: {
-    otherwise: 'unicast',
-    check: (path, value) => oneOf(path, value, TYPES),
-    write({ header }, value) { header.type = value as typeof TYPES[number] },
-    read: ({ header }) => header.type,
-    words: String,
-  },
+  family: header('family', among(['inet', 'inet6'])),
+  type: header('type', among(TYPES), { otherwise: 'unicast', words: String }),
   to: networkField('dst', 'dstLen', String),
-  from: networkField('src', 'srcLen', value => `from ${value as string}`),
-  tos: {
-    otherwise: 0,
-    check: (path, value) => integer(path, value, 0, 255),
-    write({ header }, value) { header.tos = value as number },
-    read: ({ header: { tos } }) => tos === 0 ? undefined : tos,
-    words: value => `tos 0x${(value as number).toString(16).padStart(2, '0')}`,
-    same: (wanted, actual = 0) => wanted === actual,
-  },
+  from: networkField('src', 'srcLen', after('from')),
+  tos: unlessZero(header('tos', inRange(0, 255), {
+    otherwise: 0, words: value => `tos 0x${(value as number).toString(16).padStart(2, '0')}`,
+  })),
   via: {
     check: unicast,
     write({ header, attributes }, value) {
       attributes[gatewayAttribute(value as string, header.family)] = value as string
     },
     read: from => single(from) ? from.attributes.gateway ?? from.attributes.via : undefined,
+    words: viaWords,
   },
-  link: {
-    check: interfaceName,
-    write({ attributes }, value, { indexOf }) { attributes.oif = indexOf(value as string) },
+  link: link('attributes', 'oif', {
     read: (from, { nameOf }) =>
       single(from) && from.attributes.oif !== undefined ? nameOf(from.attributes.oif) : undefined,
-  },
-  onlink: {
-    check: boolean,
-    write({ header }, value) { if (value === true) header.flags = { ...header.flags, onlink: true } },
+  }),
+  onlink: flag('header', 'onlink', {
     read: from => single(from) && from.header.flags.onlink === true ? true : undefined,
-  },
+  }),
   table: {
     otherwise: 'main',
     check: (path, value) => checkNamed(TABLES, path, value, 1, U32),
@@ -226,35 +128,21 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
       attributes.table = number
     },
     read: ({ header, attributes: { table = header.table } }) => nameIn(TABLES, table),
-    words: value => `table ${value as RouteTable}`,
+    words: after('table'),
   },
-  metric: {
+  metric: attribute('priority', inRange(0, U32), {
     otherwise: ({ family }: Values) => ordinaryMetric(family),
-    check: (path, value) => integer(path, value, 0, U32),
     write({ attributes }, value) { if (value !== 0) attributes.priority = value as number },
     read: ({ attributes: { priority = 0 } }) => priority,
-    words: value => `metric ${value as number}`,
-  },
-  protocol: {
-    otherwise: 'boot',
-    check: (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255),
-    write({ header }, value) { header.protocol = value as RouteProtocol },
-    read: ({ header }) => header.protocol,
-    words: value => `proto ${value as RouteProtocol}`,
-  },
-  scope: {
-    otherwise: ({ family }: Values) => family === 'inet6' ? 'global' : undefined,
-    check: checkScope,
-    write({ header }, value) { header.scope = value as Scope },
-    read: ({ header }) => header.scope,
-    words: value => `scope ${value as Scope}`,
-  },
-  source: {
-    check: unicast,
-    write({ attributes }, value) { attributes.prefsrc = value as string },
-    read: ({ attributes }) => attributes.prefsrc,
-    words: value => `src ${value as string}`,
-  },
+    word: 'metric',
+  }),
+  protocol: header('protocol', (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255), {
+    otherwise: 'boot', word: 'proto',
+  }),
+  scope: header('scope', checkScope, {
+    otherwise: ({ family }: Values) => family === 'inet6' ? 'global' : undefined, word: 'scope',
+  }),
+  source: attribute('prefsrc', unicast, { word: 'src' }),
   mtu: metricField('mtu', 68, 65520),
   advmss: metricField('advmss', 1, 65495),
   nexthops: {
@@ -267,6 +155,8 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
     },
     read: ({ header, attributes: { multipath } }, names) =>
       multipath?.map(hop => hopFields.read(hop, { ...names, family: header.family as Family })),
+    words: (value, { family }) =>
+      (value as readonly WeightedNexthop[]).map(hop => `nexthop ${hopWords(hop, family as Family)}`).join(' '),
   },
 }, {
   stateOnly: ['dead', 'nexthopId'],
@@ -310,19 +200,14 @@ export const normalizeRouteId = (
   if (source?.family === 'inet') throw new RangeError(`from: ${from!} is not an IPv6 network`)
   const [number, where] = [integer('metric', metric, 0, U32), checkNamed(TABLES, 'table', table, 1, U32)]
   return {
-    to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix),
-    family: own,
-    table: where,
+    to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix), family: own, table: where,
     metric: number === 0 && own === 'inet6' && where !== 'local' ? IPV6_METRIC : number,
     tos: integer('tos', tos, 0, 255),
     ...source && source.length > 0 && { from: textOf(source) },
   }
 })
 
-/**
- * A spec in its normal form; also a state of a type that a spec can have.
- * @throws TypeError, RangeError naming the field below `path`
- */
+/** A spec, or a state of a type that specs have, in its normal form. @throws naming the field */
 export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
   const given = routeFields.checkNames(spec, path)
   const { nexthops, via, link, onlink, source } = given as unknown as Route
@@ -335,9 +220,7 @@ export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
     }
     const gateway: unknown = via ?? nexthops?.find(hop => hop.via !== undefined)?.via ?? source
     const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')
-    const normal = routeFields.pick(
-      { type: 'unicast', ...given, ...id, ...id.from === undefined && { from: undefined } },
-    ) as unknown as Route
+    const normal = routeFields.pick({ type: 'unicast', ...given, from: undefined, ...id }) as unknown as Route
     routeFields.verify(normal)
     return alone(normal)
   })
@@ -362,39 +245,21 @@ export const keyOfRoute = ({ family, table, to, metric = 0, tos = 0, from = '' }
 
 // ── words ──
 
-/** The fields whose words go before the next hop. */
-const DESTINATION = ['type', 'to', 'from', 'tos']
-const wordsOf = (route: Route, has: (name: string) => boolean): string =>
-  routeFields.words(Object.fromEntries(Object.entries(route).filter(([name]) => name === 'family' || has(name))))
-
 /** The words after `ip route add`. */
-export function notationOfRoute(route: Route): string {
-  const { nexthops, family } = route
-  const [hop] = nexthops ? [] : nexthopsOf(route)
-  return [
-    wordsOf(route, name => DESTINATION.includes(name)),
-    hop && hopWords(hop, family),
-    wordsOf(route, name => !DESTINATION.includes(name)),
-    ...nexthops?.map(each => `nexthop ${hopWords(each, family)}`) ?? [],
-  ].filter(Boolean).join(' ')
-}
+export const notationOfRoute = (route: Route): string => routeFields.words(route)
 
 /** `ip`, or `ip -6` for a route whose words do not show that it is IPv6. */
 export const program = (route: Route): string =>
   route.family === 'inet6' && route.to === 'default' && route.from === undefined
-  && !nexthopsOf(route).some(hop => hop.via !== undefined)
-    ? 'ip -6'
-    : 'ip'
+  && !nexthopsOf(route).some(hop => hop.via !== undefined) ? 'ip -6' : 'ip'
 
 /** `192.168.60.0/24 via 192.168.9.1` */
 export function nameOfRoute(route: Partial<Route> & RouteQuery): string {
   const { to, family = 'inet', table = 'main', metric = 0, type = 'unicast' } = route
+  const hops = nexthopsOf(route).map(({ via, link }) => hopWords(defined({ via, link }), family))
   return [
-    type !== 'unicast'
-    && type, to, nexthopsOf(route).map(
-      ({ via, link }) => hopWords({ ...via !== undefined && { via }, ...link !== undefined && { link } }, family),
-    ).join(', '),
-    table !== 'main' && `table ${table}`, metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
+    type !== 'unicast' && type, to, hops.join(', '), table !== 'main' && `table ${table}`,
+    metric !== 0 && metric !== ordinaryMetric(family) && `metric ${metric}`,
   ].filter(Boolean).join(' ')
 }
 
@@ -414,9 +279,7 @@ export const ANY_ROUTE = {
 
 /** The command that does something with a route. */
 export const routeCommand = (verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> => ({
-  kind: 'route',
-  verb,
-  object: `route ${nameOfRoute(route)}`,
+  kind: 'route', verb, object: `route ${nameOfRoute(route)}`,
   ...routeFields.write({ header: { ...ANY_ROUTE, flags: {} }, attributes: {} }, {
     protocol: 'boot', ...route, scope: verb === 'remove' && route.scope === undefined ? 'nowhere' : scopeOf(route),
   }, names),
@@ -427,9 +290,8 @@ export function readRoute(entry: Wire, names: LinkNames): RouteState {
   const { header: { flags }, attributes: { multipath, nhId } } = entry
   return {
     ...routeFields.read(entry, names) as unknown as RouteState,
-    dead: multipath
-      ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
+    dead: multipath ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
       : (flags.dead ?? flags.linkdown) === true,
-    ...nhId !== undefined && { nexthopId: nhId },
+    ...defined({ nexthopId: nhId }),
   }
 }

@@ -3,17 +3,18 @@
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
 import { address, atPath, interfaceName } from '../../base/check.js'
 import { familyOf } from '../../base/address.js'
+import { defined } from '../../base/field.js'
 import { unicast, widthOf } from '../../base/prefix.js'
 import type { Step } from '../../plan/plan.js'
 import { Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient, type Verb } from '../client.js'
-import { refuse } from '../explain.js'
-import { NO_LINKS, namesOf, readIndexes, readLinks } from '../link-names.js'
+import { refuseMissing } from '../explain.js'
+import { namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
-  ANY_ROUTE, keyOfRoute, nameOfRoute, nexthopsOf, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
-  routeCommand, routeFields, routeOf,
-  type Route,
+  ANY_ROUTE, keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
+  routeCommand, routeFields, routeOf, type Route,
 } from './fields.js'
+import { nexthopsOf } from './nexthops.js'
 import type { RouteFilter, RoutePatch, RouteQuery, RouteSpec, RouteState, WeightedNexthop } from './spec.js'
 
 // ── commands ──
@@ -31,15 +32,11 @@ async function listRoutes(client: RouteClient, options?: CallOptions): Promise<R
     .map(entry => readRoute(entry, names))
 }
 
-async function sendRoutes(
+const sendRoutes = (
   client: RouteClient, verb: Verb, routes: readonly Route[], options?: CallOptions,
-): Promise<void> {
-  const [first] = routes
-  if (first === undefined) return
-  const links = routes.flatMap(route => nexthopsOf(route).map(({ link }) => link))
-  const names = await readIndexes(client, links, routeCommand(verb, first, NO_LINKS), options)
-  await client.send(routes.map(route => routeCommand(verb, route, names)), options)
-}
+): Promise<void> => sendNamed(
+  client, routes, route => nexthopsOf(route).map(({ link }) => link),
+  (route, names) => routeCommand(verb, route, names), options)
 
 /**
  * Removes routes that exist: instead of a missing one, the kernel would remove the next best. IPv6
@@ -157,10 +154,7 @@ export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly 
 
 // ── the resource ──
 
-/**
- * A state with the fields of a patch. A patch with next hops or a type replaces all next hops, and
- * the scope that fits them.
- */
+/** A state with a patch: next hops or a type replace all next hops, and their scope. */
 function patched(patch: RoutePatch, state: RouteState): Route {
   const { via, link, onlink, nexthops, type, scope, ...rest } = routeFields.existing(state) as unknown as Route
   const moves = [...NEXTHOPS, 'type'].some(name => name in patch)
@@ -187,9 +181,8 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
     return normalizeRouteId(given, '', addresses.some(text => text?.includes(':')) ? 'inet6' : 'inet')
   },
   missing(verb, query) {
-    const asked = { kind: 'route', verb, object: `route ${nameOfRoute(query)}` } as const
-    return verb === 'remove' ? refuse('ESRCH', asked, 'it does not exist')
-      : refuse('ENOENT', asked, 'it does not exist; add it first')
+    const asked = { kind: 'route', verb, object: `route ${nameOfRoute(query)}` }
+    return refuseMissing(verb === 'remove' ? 'ESRCH' : 'ENOENT', asked)
   },
   check(spec, path) { normalizeRoute(spec, path) },
   add: (client, specs, options) => sendRoutes(client, 'add', specs.map(spec => normalizeRoute(spec)), options),
@@ -239,10 +232,7 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
     return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
   }
 
-  /**
-   * The route that packets to an address take (`ip route get`). Rejects with `ENETUNREACH` where
-   * none leads there.
-   */
+  /** The route that packets take (`ip route get`). Rejects with `ENETUNREACH` without one. */
   async lookup(
     to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
   ): Promise<RouteState> {
@@ -260,7 +250,7 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
       header: {
         ...ANY_ROUTE, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true },
       },
-      attributes: { dst, ...src !== undefined && { src }, ...oif !== undefined && { oif } },
+      attributes: defined({ dst, src, oif }),
     }, options), names)
   }
 }

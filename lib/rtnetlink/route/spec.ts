@@ -2,6 +2,7 @@
 
 import type { Family } from '../../base/address.js'
 import type { Scope } from '../address/spec.js'
+import type { PROTOCOLS } from '../wire/route.js'
 
 /** A routing table: its number, or its name where it has one. */
 export type RouteTable = keyof typeof TABLES | number
@@ -21,10 +22,7 @@ export interface Nexthop {
   readonly via?: string
   /** The link; not required with a gateway that leads to it. */
   readonly link?: string
-  /**
-   * Takes the gateway to be on the link, though no address says so; needs both.
-   * @defaultValue false
-   */
+  /** Takes the gateway to be on the link, though no address says so. @defaultValue false */
   readonly onlink?: boolean
 }
 
@@ -45,10 +43,7 @@ export interface RouteId {
   readonly family?: Family
   /** @defaultValue `main` */
   readonly table?: RouteTable
-  /**
-   * Of several routes to one destination the one with the least metric is used.
-   * @defaultValue 0, and 1024 of IPv6
-   */
+  /** The route with the least metric is used. @defaultValue 0, and 1024 of IPv6 */
   readonly metric?: number
   /** IPv4 only: the type of service that packets must have. @defaultValue 0: any */
   readonly tos?: number
@@ -76,20 +71,10 @@ export interface RouteSettings extends RouteId {
 /** A route that should exist: over one next hop, over several, or to nowhere. */
 export type RouteSpec = RouteSettings & (
   | { readonly type?: 'unicast'; readonly nexthops?: undefined } & Nexthop
-  | {
-    readonly type?: 'unicast'
-    readonly nexthops: readonly WeightedNexthop[]
-    readonly via?: undefined
-    readonly link?: undefined
-    readonly onlink?: undefined
-  }
-  | {
-    readonly type: 'blackhole' | 'unreachable' | 'prohibit'
-    readonly nexthops?: undefined
-    readonly via?: undefined
-    readonly link?: undefined
-    readonly onlink?: undefined
-  }
+  | { readonly type?: 'unicast'; readonly nexthops: readonly WeightedNexthop[] }
+  & { readonly [K in keyof Nexthop]?: undefined }
+  | { readonly type: 'blackhole' | 'unreachable' | 'prohibit' }
+  & { readonly [K in keyof Nexthop | 'nexthops']?: undefined }
 )
 
 /**
@@ -104,9 +89,7 @@ export type RoutePatch = RouteId & Partial<RouteSettings & Nexthop> & {
 /** A route that exists. One of a type that a spec can have can be given back as a spec. */
 export interface RouteState extends RouteSettings, Nexthop {
   readonly family: Family
-  /**
-   * The kernel's own routes have other types: `local`, `broadcast`, `multicast`, …, or a number.
-   */
+  /** The kernel's own have other types: `local`, `broadcast`, `multicast`, …, or a number. */
   readonly type: RouteType | (string & {}) | number
   readonly table: RouteTable
   readonly metric: number
@@ -131,10 +114,6 @@ export interface RouteFilter {
   readonly protocol?: RouteProtocol
 }
 
-/** `RTPROT_*` */
-export const PROTOCOLS = {
-  unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188,
-} as const
 /** `RT_TABLE_*` */
 export const TABLES = { main: 254, local: 255, default: 253 } as const
 /** The types that a spec can have. */

@@ -1,7 +1,4 @@
-/**
- * Parameters of links by kind: `IFLA_INFO_DATA` of `linux/if_link.h`,
- * `if_tunnel.h` and `veth.h`, as tables.
- */
+/** Parameters of links by kind: `IFLA_INFO_DATA` of `if_link.h`, `if_tunnel.h` and `veth.h`. */
 
 import {
   attributeSet, be16, be32, bits, by, bytes, enumeration, flag, ip, ipv4, ipv6, string, struct, u8, u16, u32,
@@ -41,10 +38,9 @@ export const iptun = attributeSet('IFLA_IPTUN', {
 })
 
 /** `IP6_TNL_F_*` */
-const ip6Flags = bits(
-  u32,
-  ['ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote'],
-)
+const ip6Flags = bits(u32, [
+  'ignEncapLimit', 'useOrigTclass', 'useOrigFlowlabel', 'mip6Dev', 'rcvDscpCopy', 'useOrigFwmark', 'allowLocalRemote',
+])
 
 /** `IFLA_IPTUN_*` of `ip6tnl` links. */
 export const iptun6 = attributeSet('IFLA_IPTUN', {
@@ -68,9 +64,9 @@ export const iptun6 = attributeSet('IFLA_IPTUN', {
 })
 
 /** `GRE_*`: the names begin at bit 12; those below are the version and recursion control. */
-const greBits = bits(
-  be16, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', 'seq', 'key', 'routing', 'csum'],
-)
+const greBits = bits(be16, [
+  '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', 'seq', 'key', 'routing', 'csum',
+])
 
 /** `IFLA_GRE_*` of `gre`, `gretap`, `ip6gre` and `ip6gretap` links. */
 export const gre = attributeSet('IFLA_GRE', {
@@ -172,9 +168,7 @@ export const geneve = attributeSet('IFLA_GENEVE', {
 
 // ── bridges and pairs ──
 
-/**
- * `IFLA_BR_*`, as far as a bridge under a load balancer needs them. Times in hundredths of seconds.
- */
+/** `IFLA_BR_*`, those that a bridge under a load balancer needs. Times in hundredths of seconds. */
 export const bridge = attributeSet('IFLA_BR', {
   forwardDelay:  [1,  u32],
   helloTime:     [2,  u32],
@@ -225,15 +219,7 @@ export const veth = attributeSet('VETH_INFO', {
 /** `IFLA_INFO_*` */
 export const linkInfo = attributeSet('IFLA_INFO', {
   kind: [1, string(15)],
-  data: [
-    2,
-    by(
-      'kind',
-      {
-        ipip: iptun, sit: iptun, ip6tnl: iptun6, gre, gretap: gre, ip6gre: gre, ip6gretap: gre, vxlan, geneve, bridge,
-        veth,
-      },
-      bytes,
-    ),
-  ],
+  data: [2, by('kind', {
+    ipip: iptun, sit: iptun, ip6tnl: iptun6, gre, gretap: gre, ip6gre: gre, ip6gretap: gre, vxlan, geneve, bridge, veth,
+  }, bytes)],
 })

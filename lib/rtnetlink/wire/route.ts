@@ -6,9 +6,10 @@ import {
 import { family, routeType, scope } from './scalars.js'
 
 /** `RTPROT_*` */
-export const routeProtocol = enumeration(
-  u8, { unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188 },
-)
+export const PROTOCOLS = {
+  unspec: 0, redirect: 1, kernel: 2, boot: 3, static: 4, ra: 9, dhcp: 16, keepalived: 18, bgp: 186, ospf: 188,
+} as const
+export const routeProtocol = enumeration(u8, PROTOCOLS)
 
 const nexthopFlags = ['dead', 'pervasive', 'onlink', 'offload', 'linkdown', 'unresolved', 'trap'] as const
 

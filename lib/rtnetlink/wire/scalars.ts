@@ -5,10 +5,7 @@ import { bytes, enumeration, EncodeError, u8, type Codec } from '../../../generi
 /** `AF_*`, as message headers have them. */
 export const family = enumeration(u8, { unspec: 0, inet: 2, bridge: 7, inet6: 10 })
 
-/**
- * A link-layer address: six bytes of Ethernet, or the address of a tunnel.
- * Colon-separated hexadecimal.
- */
+/** A link-layer address, of Ethernet or of a tunnel, in colon-separated hexadecimal. */
 export const linkLayerAddress: Codec<string> = {
   read: (from, at, length) =>
     Array.from(from.bytes.subarray(at, at + length), byte => byte.toString(16).padStart(2, '0')).join(':'),

@@ -2,11 +2,11 @@
 
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
-import { fieldSet, type Values } from '../../../base/field.js'
+import type { Values } from '../../../base/field.js'
 import type { geneve as wire } from '../../wire/link-info.js'
-import { byte, number, orNo, present, type LinkContext, type LinkField } from '../fields.js'
+import { byte, number, orNo, present, type LinkField } from '../fields.js'
 import type { EthernetSettings } from '../settings.js'
-import { ofLinks, type Kind } from './kind.js'
+import { parameters, type Kind } from './kind.js'
 import { externalStays, unlessExternal } from './tunnel.js'
 import { eitherEnd, id, inUdp, type UdpTunnel } from './udp.js'
 
@@ -20,10 +20,7 @@ export interface GeneveParameters extends UdpTunnel {
   readonly port?: number
   /** A UDP checksum over IPv4. @defaultValue false */
   readonly udpChecksum?: boolean
-  /**
-   * Leaves the UDP checksum out over IPv6.
-   * @defaultValue false; the kernel's own, and that of `ip link`, is true
-   */
+  /** Leaves out the UDP checksum over IPv6. @defaultValue false; true of the kernel and `ip` */
   readonly udp6ZeroChecksumTx?: boolean
   /** Whether each packet carries its own ends and network. @defaultValue false */
   readonly external?: boolean
@@ -96,12 +93,12 @@ function conflict(own: Values, other: Values): string | undefined {
 }
 
 export const geneve: Kind = {
-  fields: fieldSet<GeneveParameters, Wire, LinkContext>()('link', {
+  fields: parameters<GeneveParameters, typeof wire>()({
     id, remote: eitherEnd('remote', 'remote6', 'remote', false),
     port: number('port', 'dstport', 1, 65535, 6081),
     ...unlessExternal(inUdp), udpChecksum, udp6ZeroChecksumTx,
     external: present('collectMetadata', 'external'),
     innerProtoInherit: present('innerProtoInherit', 'innerprotoinherit'),
-  }, { ...ofLinks, verify }),
+  }, verify),
   module: 'geneve', ethernet: ({ innerProtoInherit }) => innerProtoInherit !== true, changes: 'some', inPlace, conflict,
 }

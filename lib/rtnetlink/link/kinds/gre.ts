@@ -2,11 +2,11 @@
 
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { checkObject, integer, oneOf } from '../../../base/check.js'
-import { fieldSet, type Values } from '../../../base/field.js'
+import type { Values } from '../../../base/field.js'
 import type { gre as wire } from '../../wire/link-info.js'
-import { byte, orNo, type LinkContext, type LinkField } from '../fields.js'
+import { byte, orNo, type LinkField } from '../fields.js'
 import type { EthernetSettings, LinkSettings } from '../settings.js'
-import { always, never, ofLinks, type Kind } from './kind.js'
+import { always, never, parameters, type Kind } from './kind.js'
 import {
   externalStays, overIPv4OrExternal, overIPv6, sameEnds, shapeStays, unlessExternal, verifyEnds, verifyIPv4,
   type EndsOf, type External, type IPv4Tunnel, type IPv6Tunnel,
@@ -14,10 +14,7 @@ import {
 
 /** The header of GRE in front of a packet. */
 export interface GreHeader {
-  /**
-   * Tells tunnels with the same ends apart: one key for both directions, or one for each.
-   * @defaultValue none
-   */
+  /** Tells tunnels with the same ends apart: one key, or one a direction. @defaultValue none */
   readonly key?: number | { readonly in?: number; readonly out?: number }
   /**
    * A checksum in both directions, or in one. A link that expects none drops packets
@@ -32,10 +29,7 @@ export interface GreHeader {
 
 /** Parameters of `gre` and `gretap` links: anything, and Ethernet, in GRE over IPv4. */
 export interface GreParameters extends IPv4Tunnel, GreHeader {
-  /**
-   * Whether inner packets are fragmented although they must not be. Needs `pmtudisc: false`.
-   * @defaultValue false
-   */
+  /** Fragments inner packets that must not be. Needs `pmtudisc: false`. @defaultValue false */
   readonly ignoreDf?: boolean
 }
 
@@ -123,17 +117,13 @@ function conflict(own: Values, other: Values, sameKind: boolean): string | undef
 }
 
 const overIPv4: Omit<Kind, 'ethernet'> = {
-  fields: fieldSet<GreParameters, Wire, LinkContext>()(
-    'link', {
-      ...overIPv4OrExternal, ...header, ...unlessExternal({ ignoreDf: byte('ignoreDf', orNo('ignore-df'), false) }),
-    },
-    { ...ofLinks, verify: verifyIPv4 }),
+  fields: parameters<GreParameters, typeof wire>()({
+    ...overIPv4OrExternal, ...header, ...unlessExternal({ ignoreDf: byte('ignoreDf', orNo('ignore-df'), false) }),
+  }, verifyIPv4),
   module: 'ip_gre', changes: 'all', conflict,
 }
 const throughIPv6: Omit<Kind, 'ethernet'> = {
-  fields: fieldSet<Ip6greParameters, Wire, LinkContext>()(
-    'link', { ...overIPv6, ...header }, { ...ofLinks, verify: verifyEnds },
-  ),
+  fields: parameters<Ip6greParameters, typeof wire>()({ ...overIPv6, ...header }, verifyEnds),
   module: 'ip6_gre', changes: 'all', inPlace: externalStays, conflict,
 }
 

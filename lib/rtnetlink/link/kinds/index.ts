@@ -1,7 +1,4 @@
-/**
- * The kinds of links that can be added, each a file: a new one is a file here, its attributes on
- * the wire, and a line in each of two lists.
- */
+/** The kinds of links: one is a file here, its attributes on the wire, and a line in two lists. */
 
 import { bridge, type BridgeParameters, type BridgeSpec } from './bridge.js'
 import { dummy, type DummySpec } from './dummy.js'

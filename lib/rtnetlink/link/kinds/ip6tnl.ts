@@ -1,11 +1,8 @@
 /** `ip6tnl`: IPv4, IPv6, or both, in IPv6. */
 
-import type { Infer } from '../../../../generic-netlink/core.js'
-import { fieldSet } from '../../../base/field.js'
 import type { iptun6 } from '../../wire/link-info.js'
-import type { LinkContext } from '../fields.js'
 import type { LinkSettings } from '../settings.js'
-import { never, ofLinks, type Kind } from './kind.js'
+import { never, parameters, type Kind } from './kind.js'
 import {
   externalStays, mode, overIPv6, sameEnds, verifyEnds, type EndsOf, type External, type IPv6Tunnel,
 } from './tunnel.js'
@@ -25,9 +22,8 @@ export type Ip6tnlSpec =
   LinkSettings & { readonly kind: 'ip6tnl' } & Ip6tnlParameters & External<EndsOf<Ip6tnlParameters>>
 
 export const ip6tnl: Kind = {
-  fields: fieldSet<Ip6tnlParameters, Infer<typeof iptun6>, LinkContext>()(
-    'link', { mode: { ...mode(['ip6ip6', 'ipip6', 'any']), explicit: true }, ...overIPv6 },
-    { ...ofLinks, verify: verifyEnds }),
-  module: 'ip6_tunnel', ethernet: never, changes: 'all',
-  inPlace: externalStays, conflict: sameEnds, fallback: 'ip6tnl0',
+  fields: parameters<Ip6tnlParameters, typeof iptun6>()(
+    { mode: { ...mode(['ip6ip6', 'ipip6', 'any']), explicit: true }, ...overIPv6 }, verifyEnds),
+  module: 'ip6_tunnel', ethernet: never, changes: 'all', inPlace: externalStays, conflict: sameEnds,
+  fallback: 'ip6tnl0',
 }

@@ -1,11 +1,8 @@
 /** `ipip`: IPv4, or anything, in IPv4. */
 
-import type { Infer } from '../../../../generic-netlink/core.js'
-import { fieldSet } from '../../../base/field.js'
 import type { iptun } from '../../wire/link-info.js'
-import type { LinkContext } from '../fields.js'
 import type { LinkSettings } from '../settings.js'
-import { never, ofLinks, type Kind } from './kind.js'
+import { never, parameters, type Kind } from './kind.js'
 import {
   mode, overIPv4OrExternal, sameEnds, shapeStays, verifyIPv4, type EndsOf, type External, type IPv4Tunnel,
 } from './tunnel.js'
@@ -20,7 +17,7 @@ export interface IpipParameters extends IPv4Tunnel {
 export type IpipSpec = LinkSettings & { readonly kind: 'ipip' } & IpipParameters & External<EndsOf<IpipParameters>>
 
 export const ipip: Kind = {
-  fields: fieldSet<IpipParameters, Infer<typeof iptun>, LinkContext>()(
-    'link', { mode: mode(['ipip', 'mplip', 'any']), ...overIPv4OrExternal }, { ...ofLinks, verify: verifyIPv4 }),
+  fields: parameters<IpipParameters, typeof iptun>()(
+    { mode: mode(['ipip', 'mplip', 'any']), ...overIPv4OrExternal }, verifyIPv4),
   module: 'ipip', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, fallback: 'tunl0',
 }

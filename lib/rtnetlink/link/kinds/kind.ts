@@ -1,6 +1,7 @@
 /** The description of one kind of link. */
 
-import type { FieldSet, Values } from '../../../base/field.js'
+import type { Infer } from '../../../../generic-netlink/core.js'
+import { fieldSet, type Exactly, type FieldSet, type FieldsOf, type Values } from '../../../base/field.js'
 import type { LinkContext } from '../fields.js'
 import { settings } from '../settings.js'
 
@@ -9,14 +10,9 @@ export interface Kind {
   readonly fields: FieldSet<object, object, LinkContext>
   /** The kernel module that brings the kind. */
   readonly module: string
-  /**
-   * Whether such a link carries Ethernet: it has a MAC address then, and can be a port of a bridge.
-   */
+  /** Whether it carries Ethernet: it has a MAC address then, and can be a port of a bridge. */
   readonly ethernet: (parameters: Values) => boolean
-  /**
-   * The parameters that a change has to contain: `all`, where the kernel resets the others, or
-   * `some`, where it keeps them.
-   */
+  /** A change names `all` parameters (the kernel resets others), or `some` (it keeps them). */
   readonly changes: 'all' | 'some'
   /** Why the kernel cannot change the link in place; undefined where it can. */
   readonly inPlace?: (wanted: Values, actual: Values, changed: readonly string[]) => string | undefined
@@ -24,10 +20,7 @@ export interface Kind {
   readonly conflict?: (own: Values, other: Values, sameKind: boolean) => string | undefined
   /** Another kind whose links conflict with links of this one. */
   readonly rival?: string
-  /**
-   * The link that the kernel creates when it loads the module,
-   * and keeps until it unloads the module.
-   */
+  /** The link that the kernel creates when it loads the module, and keeps until it unloads it. */
   readonly fallback?: string
   /** Whether the kernel removes the link together with the link below. */
   readonly removedWithLink?: boolean
@@ -37,11 +30,15 @@ export interface Kind {
   readonly peerOf?: (name: string) => Values
 }
 
-/** The other fields of a link's spec and of its state. */
-export const ofLinks = {
-  others: ['name', 'kind', ...settings.names],
-  stateOnly: ['index', 'operstate', 'carrier', 'altNames', 'statistics', 'data'],
-} as const
+/** Declares the parameters `P` of a kind whose attributes are the set `W`. */
+export const parameters = <P extends object, W>() =>
+  <F extends FieldsOf<P, Infer<W>, LinkContext>>(
+    fields: F & Exactly<F, P>, verify?: (all: Values) => void,
+  ): FieldSet<P, Infer<W>, LinkContext> => fieldSet<P, Infer<W>, LinkContext>()('link', fields, {
+    others: ['name', 'kind', ...settings.names],
+    stateOnly: ['index', 'operstate', 'carrier', 'altNames', 'statistics', 'data'],
+    ...verify && { verify },
+  })
 
 /** For kinds that always carry Ethernet, and for those that never do. */
 export const always = (): boolean => true, never = (): boolean => false

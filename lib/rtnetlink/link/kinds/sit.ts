@@ -3,12 +3,11 @@
 import type { Infer } from '../../../../generic-netlink/core.js'
 import type { Family } from '../../../base/address.js'
 import { checkObject } from '../../../base/check.js'
-import { fieldSet } from '../../../base/field.js'
 import { networkOf, parsePrefix } from '../../../base/prefix.js'
 import type { iptun } from '../../wire/link-info.js'
-import { bit, FAMILY_NAMES, ifTrue, type LinkContext, type LinkField } from '../fields.js'
+import { bit, FAMILY_NAMES, ifTrue, type LinkField } from '../fields.js'
 import type { LinkSettings } from '../settings.js'
-import { never, ofLinks, type Kind } from './kind.js'
+import { never, parameters, type Kind } from './kind.js'
 import { mode, overIPv4, sameEnds, shapeStays, verifyIPv4, type IPv4Tunnel } from './tunnel.js'
 
 /** Parameters of a `sit` link: IPv6, or anything, in IPv4. It cannot be external. */
@@ -69,9 +68,8 @@ const sixrd: LinkField<Infer<typeof iptun>> = {
 }
 
 export const sit: Kind = {
-  fields: fieldSet<SitParameters, Infer<typeof iptun>, LinkContext>()(
-    'link',
-    { mode: mode(['ip6ip', 'ipip', 'mplip', 'any']), ...overIPv4, isatap: bit('isatap', ifTrue('isatap')), sixrd },
-    { ...ofLinks, verify: verifyIPv4 }),
+  fields: parameters<SitParameters, typeof iptun>()({
+    mode: mode(['ip6ip', 'ipip', 'mplip', 'any']), ...overIPv4, isatap: bit('isatap', ifTrue('isatap')), sixrd,
+  }, verifyIPv4),
   module: 'sit', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, fallback: 'sit0',
 }

@@ -22,10 +22,7 @@ export interface Encapsulation {
   readonly checksum?: boolean
   /** A UDP checksum over IPv6. @defaultValue false */
   readonly checksum6?: boolean
-  /**
-   * Leaves the inner checksum to the receiver (remote checksum offload); for `gue` only.
-   * @defaultValue false
-   */
+  /** Remote checksum offload of the inner checksum; for `gue` only. @defaultValue false */
   readonly remcsum?: boolean
 }
 
@@ -77,10 +74,7 @@ export interface IPv6Tunnel extends Omit<TunnelEnds, 'fwmark'> {
   readonly flowLabel?: number | 'inherit'
   /** The number of further tunnels around its packets, 0 to 255. @defaultValue 4 */
   readonly encapLimit?: number | 'none'
-  /**
-   * The firewall mark by which outer packets are routed, or that of inner ones; 0 is none.
-   * @defaultValue 0
-   */
+  /** The firewall mark that routes outer packets, or the inner one; 0 is none. @defaultValue 0 */
   readonly fwmark?: number | 'inherit'
   /** Whether an unwrapped packet takes the traffic class of the outer one. @defaultValue false */
   readonly dscpInherit?: boolean
@@ -174,24 +168,27 @@ interface IPv6Wire { flowinfo?: number; flags?: object; encapLimit?: number; fwm
 /** The largest flow label. */
 export const LARGEST_LABEL = 0xfffff
 
+/** A number on the wire. */
+interface Place { write(to: IPv6Wire, value: number): void; read(from: IPv6Wire): number }
+const alone = (key: 'encapLimit' | 'fwmark'): Place =>
+  ({ write(to, value) { to[key] = value }, read: from => from[key] ?? 0 })
+/** Some bits of the word that the kernel calls flow information. */
+const inFlowinfo = (shift: number, mask: number): Place => ({
+  write(to, value) { to.flowinfo = ((to.flowinfo ?? 0) | value << shift) >>> 0 },
+  read: ({ flowinfo = 0 }) => flowinfo >>> shift & mask,
+})
+
 /** A number, or that of the inner packet, which a flag demands. */
 const orInner = (
-  word: string, flag: string, { max, otherwise, inner = 'inherit', format = String, write, read }: {
-    max: number
-    otherwise: number
-    inner?: string
-    format?: (value: number) => string
-    write: (to: IPv6Wire, value: number) => void
-    read: (from: IPv6Wire) => number
-  },
+  word: string, flag: string, max: number, otherwise: number, place: Place, inner = 'inherit', format = hex,
 ): LinkField<IPv6Wire> => ({
   otherwise,
   check: (path, value) => numberOrWord(path, value, 0, max, [inner]),
   write(to, value) {
     to.flags = { ...to.flags, [flag]: value === inner }
-    write(to, value === inner ? 0 : value as number)
+    place.write(to, value === inner ? 0 : value as number)
   },
-  read: from => (from.flags as Values | undefined)?.[flag] === true ? inner : read(from),
+  read: from => (from.flags as Values | undefined)?.[flag] === true ? inner : place.read(from),
   words: value => `${word} ${value === inner ? inner : format(value as number)}`,
 })
 
@@ -200,24 +197,10 @@ export const overIPv6 = {
   ...unlessExternal({
     local: endOf('local', 'inet6'), remote: endOf('remote', 'inet6'), link: linkBelow,
     ttl: number('ttl', 'ttl', 1, 255, 64, { inherit: 0 }),
-    tos: orInner('tclass', 'useOrigTclass', {
-      max: 255, otherwise: 0, format: hex,
-      write(to, value) { to.flowinfo = ((to.flowinfo ?? 0) | value << 20) >>> 0 },
-      read: ({ flowinfo = 0 }) => flowinfo >>> 20 & 255,
-    }),
-    flowLabel: orInner('flowlabel', 'useOrigFlowlabel', {
-      max: LARGEST_LABEL, otherwise: 0, format: hex,
-      write(to, value) { to.flowinfo = ((to.flowinfo ?? 0) | value) >>> 0 },
-      read: ({ flowinfo = 0 }) => flowinfo & LARGEST_LABEL,
-    }),
-    encapLimit: orInner('encaplimit', 'ignEncapLimit', {
-      max: 255, otherwise: 4, inner: 'none',
-      write(to, value) { to.encapLimit = value }, read: ({ encapLimit = 0 }) => encapLimit,
-    }),
-    fwmark: orInner('fwmark', 'useOrigFwmark', {
-      max: 0xffffffff, otherwise: 0, format: hex,
-      write(to, value) { to.fwmark = value }, read: ({ fwmark = 0 }) => fwmark,
-    }),
+    tos: orInner('tclass', 'useOrigTclass', 255, 0, inFlowinfo(20, 255)),
+    flowLabel: orInner('flowlabel', 'useOrigFlowlabel', LARGEST_LABEL, 0, inFlowinfo(0, LARGEST_LABEL)),
+    encapLimit: orInner('encaplimit', 'ignEncapLimit', 255, 4, alone('encapLimit'), 'none', String),
+    fwmark: orInner('fwmark', 'useOrigFwmark', 0xffffffff, 0, alone('fwmark')),
     dscpInherit: bit('rcvDscpCopy', value => value === true ? 'dscp inherit' : 'dscp 0'),
     allowLocalRemote: bit('allowLocalRemote', orNo('allow-localremote')),
   }),
@@ -246,10 +229,7 @@ export function verifyEnds({ local, remote }: Values): void {
   if (local !== undefined && local === remote) throw new RangeError(`remote: ${local as string} is the local end`)
 }
 
-/**
- * Refuses parameters that no tunnel through IPv4 can have together.
- * @throws RangeError naming the field
- */
+/** Refuses parameters that exclude each other through IPv4. @throws RangeError naming the field */
 export function verifyIPv4(tunnel: Values): void {
   const { ttl = 'inherit', pmtudisc, ignoreDf } = tunnel
   if (pmtudisc === false && ttl !== 'inherit') {

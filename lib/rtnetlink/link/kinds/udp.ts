@@ -24,10 +24,7 @@ export interface UdpTunnel {
   readonly df?: 'unset' | 'set' | 'inherit'
 }
 
-/**
- * An end of either family, which has an attribute for each; `multicast` says whether it must be or
- * must not be a group.
- */
+/** An end of either family, an attribute for each; with `multicast` a group, otherwise none. */
 export const eitherEnd = <K4 extends string, K6 extends string>(
   inet: K4, inet6: K6, name: string, multicast: boolean,
 ): LinkField<{ [P in K4 | K6]?: string }> => ({

@@ -2,12 +2,12 @@
 
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { checkObject, integer, interfaceName } from '../../../base/check.js'
-import { fieldSet } from '../../../base/field.js'
+import { defined } from '../../../base/field.js'
 import { ANY_LINK } from '../../link-names.js'
 import type { veth as wire } from '../../wire/link-info.js'
-import type { LinkContext, LinkField } from '../fields.js'
+import type { LinkField } from '../fields.js'
 import { checkMtu, macAddress, type EthernetSettings } from '../settings.js'
-import { always, ofLinks, type Kind } from './kind.js'
+import { always, parameters, type Kind } from './kind.js'
 
 /** Parameters of a `veth` link. */
 export interface VethParameters {
@@ -15,10 +15,7 @@ export interface VethParameters {
   readonly peer?: VethPeer
 }
 
-/**
- * The other end of a `veth` pair.
- * It can have a spec of its own with further settings (up, a bridge).
- */
+/** The other end of a `veth` pair. A spec of its own can have further settings (up, a bridge). */
 export interface VethPeer {
   readonly name: string
   /** Largest packet in bytes, when the pair is added. @defaultValue 1500 */
@@ -51,19 +48,14 @@ const peer: LinkField<Infer<typeof wire>> = {
     const { name, mtu, address, netns, index = 0 } = value as Peer
     to.peer = {
       header: { ...ANY_LINK, index },
-      attributes: {
-        ifname: name, ...mtu !== undefined && { mtu }, ...address !== undefined && { address },
-        ...netns !== undefined && { netNsPid: netns },
-      },
+      attributes: defined({ ifname: name, mtu, address, netNsPid: netns }),
     }
   },
   read: (_, { nameOf, link }) =>
     link.link === undefined || link.linkNetnsid !== undefined ? undefined : { name: nameOf(link.link) },
   words(value) {
     const { name, mtu, address, netns } = value as Peer
-    return [
-      'peer', ...Object.entries({ name, mtu, address, netns }).filter(([, each]) => each !== undefined).flat(),
-    ].join(' ')
+    return ['peer', ...Object.entries(defined({ name, mtu, address, netns })).flat()].join(' ')
   },
   // A peer in another namespace may have any name; the name of a peer here identifies it.
   same: (wanted, actual) =>
@@ -73,9 +65,8 @@ const peer: LinkField<Infer<typeof wire>> = {
 }
 
 export const veth: Kind = {
-  fields: fieldSet<VethParameters, Infer<typeof wire>, LinkContext>()('link', { peer }, {
-    ...ofLinks,
-    verify(wanted) { if (wanted.peer === undefined) throw new TypeError('peer: is required: a pair has two ends') },
+  fields: parameters<VethParameters, typeof wire>()({ peer }, wanted => {
+    if (wanted.peer === undefined) throw new TypeError('peer: is required: a pair has two ends')
   }),
   module: 'veth', ethernet: always, changes: 'some', inPlace: () => 'a pair keeps its ends',
   peer: parameters => parameters.peer as Peer | undefined,

@@ -3,13 +3,11 @@
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
 import { checkObject, integer } from '../../../base/check.js'
-import { fieldSet, type Values } from '../../../base/field.js'
+import type { Values } from '../../../base/field.js'
 import type { vxlan as wire } from '../../wire/link-info.js'
-import {
-  byte, ifTrue, linkBelow, number, orNo, present, specified, type LinkContext, type LinkField,
-} from '../fields.js'
+import { byte, ifTrue, linkBelow, number, orNo, present, specified, type LinkField } from '../fields.js'
 import type { EthernetSettings } from '../settings.js'
-import { ofLinks, type Kind } from './kind.js'
+import { parameters, type Kind } from './kind.js'
 import { verifyEnds, verifyFamilies } from './tunnel.js'
 import { eitherEnd, id, inUdp, type UdpTunnel } from './udp.js'
 
@@ -32,15 +30,9 @@ export interface VxlanParameters extends UdpTunnel {
   readonly port?: number
   /** Source ports, chosen by flow. @defaultValue the kernel's local port range, as 0 to 0 */
   readonly portRange?: { readonly low: number; readonly high: number }
-  /**
-   * Whether it learns the end behind which an address is.
-   * @defaultValue true; false for an external link
-   */
+  /** Learns the end behind which an address is. @defaultValue true; false for an external link */
   readonly learning?: boolean
-  /**
-   * Seconds until a learnt address is forgotten, 1 to 4294967295; the kernel makes 300 of 0.
-   * @defaultValue 300
-   */
+  /** Seconds until a learnt address is forgotten; the kernel makes 300 of 0. @defaultValue 300 */
   readonly ageing?: number
   /** The number of addresses that it learns; 0 is no limit. @defaultValue 0 */
   readonly limit?: number
@@ -64,10 +56,7 @@ export interface VxlanParameters extends UdpTunnel {
   readonly remcsumRx?: boolean
   /** Group-based policy. @defaultValue false */
   readonly gbp?: boolean
-  /**
-   * Generic protocol extension: no Ethernet inside. Only of an external link.
-   * @defaultValue false
-   */
+  /** Generic protocol extension: no Ethernet inside. For external links. @defaultValue false */
   readonly gpe?: boolean
   /** Whether each packet carries its own ends and network. @defaultValue false */
   readonly external?: boolean
@@ -165,7 +154,7 @@ function inPlace(wanted: Values, actual: Values, changed: readonly string[]): st
 }
 
 export const vxlan: Kind = {
-  fields: fieldSet<VxlanParameters, Wire, LinkContext>()('link', {
+  fields: parameters<VxlanParameters, typeof wire>()({
     id, remote: eitherEnd('group', 'group6', 'remote', false), group: eitherEnd('group', 'group6', 'group', true),
     local, link: linkBelow,
     port: { ...number('port', 'dstport', 1, 65535, 4789), explicit: true }, portRange,
@@ -181,7 +170,7 @@ export const vxlan: Kind = {
     udp6ZeroChecksumRx: byte('udpZeroCsum6Rx', orNo('udp6zerocsumrx'), false),
     remcsumTx: byte('remcsumTx', orNo('remcsumtx'), false), remcsumRx: byte('remcsumRx', orNo('remcsumrx'), false),
     gbp: present('gbp', 'gbp'), gpe: present('gpe', 'gpe'),
-  }, { ...ofLinks, verify }),
+  }, verify),
   module: 'vxlan', ethernet: ({ gpe }) => gpe !== true, changes: 'some', inPlace, removedWithLink: true,
   conflict: (own, other) => own.id === other.id && own.port === other.port ? 'has the same id and port' : undefined,
 }
