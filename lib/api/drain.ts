@@ -247,10 +247,7 @@ interface Need extends SysctlSetting {
 }
 
 const NEEDS: readonly Need[] = [
-  {
-    ...EXPIRE_TEMPLATES,
-    needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined,
-  },
+  { ...EXPIRE_TEMPLATES, needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
     why: 'flows to a removed real server would be dropped in place of moving',

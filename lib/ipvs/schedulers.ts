@@ -25,8 +25,7 @@ export function schedulerFlagName(scheduler: string, bit: SchedulerBit): Schedul
 /** The names of some bits, in the order of the bits. */
 export const schedulerFlagNames = (
   scheduler: string, has: (bit: SchedulerBit) => boolean | undefined,
-): SchedulerFlag[] =>
-  BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
+): SchedulerFlag[] => BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
 
 const BITS = ['sched1', 'sched2', 'sched3'] as const
 

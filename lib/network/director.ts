@@ -30,10 +30,7 @@ const NEEDS: readonly Need[] = [
     needed: service =>
       serviceFamily(service) === 'inet6' && service.realServers.some(({ forward }) => forward === 'masq'),
   },
-  {
-    ...EXPIRE_TEMPLATES,
-    needed: service => service.persistence !== undefined,
-  },
+  { ...EXPIRE_TEMPLATES, needed: service => service.persistence !== undefined },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
     why: 'this scheduler refuses clients of a real server of weight 0, '

@@ -91,8 +91,7 @@ const METHODS: Readonly<Record<string, string>> = { masq: '-m', route: '-g', loc
 
 const persistenceOptions = (
   { timeout, netmask }: NonNullable<ServiceSettings['persistence']>, family: 'inet' | 'inet6',
-): string =>
-  ` -p ${timeout}${netmask === singleClient(family) ? '' : ` -M ${netmask}`}`
+): string => ` -p ${timeout}${netmask === singleClient(family) ? '' : ` -M ${netmask}`}`
 
 const engineOption = (engine: string | undefined): string => engine === undefined ? '' : ` --pe ${engine}`
 
