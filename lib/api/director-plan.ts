@@ -38,9 +38,8 @@ export type Owner = string | readonly string[] | ((service: Service) => boolean)
 /** Options of planning. */
 export interface PlanOptions extends CallOptions {
   /**
-   * Removes objects that are not declared: real servers of declared services,
-   * services of the `owner`, and sync daemons, where the spec declares any.
-   * @defaultValue false
+   * Removes objects that are not declared: real servers of declared services, services of the
+   * `owner`, and sync daemons, where the spec declares any. @defaultValue false
    */
   readonly prune?: boolean
   /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none */
@@ -56,9 +55,7 @@ export interface PlanOptions extends CallOptions {
 export async function planDirector(
   ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {},
 ): Promise<Plan> {
-  const spec: DirectorSpec = Array.isArray(wanted)
-    ? { services: wanted as readonly VirtualServiceSpec[] }
-    : wanted as DirectorSpec
+  const spec = (Array.isArray(wanted) ? { services: wanted } : wanted) as DirectorSpec
   checkObject('director', spec, SPEC_FIELDS)
   const services: Service[][] = []
   const specs = spec.services ?? []
@@ -69,7 +66,7 @@ export async function planDirector(
   }
   const byName = distinctServices(services)
   const owned = options.owner === undefined ? undefined : ownership(options.owner)
-  const settings = await settingsSteps(ipvs, settingsOf(spec), options)
+  const settings = await settingsSteps(ipvs, spec, options)
   const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
   const network = merge([...spec.network ? [spec.network] : [], ...networks])
   return await planServices(ipvs, byName, { ...options, owned, network, settings })
@@ -107,14 +104,9 @@ export async function planServices(
     await nextTurn()
     left = STRETCH
   }
-  const parts = [
-    ...networkSteps(network, await readNetwork(network, options)),
-    ...settings,
-    new IpvsChanges(comparison.finish()),
-  ]
-  return new Plan(parts, {
-    session: () => new Session().share(openIpvs, ipvs),
-    brake: force ? undefined : brakeOf(comparison),
+  const changes = new IpvsChanges(comparison.finish())
+  return new Plan([...networkSteps(network, await readNetwork(network, options)), ...settings, changes], {
+    session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison),
   })
 }
 
@@ -152,10 +144,8 @@ function ownership(owner: Owner): (service: Service) => boolean {
   if (typeof owner === 'function') return owner
   const texts = typeof owner === 'string' ? [owner] : owner
   checkList('owner', texts)
-  const networks = texts.map((text, i) => {
-    const path = typeof owner === 'string' ? 'owner' : atPath('owner', i)
-    return contains(parsePrefix(path, text))
-  })
+  const networks = texts.map((text, i) =>
+    contains(parsePrefix(typeof owner === 'string' ? 'owner' : atPath('owner', i), text)))
   return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
 }
 
@@ -169,49 +159,26 @@ function brakeOf({ removed, owned }: Comparison): string | undefined {
 
 // ── timeouts, sync daemons, network ──
 
-/** Timeouts and sync daemons in their normal form. */
-interface Settings {
-  readonly timeouts: Timeouts | undefined
-  readonly syncDaemons: readonly SyncDaemonSpec[] | undefined
-}
-
-function settingsOf({ timeouts, syncDaemons }: DirectorSpec): Settings {
-  return {
-    timeouts: timeouts && normalizeTimeouts(timeouts, 'timeouts'),
-    syncDaemons: syncDaemons?.map((spec, i) => {
-      const daemon = normalizeSyncDaemon(spec, atPath('syncDaemons', i))
-      if (syncDaemons.findIndex(other => other.state === daemon.state) < i) {
-        throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
-      }
-      return daemon
-    }),
-  }
-}
-
+/** The steps to a spec's timeouts and sync daemons; checks all of them before the first reading. */
 async function settingsSteps(
-  ipvs: IpvsClient, { timeouts, syncDaemons }: Settings, { prune = false, ...options }: PlanOptions,
+  ipvs: IpvsClient, spec: DirectorSpec, { prune = false, ...options }: PlanOptions,
 ): Promise<Step[]> {
-  return [
-    ...timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : [],
-    ...syncDaemons
-      ? syncDaemonSteps(
-          syncDaemons,
-          await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options),
-          prune,
-        )
-      : [],
-  ]
+  const timeouts = spec.timeouts && normalizeTimeouts(spec.timeouts, 'timeouts')
+  const daemons = spec.syncDaemons?.map((each, i, all) => {
+    const daemon = normalizeSyncDaemon(each, atPath('syncDaemons', i))
+    if (all.findIndex(other => other.state === daemon.state) === i) return daemon
+    throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
+  })
+  const steps = timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : []
+  if (!daemons) return steps
+  const running = await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
+  return [...steps, ...syncDaemonSteps(daemons, running, prune)]
 }
 
 /** Several networks as one; an object of two networks is named once. */
-function merge(parts: readonly NetworkSpec[]): NetworkSpec {
-  const all = <K extends keyof NetworkSpec>(key: K): NetworkSpec[K] => {
-    const seen = new Map(parts
-      .flatMap(part => (part[key] ?? []) as readonly object[])
-      .map(each => [JSON.stringify(each), each]))
-    return seen.size === 0 ? undefined : [...seen.values()] as NetworkSpec[K]
-  }
-  return Object.fromEntries(PARTS.map(key => [key, all(key)]).filter(([, value]) => value !== undefined)) as NetworkSpec
-}
+const merge = (parts: readonly NetworkSpec[]): NetworkSpec => Object.fromEntries(PARTS.map(key => {
+  const all = parts.flatMap(part => (part[key] ?? []) as readonly object[])
+  return [key, [...new Map(all.map(each => [JSON.stringify(each), each])).values()]]
+}))
 
 const PARTS = ['fouPorts', 'links', 'addresses', 'routes', 'neighbours', 'sysctls'] as const

@@ -91,9 +91,8 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Yields the changes of the table from now on, by polling: the kernel has no
-   * notifications. Polls less often while nothing changes, and never twice at once. Ends by
-   * throwing the signal's reason.
+   * Yields the changes of the table from now on, by polling: the kernel has no notifications.
+   * Polls less often while nothing changes. Ends by throwing the signal's reason.
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
     return watchTable(this.ipvs, undefined, options)
@@ -109,8 +108,7 @@ export class Director implements AsyncDisposable {
   // ── plans ──
 
   /**
-   * Plans these services, or a whole {@link DirectorSpec}.
-   * The plan is empty where the kernel has them already.
+   * Plans these services, or a whole {@link DirectorSpec}; empty where the kernel has all of it.
    *
    * Objects that the specs do not name stay, real servers of their services too; `prune` and
    * `owner` choose removals. Connections stay: objects are changed and not made anew, and capacity
@@ -138,13 +136,11 @@ export class Director implements AsyncDisposable {
    * its real servers then stay.
    */
   async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
-    const services = normalize(spec)
-    const { ipvs } = this
+    const services = normalize(spec), { ipvs } = this
     await ipvs.lock.shared(async () => {
       const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
-      const added = services.filter((_, i) => errors[i] === undefined)
-      const servers = added.flatMap(service =>
-        service.realServers.map(server => ({ action: 'add' as const, service, server })))
+      const servers = services.filter((_, i) => errors[i] === undefined)
+        .flatMap(service => service.realServers.map(server => ({ action: 'add' as const, service, server })))
       throwFirst([...errors, ...await attempt(ipvs, servers, options)])
     })
   }
@@ -158,8 +154,8 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Removes services with their real servers.
-   * Their connections hang, or are reset with `net.ipv4.vs.expire_nodest_conn`.
+   * Removes services with their real servers. Their connections hang, or are reset with
+   * `net.ipv4.vs.expire_nodest_conn`.
    */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
     await edit(this.ipvs, serviceKeys(id).map(service => {
@@ -197,9 +193,9 @@ export class Director implements AsyncDisposable {
   async removeRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions,
   ): Promise<void> {
+    const given = typeof server === 'string' ? { address: server } : server
     await edit(this.ipvs, serviceKeys(id).map(service => {
-      const key = within('server', () =>
-        realServerKey(typeof server === 'string' ? { address: server } : server, service))
+      const key = within('server', () => realServerKey(given, service))
       this.ipvs.overrides.delete(service, key)
       return { action: 'remove', service, server: key }
     }), options)
@@ -271,10 +267,7 @@ export class Director implements AsyncDisposable {
 }
 
 /** A real server in each of the services of an id. */
-function placesOf(
+const placesOf = (
   id: ServiceId | ServiceKey, server: string | RealServerSpec,
-): { service: ServiceKey; server: RealServerSettings }[] {
-  return serviceKeys(id).map(service => ({
-    service, server: within('server', () => normalizeRealServer(server, service)),
-  }))
-}
+): { service: ServiceKey; server: RealServerSettings }[] => serviceKeys(id).map(service =>
+  ({ service, server: within('server', () => normalizeRealServer(server, service)) }))

@@ -24,10 +24,7 @@ import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 export interface DrainOptions extends CallOptions {
   /** Waits for the end of all connections, or of the established ones. @defaultValue `'all'` */
   readonly until?: 'all' | 'active'
-  /**
-   * The longest wait in milliseconds; the real server stays drained after it.
-   * @defaultValue never
-   */
+  /** The longest wait in milliseconds; the real server then stays drained. @defaultValue never */
   readonly deadline?: number
   /** Called after each count of connections. An error that it throws rejects the drain. */
   readonly progress?: (progress: DrainProgress) => void
@@ -58,9 +55,8 @@ export interface DrainOptions extends CallOptions {
 
 /** The state of a drain. */
 export interface DrainProgress {
-  /** Established connections, in the services of all protocols. */
+  /** Established connections, and those in every other state, in the services of all protocols. */
   readonly activeConnections: number
-  /** Connections in every other state. */
   readonly inactiveConnections: number
   /** Milliseconds since the drain began. */
   readonly elapsed: number
@@ -84,12 +80,8 @@ export class DrainError extends Error {
   }
 }
 
-/** A real server in one of its services. */
-export interface Place {
-  /** The declared service. */
-  readonly service: Service
-  readonly id: RealServerKey
-}
+/** A real server in one of its services, as declared. */
+export interface Place { readonly service: Service; readonly id: RealServerKey }
 
 /** A place with the kernel's state. */
 interface Found extends Place {
@@ -97,6 +89,8 @@ interface Found extends Place {
   /** Undefined where the service does not have the real server. */
   readonly server: RealServerState | undefined
 }
+
+interface Drained extends Found { readonly by: OutBy }
 
 /** Milliseconds between two counts of connections: the first and the longest pause. */
 const FIRST_PAUSE = 50, LONGEST_PAUSE = 1000
@@ -119,10 +113,8 @@ export async function drain(
     const sum = (key: 'activeConnections' | 'inactiveConnections'): number =>
       servers.reduce((total, server) => total + server[key], 0)
     const now = {
-      activeConnections: sum('activeConnections'),
-      inactiveConnections: sum('inactiveConnections'),
-      elapsed: performance.now() - begun,
-      prepared,
+      activeConnections: sum('activeConnections'), inactiveConnections: sum('inactiveConnections'),
+      elapsed: performance.now() - begun, prepared,
     }
     progress?.(now)
     if (now.activeConnections === 0 && (until === 'active' || now.inactiveConnections === 0)) return now
@@ -175,9 +167,7 @@ async function begin(
   if (known.length === 0) {
     throw new DrainError('missing', `${nameOf(places)} is not a real server of ${servicesOf(places)}`)
   }
-  const drained = known.map(place => ({
-    ...place, by: movesAway(place.state, udp) ? 'absence' as const : 'weight' as const,
-  }))
+  const drained = known.map((place): Drained => ({ ...place, by: movesAway(place.state, udp) ? 'absence' : 'weight' }))
   for (const { state, server } of drained) if (!force && server && server.weight > 0) refuseLast(state, server)
 
   const settings = drained.filter(({ by }) => by === 'weight').flatMap(({ state }) =>
@@ -207,7 +197,7 @@ async function begin(
 }
 
 /** The kernel's state of each place whose service exists. */
-async function find(ipvs: IpvsClient, places: readonly Place[], signal: AbortSignal | undefined): Promise<Found[]> {
+async function find(ipvs: IpvsClient, places: readonly Place[], signal?: AbortSignal): Promise<Found[]> {
   const found = await Promise.all(places.map(async ({ service, id }) => {
     const state = await readServiceState(ipvs, service, { signal })
     return state && { service, id, state, server: findRealServer(state.realServers, id) }
@@ -230,9 +220,7 @@ function refuseLast(state: ServiceState, { address, port }: RealServerState): vo
 }
 
 /** The sysctls that a drain needs, and their values. */
-async function needs(
-  drained: readonly (Found & { by: OutBy })[], signal: AbortSignal | undefined,
-): Promise<[SysctlSetting[], Map<string, string>]> {
+async function needs(drained: readonly Drained[], signal?: AbortSignal): Promise<Parameters<typeof sysctlSteps>> {
   const actual = await sysctl.read(NEEDS.map(({ key }) => key), { signal })
   const missing = NEEDS.filter(({ key, needed, unless }) =>
     drained.some(needed) && actual.has(key) && actual.get(key) !== unless)
@@ -241,16 +229,13 @@ async function needs(
 
 interface Need extends SysctlSetting {
   readonly key: string
-  readonly needed: (place: Found & { by: OutBy }) => boolean
+  readonly needed: (place: Drained) => boolean
   /** Another value that serves as well. */
   readonly unless?: string
 }
 
 const NEEDS: readonly Need[] = [
-  {
-    ...EXPIRE_TEMPLATES,
-    needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined,
-  },
+  { ...EXPIRE_TEMPLATES, needed: ({ state, by }) => by === 'weight' && state.persistence !== undefined },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
     why: 'flows to a removed real server would be dropped in place of moving',

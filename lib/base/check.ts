@@ -62,10 +62,7 @@ export function checkList(path: string, value: unknown): readonly unknown[] {
 /** The kernel's names for no interface and every interface, in paths of sysctls. */
 const NOT_INTERFACES = ['.', '..', 'all', 'default']
 
-/**
- * A network interface's name that the kernel takes and a path can hold.
- * @throws RangeError naming the path
- */
+/** An interface's name for the kernel and for paths. @throws RangeError naming the path */
 export function interfaceName(path: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
     throw invalid(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
@@ -88,10 +85,7 @@ export function within<T>(path: string, check: () => T): T {
   try { return check() } catch (error) { throw refusalAt(path, error) }
 }
 
-/**
- * A refusal whose path begins with `path`, for loops that are too hot for {@link within}.
- * Any other error stays as it is.
- */
+/** A refusal below `path`, for loops too hot for {@link within}. Other errors stay as they are. */
 export function refusalAt(path: string, error: unknown): unknown {
   if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
     error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`

@@ -12,9 +12,8 @@ import { NetlinkError, type Errno } from '../../generic-netlink/core.js'
 
 /** A request, as an error describes it. */
 export interface Asked {
-  /** The verb of the sentence: `add`. */
+  /** The verb of the sentence, and the kind of object in tables of reasons: `add`, `link`. */
   readonly verb: string
-  /** The kind of object, as tables of reasons name it: `link`. */
   readonly kind: string
   /** The object of the sentence: `link tun0`. */
   readonly object: string
@@ -26,10 +25,7 @@ export type Reasons<A extends Asked = Asked> = Readonly<Record<string, string | 
 /** Errors of the connection itself, which describes them: the request or its answer was lost. */
 const CONNECTION_ERRORS: ReadonlySet<Errno> = new Set(['ECANCELED', 'ETIMEDOUT', 'ENOBUFS', 'EMSGSIZE', 'ENODATA'])
 
-/**
- * Adds the object and the sentence to an error. Returns any other value as it is.
- * `why` goes before the table's reasons.
- */
+/** An error with the object and the sentence. `why` goes before the table's reasons. */
 export function explained<A extends Asked>(error: unknown, asked: A, reasons: Reasons<A>, why?: string): unknown {
   if (!(error instanceof NetlinkError)) return error
   const { errno, code, request, extack } = error

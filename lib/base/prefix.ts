@@ -25,13 +25,9 @@ export function parsePrefix(path: string, value: unknown): Prefix {
   if (text === undefined) {
     throw new RangeError(`${path}: ${JSON.stringify(value)} is not an address or an address/length`)
   }
-  const correct = address(path, text)
-  const family = correct.includes(':') ? 'inet6' : 'inet'
-  const width = widthOf(family)
-  return {
-    family, address: correct,
-    length: length === undefined ? width : integer(`${path} (the prefix's length)`, Number(length), 0, width),
-  }
+  const correct = address(path, text), family = familyOf(correct), width = widthOf(family)
+  const bits = length === undefined ? width : integer(`${path} (the prefix's length)`, Number(length), 0, width)
+  return { family, address: correct, length: bits }
 }
 
 /** The address with all bits behind the prefix zero. */
@@ -63,7 +59,7 @@ export function contains({ family, address, length }: Prefix): (address: string)
 }
 
 /** Why an address can be that of no link, and no one's neighbour or gateway. */
-export function notUnicast(text: string): string | undefined {
+function notUnicast(text: string): string | undefined {
   if (text === '0.0.0.0' || text === '::') return 'the unspecified address'
   if (text === '255.255.255.255') return 'the broadcast address'
   return isMulticast(text) ? 'a multicast address' : undefined

@@ -7,7 +7,7 @@ import {
 } from './finding.js'
 import type { Change } from '../ipvs/changes.js'
 import { differences } from '../ipvs/diff.js'
-import { directorNetwork } from '../network/director.js'
+import { directorNetwork, FORWARDING } from '../network/director.js'
 import { ipvsSteps } from '../ipvs/steps.js'
 import type { OtherTunnel, RealServerSettings, Service, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
 import { serviceFamily, serviceName } from '../ipvs/names.js'
@@ -26,14 +26,13 @@ export interface DirectorFacts {
   readonly states: readonly ServiceState[]
 }
 
-const FORWARDING = { inet: 'net.ipv4.ip_forward', inet6: 'net.ipv6.conf.all.forwarding' } as const
 const PMTU_DISC = 'net.ipv4.vs.pmtu_disc'
 
 /** Reads the state that a diagnosis needs. */
 export async function readDirector(
   services: readonly Service[], states: readonly ServiceState[], options?: CallOptions,
 ): Promise<DirectorFacts> {
-  const network = await readHost([...Object.values(FORWARDING), PMTU_DISC], options)
+  const network = await readHost([...FORWARDING.map(({ key }) => key), PMTU_DISC], options)
   const addresses = new Set(services.flatMap(({ vip, realServers }) =>
     [...vip === undefined ? [] : [vip], ...realServers.map(({ address }) => address)]))
   await using routes = await Routes.open()
@@ -142,18 +141,15 @@ function wayToServers(
   return findings
 }
 
-/**
- * The source address of the outer packets.
- * IPVS looks up the route once, and keeps the result until the real server is set again.
- */
+/** The outer packets' source: IPVS keeps its first lookup until the real server is set again. */
 function source(
   spec: VirtualServiceSpec, service: Service, server: RealServerSettings, way: RouteState, network: NetworkState,
 ): Finding[] {
   const { vip } = service
   if (vip === undefined || way.source !== vip) return []
   const steps = networkSteps({ addresses: directorNetwork(spec, []).addresses ?? [] }, network)
-  const again = ipvsSteps(
-    [{ action: 'change', service, server, before: server }], 'IPVS keeps its first source until then')
+  const change: Change = { action: 'change', service, server, before: server }
+  const again = ipvsSteps([change], 'IPVS keeps its first source until then')
   return [finding('vip-as-source', `the director's packets to ${server.address} have the VIP ${vip} as their source`,
     'the real server has the VIP too, and drops packets from its own address',
     steps.length > 0 ? [...steps, ...again] : [],
@@ -171,10 +167,8 @@ function narrow(
   const overhead = tunnelOverhead(tunnel)
   const needs = LEAST[inner] + overhead
   if (carries >= needs || (inner === 'inet' && numberOf(network.sysctls, PMTU_DISC) === 0)) return []
-  const fragmenting = {
-    key: PMTU_DISC, value: 0, why: 'the director then fragments packets that do not fit into the tunnel',
-  }
-  const steps = inner === 'inet' ? sysctlSteps([fragmenting], network.sysctls)
+  const why = 'the director then fragments packets that do not fit into the tunnel'
+  const steps = inner === 'inet' ? sysctlSteps([{ key: PMTU_DISC, value: 0, why }], network.sysctls)
     : link && link.mtu < needs ? [linkSetting(link.name, `mtu ${needs}`, { mtu: needs }, { mtu: link.mtu })] : []
   const found = `the path to ${address} carries packets of ${carries} bytes, `
     + `and the tunnel takes ${overhead} of them: ${carries - overhead} are left`
@@ -203,8 +197,8 @@ function kernelDiffers(changes: readonly Change[], states: readonly ServiceState
     }
   }
   const left = changes.filter(change => !repaired.has(change))
-  const absent = left.filter(({ service, server }) =>
-    !server && !states.some(state => serviceName(state) === serviceName(service)))
+  const present = new Set(states.map(serviceName))
+  const absent = left.filter(({ service, server }) => !server && !present.has(serviceName(service)))
   const names = new Set(absent.map(({ service }) => serviceName(service)))
   const rest = left.filter(({ service }) => !names.has(serviceName(service)))
   const linesOf = (some: readonly Change[]): string => ipvsSteps(some).map(({ line }) => line).join('; ')
@@ -221,13 +215,8 @@ function kernelDiffers(changes: readonly Change[], states: readonly ServiceState
 }
 
 function forwardingOff(services: readonly Service[], { sysctls }: NetworkState): Finding[] {
-  return (['inet', 'inet6'] as const).flatMap(family => {
-    const masq = services.some(service =>
-      serviceFamily(service) === family && service.realServers.some(({ forward }) => forward === 'masq'))
-    const key = FORWARDING[family]
-    if (!masq || numberOf(sysctls, key) !== 0) return []
-    return [finding('forwarding-off', `${key} is 0`,
+  return FORWARDING.filter(({ key, needed }) => services.some(needed) && numberOf(sysctls, key) === 0).map(setting =>
+    finding('forwarding-off', `${setting.key} is 0`,
       'with masq the replies pass through the director, which drops them: clients get no answer',
-      sysctlSteps([{ key, value: 1, why: 'with masq the real servers\' replies pass through the director' }], sysctls))]
-  })
+      sysctlSteps([setting], sysctls)))
 }

@@ -25,7 +25,7 @@ export interface RealServerFacts {
 const conf = (link: string, name: string): string => sysctlName(['net', 'ipv4', 'conf', link, name])
 /** Whether a link's name can be part of a sysctl's key. */
 const nameable = (name: string): boolean => /^[A-Za-z0-9_.:@+-]+$/.test(name)
-const CONF = ['rp_filter', 'arp_ignore', 'arp_announce']
+const CONF = ['rp_filter', 'arp_ignore', 'arp_announce'] as const
 
 /** Reads the state that a diagnosis needs. */
 export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
@@ -151,8 +151,7 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
       'the link takes no packets: the director\'s packets are answered with ICMP or dropped', steps)]
   }
   if ('checksum' in tunnel && there.kind === tunnel.kind && checks(there) !== tunnel.checksum) {
-    const found = tunnel.checksum
-      ? 'expects no checksum, and the director sends one'
+    const found = tunnel.checksum ? 'expects no checksum, and the director sends one'
       : 'expects a checksum, and the director sends none'
     return [finding('gre-checksum', `${tunnel.name} ${found}`, 'the director\'s packets are dropped in silence', steps)]
   }
@@ -180,21 +179,16 @@ function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | u
   })
 }
 
-const effective = (
-  name: 'rp_filter' | 'arp_ignore' | 'arp_announce', link: string, sysctls: ReadonlyMap<string, string>,
-): EffectiveSysctl =>
-  effectiveSysctl(name, link, {
-    all: numberOf(sysctls, conf('all', name)),
-    device: numberOf(sysctls, conf(link, name)),
-  })
+const effective = (name: typeof CONF[number], link: string, sysctls: NetworkState['sysctls']): EffectiveSysctl =>
+  effectiveSysctl(name, link,
+    { all: numberOf(sysctls, conf('all', name)), device: numberOf(sysctls, conf(link, name)) })
 
 /** Whether the reverse path filter lets clients' packets out of the tunnel. */
 function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkState): Finding[] {
   const filters = wanted.sysctls!.filter(({ key }) => key.at(-1) === 'rp_filter')
   if (filters.length === 0) return []
   const addressless = filters.length > 1
-  const { sysctls } = network
-  const { value, sentence } = effective('rp_filter', name, sysctls)
+  const { value, sentence } = effective('rp_filter', name, network.sysctls)
   if (value === 0 || (value === 2 && !addressless)) return []
   const why = addressless
     ? 'has no address, so that even the loose filter (2) drops its packets'
@@ -208,16 +202,15 @@ const SILENT = [1, 2, 8]
 
 /** Whether ARP names a VIP. */
 function leaks({ route }: RealServerSetup, wanted: NetworkSpec, receiving: string, network: NetworkState): Finding[] {
-  const { sysctls } = network
-  const ignore = effective('arp_ignore', receiving, sysctls)
-  const announce = effective('arp_announce', receiving, sysctls)
+  const ignore = effective('arp_ignore', receiving, network.sysctls)
+  const announce = effective('arp_announce', receiving, network.sysctls)
   const quiet = wanted.sysctls!.filter(({ key }) => /^arp_/.test(String(key.at(-1))))
   const consequence = 'clients and routers send to this host in place of the director: '
     + 'no balancing, and no service while this host is down'
   const findings: Finding[] = []
   if (!SILENT.includes(ignore.value) || announce.value < 2) {
-    const heard = [!SILENT.includes(ignore.value) && ignore.sentence, announce.value < 2 && announce.sentence]
-    const found = heard.filter(Boolean).join('. ')
+    const found = [!SILENT.includes(ignore.value) && ignore.sentence, announce.value < 2 && announce.sentence]
+      .filter(Boolean).join('. ')
     // A larger value of `all` would count.
     const all = ignore.value > 2 ? [{ key: ['net', 'ipv4', 'conf', 'all', 'arp_ignore'], value: 1 }] : []
     findings.push(finding('arp-leak', found, consequence, networkSteps({ sysctls: [...all, ...quiet] }, network)))

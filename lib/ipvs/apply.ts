@@ -46,7 +46,6 @@ const ATTEMPTS = 4
 
 /**
  * Makes changes together, in order, whatever other processes changed since the plan. Never rejects.
- *
  * An addition of an object that exists becomes a change; a change of an object that is gone becomes
  * an addition; a removal of an object that is gone is done.
  *
@@ -101,9 +100,8 @@ class Batch implements Sequence<IpvsCommand> {
       if (error === undefined) continue
       const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
       const name = serviceName(change.service)
-      const substitutes = again && !failedServices.has(name)
-        ? substitutesOf(change, error, this.#command(i)[0])
-        : undefined
+      const retried = again && !failedServices.has(name)
+      const substitutes = retried ? substitutesOf(change, error, this.#command(i)[0]) : undefined
       if (substitutes) {
         for (const substitute of substitutes) {
           changes.push(substitute)
@@ -158,8 +156,7 @@ class ServerCommands {
 }
 
 /**
- * The command for an edit, combined with the overrides.
- * Valid until the same `servers` make the next command.
+ * The command for an edit, combined with the overrides; valid until `servers` make the next one.
  *
  * @param ifAbsent - The settings to send for a real server that an override keeps absent;
  * none removes it, as a plan does.
@@ -168,16 +165,14 @@ function commandOf(
   edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings,
 ): IpvsCommand {
   const { action, service, server } = edit
-  if (action === 'remove') {
-    return server
-      ? ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
-      : ['delService', { service: keyAttributes(service) }]
-  }
   if (!server) {
+    if (action === 'remove') return ['delService', { service: keyAttributes(service) }]
     const command = action === 'add' ? 'newService' : 'setService'
     return [command, { service: serviceAttributes(overrides.settings(service)) }]
   }
-  const effective = overrides.server(service, server) ?? ifAbsent
-  if (!effective) return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
+  const effective = action === 'remove' ? undefined : overrides.server(service, server) ?? ifAbsent
+  if (action === 'remove' || !effective) {
+    return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
+  }
   return servers.get(action, service, effective)
 }

@@ -29,10 +29,7 @@ export function inverse(change: Change): Change[] {
   }
 }
 
-/**
- * Changes in order. One entry holds a missing service with all its real servers:
- * there may be hundreds of thousands.
- */
+/** Changes in order. A missing service with its real servers, often thousands, is one entry. */
 export class Changes {
   readonly #entries: Change[] = []
   /** The index of each entry's first change. */
@@ -60,8 +57,7 @@ export class Changes {
     const starts = this.#starts
     let nth = this.#last
     if (index < starts[nth]! || index >= (starts[nth + 1] ?? Infinity)) {
-      nth = starts[nth + 1] === index ? nth + 1 : lastUpTo(starts, index)
-      this.#last = nth
+      this.#last = nth = starts[nth + 1] === index ? nth + 1 : lastUpTo(starts, index)
     }
     const change = this.#entries[nth]!, { action, service } = change
     return starts[nth] === index ? change : { action, service, server: service.realServers[index - starts[nth]! - 1]! }

@@ -38,13 +38,11 @@ export class IpvsClient {
     }
   }
 
-  /** Sends one command and resolves with its answer. */
+  /** Sends one command. Resolves with its answer. */
   async call<K extends keyof IpvsTable>(
     command: K, attributes: Attributes<IpvsTable[K]>, options?: CallOptions,
   ): Promise<Reply<IpvsTable[K]>> {
-    try {
-      return await this.#family.call(command, attributes, options)
-    } catch (error) {
+    try { return await this.#family.call(command, attributes, options) } catch (error) {
       throw explained(error, command, attributes)
     }
   }
@@ -54,9 +52,7 @@ export class IpvsClient {
     command: 'getService' | 'getDest' | 'getDaemon', attributes: CommandAttributes,
     map: (answer: CommandAttributes) => T, options?: CallOptions,
   ): Promise<T[]> {
-    try {
-      return await this.#family.dump(command, attributes, { ...options, map })
-    } catch (error) {
+    try { return await this.#family.dump(command, attributes, { ...options, map }) } catch (error) {
       throw explained(error, command, attributes)
     }
   }

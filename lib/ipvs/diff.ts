@@ -48,12 +48,8 @@ export class Comparison {
 
   /** Compares a wanted service with the actual one. */
   compare(service: Service, state: Service | undefined): void {
-    if (state) {
-      this.owned += state.realServers.length
-      this.#compareWith(state, service)
-      return
-    }
-    this.#changes.pushAll(service)
+    if (state) this.#compareWith(state, service)
+    else this.#changes.pushAll(service)
   }
 
   /** Plans the removal of an actual service that is not wanted. */
@@ -65,6 +61,7 @@ export class Comparison {
 
   #compareWith(state: Service, service: Service): void {
     const changes = this.#changes
+    this.owned += state.realServers.length
     if (!sameSettings(service, state)) changes.push({ action: 'change', service, before: state })
     const servers = new ServerMatcher(state.realServers)
     const weaker: Change[] = []
@@ -72,8 +69,7 @@ export class Comparison {
       const before = servers.take(server)
       if (!before) changes.push({ action: 'add', service, server })
       else if (!sameRealServer(server, before)) {
-        const list = server.weight < before.weight ? weaker : changes
-        list.push({ action: 'change', service, server, before })
+        (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
       }
     }
     for (const change of weaker) changes.push(change)

@@ -9,11 +9,8 @@ import type { Protocol, RealServerKey, ServiceId, ServiceKey } from './model.js'
 export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
 
 /**
- * The kernel's services that an id names: one for each of its protocols.
- *
- * An id may name a service that no spec can have,
- * so that a service of a foreign program can be read and removed.
- *
+ * The kernel's services that an id names: one for each of its protocols. An id may name a service
+ * that no spec can have, so that a service of a foreign program can be read and removed.
  * @throws TypeError, RangeError naming the field
  */
 export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
@@ -24,10 +21,8 @@ export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
       throw new TypeError(
         'fwmark: cannot be combined with vip, port or protocols, which the kernel would ignore; remove them')
     }
-    return [{
-      fwmark: integer('fwmark', fwmark, 1, 0xffffffff),
-      family: oneOf('family', family ?? 'inet', ['inet', 'inet6']),
-    }]
+    const mark = integer('fwmark', fwmark, 1, 0xffffffff)
+    return [{ fwmark: mark, family: oneOf('family', family ?? 'inet', ['inet', 'inet6']) }]
   }
   if (vip === undefined) throw new TypeError('vip: required: set vip, port and protocols, or set fwmark')
   if (family !== undefined) throw new TypeError('family: only a firewall mark has a family of its own; remove it')

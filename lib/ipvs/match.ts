@@ -4,19 +4,14 @@ import type { RealServerSettings } from './model.js'
 import { realServerName } from './names.js'
 
 /**
- * The actual real servers of a service, taken one by one by address and port.
- *
- * The kernel mostly lists them in the reverse order of the wanted ones,
- * so each is first looked for at the expected place.
+ * The actual real servers of a service, taken one by one by address and port. The kernel mostly
+ * lists them in the reverse order of the wanted ones: each is first looked for at that place.
  */
 export class ServerMatcher {
   readonly #list: readonly RealServerSettings[]
   /** The expected place of the next one. */
   #next: number
-  /**
-   * The taken places, and the place of each name; made when one is not at its expected place.
-   * Before, all places behind the next are taken.
-   */
+  /** The taken places, and the place of each name; absent while all behind the next are taken. */
   #taken: boolean[] | undefined
   #index: Map<string, number> | undefined
 
@@ -32,9 +27,8 @@ export class ServerMatcher {
     if (expected?.address !== server.address || expected.port !== server.port) {
       this.#taken ??= this.#list.map((_, i) => i > this.#next)
       this.#index ??= new Map(this.#list.map((each, i) => [realServerName(each), i]))
-      const found = this.#index.get(realServerName(server))
-      if (found === undefined) return undefined
-      at = found
+      at = this.#index.get(realServerName(server)) ?? -1
+      if (at < 0) return undefined
     }
     this.#next = at - 1
     if (this.#taken) this.#taken[at] = true

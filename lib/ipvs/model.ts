@@ -1,10 +1,8 @@
 /**
- * The types of this library: specs, which a user declares; services and real servers,
- * which the kernel holds; and states, which the kernel reports.
- *
- * A spec may leave out fields that have a default, and may name several protocols. A
- * {@link Service} is the normal form: one of the kernel's services, with all fields. A state is a
- * service with its counters.
+ * The types of this library: specs, which a user declares; services and real servers, which the
+ * kernel holds; and states, which the kernel reports. A spec may leave out fields that have a
+ * default, and may name several protocols. A {@link Service} is the normal form: a service of the
+ * kernel, with all fields. A state is a service with its counters.
  *
  * @module
  */
@@ -29,21 +27,12 @@ export type ServiceId =
     readonly vip: string
     /** 0 is every port, and needs persistence. */
     readonly port: number
-    readonly protocols: readonly Protocol[]
-    readonly protocol?: never
     readonly fwmark?: never
     readonly family?: never
-  }
-  | {
-    /** The virtual IP, IPv4 or IPv6. */
-    readonly vip: string
-    /** 0 is every port, and needs persistence. */
-    readonly port: number
-    readonly protocol: Protocol
-    readonly protocols?: never
-    readonly fwmark?: never
-    readonly family?: never
-  }
+  } & (
+    | { readonly protocols: readonly Protocol[]; readonly protocol?: never }
+    | { readonly protocol: Protocol; readonly protocols?: never }
+  )
   | {
     /** The mark that netfilter puts on the packets, 1 to 4294967295. */
     readonly fwmark: number
@@ -70,9 +59,7 @@ export type Scheduler =
   | (string & {})
 
 /**
- * Options of a scheduler, in ipvsadm's words:
- * `sh-…` for the scheduler sh, `mh-…` for mh, `flag-…` for any.
- *
+ * Options of a scheduler, in ipvsadm's words: `sh-…` for sh, `mh-…` for mh, `flag-…` for any.
  * `…-fallback` goes on to the next real server where the chosen one takes no connections;
  * `…-port` hashes the port too.
  */
@@ -107,9 +94,8 @@ export interface Persistence {
   /** Time after the last connection, in seconds, 1 to 2678400. @defaultValue 360, as in ipvsadm */
   readonly timeout?: number
   /**
-   * Clients within one network count as one: a mask (`'255.255.255.0'`) for IPv4,
-   * a prefix length for IPv6.
-   * @defaultValue every client for itself
+   * Clients within one network count as one: a mask (`'255.255.255.0'`) for IPv4, a prefix length
+   * for IPv6. @defaultValue every client for itself
    */
   readonly netmask?: string | number
   /**
@@ -124,10 +110,7 @@ export interface ServiceOptions {
   /** @defaultValue `'wlc'`, as in ipvsadm */
   readonly scheduler?: Scheduler
   readonly schedulerFlags?: readonly SchedulerFlag[]
-  /**
-   * Schedules every UDP datagram by itself; not for the spec's other protocols.
-   * @defaultValue false
-   */
+  /** Schedules each UDP datagram by itself; not for other protocols. @defaultValue false */
   readonly onePacket?: boolean
   /** @defaultValue none */
   readonly persistence?: Persistence | undefined
@@ -143,15 +126,11 @@ export type ServiceSpec = ServiceId & ServiceOptions
 
 /** The VIP's link on the director, and the routes to the real servers. */
 export interface DirectorNetwork {
-  /**
-   * The link that carries the VIP.
-   * @defaultValue none: another program, such as keepalived, cares for the VIP
-   */
+  /** The link that carries the VIP. @defaultValue none: another program adds it (keepalived) */
   readonly link?: string
   /**
-   * The VIP's prefix length.
-   * Longer than its network's, the VIP does not go when the network's first address goes.
-   * @defaultValue 32, or 128
+   * The VIP's prefix length. Longer than its network's, the VIP does not go when the network's
+   * first address goes. @defaultValue 32, or 128
    */
   readonly prefix?: number
   /** The VIP's label, for IPv4: begins with the link's name, as `eth0:vip`. */
@@ -184,10 +163,7 @@ export interface OtherTunnel { kind: TunnelKind | number; port?: number; checksu
 export type ActualForwarding = Forwarding | 'bypass' | number | OtherTunnel
 
 /** The identity of a real server among those of its service. */
-export interface RealServerKey {
-  address: string
-  port: number
-}
+export interface RealServerKey { address: string; port: number }
 
 /** A real server in its normal form. */
 export interface RealServerSettings extends RealServerKey {

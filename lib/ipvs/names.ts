@@ -26,8 +26,7 @@ export function byName<T>(rows: readonly T[], nameOf: (row: T) => string): Map<s
 /** The real server with this address and port, if there is one. */
 export const findRealServer = <S extends RealServerKey>(
   servers: readonly S[], { address, port }: RealServerKey,
-): S | undefined =>
-  servers.find(server => server.address === address && server.port === port)
+): S | undefined => servers.find(server => server.address === address && server.port === port)
 
 /** The addresses seen last, by their last characters: for each, the number of the list. */
 const endings = new Uint32Array(4096)

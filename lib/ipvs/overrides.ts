@@ -5,27 +5,18 @@ import { realServerName, serviceName } from './names.js'
 import { withFallback } from './schedulers.js'
 
 /** The sources of overrides. A real server takes connections only where no source takes it out. */
-export type OverrideSource = 'drain'
+type OverrideSource = 'drain'
 
 /**
  * The state of a real server that takes no new connections: weight 0, or absent from the service.
- *
- * Absence is for UDP: a flow whose client keeps its source port stays on a real server
- * of weight 0 until the flow ends.
+ * Absence is for UDP: a flow whose client keeps its source port stays at weight 0 until it ends.
  */
 export type OutBy = 'weight' | 'absence'
 
-/** A real server with an override. */
-export interface Override {
-  /** The settings that the real server gets back. */
-  readonly declared: RealServerSettings
-  readonly by: OutBy
-}
+/** A real server with an override, and the settings that it gets back. */
+interface Override { readonly declared: RealServerSettings; readonly by: OutBy }
 
-interface Entry {
-  declared: RealServerSettings
-  readonly sources: Map<OverrideSource, OutBy>
-}
+interface Entry { declared: RealServerSettings; readonly sources: Map<OverrideSource, OutBy> }
 
 /** The overrides of a conversation with IPVS. Every command that is sent is combined with them. */
 export class Overrides {
@@ -35,9 +26,8 @@ export class Overrides {
   set(source: OverrideSource, service: ServiceKey, declared: RealServerSettings, by: OutBy): void {
     const name = serviceName(service), server = realServerName(declared)
     const servers = this.#services.get(name) ?? new Map<string, Entry>()
-    this.#services.set(name, servers)
     const sources = servers.get(server)?.sources ?? new Map<OverrideSource, OutBy>()
-    servers.set(server, { declared, sources: sources.set(source, by) })
+    this.#services.set(name, servers.set(server, { declared, sources: sources.set(source, by) }))
   }
 
   /** Changes the settings that a real server with an override gets back. */

@@ -62,9 +62,8 @@ export async function* readWanted(
   }
   const others = everything ? [...present.values()] : []
   for (let i = 0; i < others.length; i += WINDOW) {
-    yield await Promise.all(others.slice(i, i + WINDOW).map(async service => (
-      { wanted: undefined, actual: await readSettings(ipvs, service, [], options) }
-    )))
+    yield await Promise.all(others.slice(i, i + WINDOW).map(async service =>
+      ({ wanted: undefined, actual: await readSettings(ipvs, service, [], options) })))
   }
 }
 
@@ -77,12 +76,8 @@ async function readServices(
     return byName(found.filter(service => service !== undefined), serviceName)
   }
   const list = (): Promise<ServicesByName> => listServices(ipvs, options)
-  return await readUntilStable(await list(), list, present => hasAll(present, wanted), present => present.keys())
-}
-
-function hasAll(present: ServicesByName, wanted: ReadonlyMap<string, Service>): boolean {
-  for (const name of wanted.keys()) if (!present.has(name)) return false
-  return true
+  const hasAll = (present: ServicesByName): boolean => [...wanted.keys()].every(name => present.has(name))
+  return await readUntilStable(await list(), list, hasAll, present => present.keys())
 }
 
 // Functions of their own, here and below: V8 compiles functions that stay, and forgets closures.
@@ -158,10 +153,7 @@ const NOTHING: DestinationAttributes = {}
 const ofState = ({ dest = NOTHING }: CommandAttributes): RealServerState => readRealServer(dest)
 const ofSettings = ({ dest = NOTHING }: CommandAttributes): RealServerSettings => readRealServerSettings(dest)
 
-/**
- * Reads the real servers of a service; `read` makes a row of each answer.
- * Of repeated entries the last counts here, too.
- */
+/** Reads a service's real servers, each by `read`. Of repeated entries the last counts here too. */
 async function listRealServers<T extends RealServerSettings>(
   ipvs: IpvsClient, service: ServiceKey, read: (answer: CommandAttributes) => T, options?: CallOptions,
 ): Promise<T[]> {

@@ -1,10 +1,9 @@
 /**
- * Real servers by their fields: each field has its check, its default,
- * its attributes on the wire, and its comparison.
+ * Real servers by their fields: each has its check, default, wire attributes and comparison.
  *
- * The functions name every field instead of looping over the fields, because they run for each
- * real server of a table, and a loop takes twice the time. The types, or
- * test/unit/lib/ipvs/attributes.test.ts, refuse a function without all fields.
+ * The functions name every field, because they run for each real server of a table, and a loop over
+ * the fields takes twice the time. The types, or test/unit/lib/ipvs/attributes.test.ts, refuse a
+ * function without all fields.
  *
  * @module
  */
@@ -52,14 +51,10 @@ const THRESHOLD_FIELDS = new Set(['upper', 'lower'] satisfies (keyof Thresholds)
 const thresholds: RealServerField<RealServerSettings['thresholds']> = {
   check: (path, value) => {
     const { upper, lower = 0 } = checkObject(path, value, THRESHOLD_FIELDS)
-    const checked = {
-      upper: integer(`${path}.upper`, upper, 0, INT_MAX),
-      lower: integer(`${path}.lower`, lower, 0, INT_MAX),
-    }
-    if (checked.lower > checked.upper) {
-      throw new RangeError(`${path}.lower: ${checked.lower} is above the upper threshold, ${checked.upper}`)
-    }
-    return checked
+    const most = integer(`${path}.upper`, upper, 0, INT_MAX)
+    const least = integer(`${path}.lower`, lower, 0, INT_MAX)
+    if (least > most) throw new RangeError(`${path}.lower: ${least} is above the upper threshold, ${most}`)
+    return { upper: most, lower: least }
   },
   write(to, { upper, lower }) {
     to.uThresh = upper
@@ -73,10 +68,7 @@ const thresholds: RealServerField<RealServerSettings['thresholds']> = {
 const METHODS = ['masq', 'route', 'local', 'tunnel'] as const
 const TUNNEL_FIELDS = new Set(['kind', 'port', 'checksum'] satisfies (keyof OtherTunnel)[])
 
-/**
- * Plain IPIP is `'tunnel'`. Always writes the tunnel's attributes:
- * a `setDest` without them makes any tunnel IPIP.
- */
+/** Plain IPIP is `'tunnel'`. Always writes all attributes: without them `setDest` makes IPIP. */
 const forward = {
   check: (path, value) => {
     if (typeof value !== 'object') return oneOf(path, value, METHODS)
@@ -94,11 +86,8 @@ const forward = {
     if (fwdMethod !== 'tunnel') return fwdMethod
     const checksum = checksumOf(tunFlags)
     if (tunType === 'ipip' && tunPort === 0 && checksum === undefined) return 'tunnel'
-    return {
-      kind: tunType,
-      ...(tunPort !== 0 || tunType === 'gue') && { port: tunPort },
-      ...checksum !== undefined && { checksum },
-    }
+    const port = (tunPort !== 0 || tunType === 'gue') && { port: tunPort }
+    return { kind: tunType, ...port, ...checksum !== undefined && { checksum } }
   },
   same: (a: ActualForwarding, b: ActualForwarding) => {
     if (typeof a !== 'object' || typeof b !== 'object') return a === b
@@ -111,8 +100,7 @@ const FLAGS: Readonly<Record<TunnelChecksum, TunnelFlags>> = { csum: { csum: tru
 
 /** Flags without a name come from a foreign program. */
 const flagsOf = (checksum: TunnelChecksum | number): TunnelFlags => typeof checksum !== 'number' ? FLAGS[checksum] : {
-  csum: (checksum & 1) !== 0,
-  remcsum: (checksum & 2) !== 0,
+  csum: (checksum & 1) !== 0, remcsum: (checksum & 2) !== 0,
   ...Object.fromEntries(Array.from({ length: 14 }, (_, i) => [i + 2, (checksum >>> i + 2 & 1) !== 0])),
 }
 
@@ -134,10 +122,7 @@ const STATE_FIELDS: Readonly<Record<Exclude<keyof RealServerState, keyof RealSer
   { activeConnections: true, inactiveConnections: true, persistentConnections: true, stats: true }
 const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), ...Object.keys(STATE_FIELDS)])
 
-/**
- * The default way to the real servers of a service.
- * @throws TypeError, RangeError naming the field
- */
+/** The default way to a service's real servers. @throws TypeError, RangeError naming the field */
 export const checkForward = (value: unknown): Forwarding =>
   value === undefined ? 'route' : fields.forward.check('forward', value)
 

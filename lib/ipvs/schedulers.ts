@@ -2,8 +2,10 @@
 
 import type { SchedulerFlag, ServiceSettings } from './model.js'
 
+const BITS = ['sched1', 'sched2', 'sched3'] as const
+
 /** The bits that a service has for its scheduler. */
-export type SchedulerBit = 'sched1' | 'sched2' | 'sched3'
+export type SchedulerBit = typeof BITS[number]
 
 /** The scheduler's bits by ipvsadm's names. */
 export const schedulerBits: Readonly<Record<SchedulerFlag, SchedulerBit>> = {
@@ -25,19 +27,12 @@ export function schedulerFlagName(scheduler: string, bit: SchedulerBit): Schedul
 /** The names of some bits, in the order of the bits. */
 export const schedulerFlagNames = (
   scheduler: string, has: (bit: SchedulerBit) => boolean | undefined,
-): SchedulerFlag[] =>
-  BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
-
-const BITS = ['sched1', 'sched2', 'sched3'] as const
-
-const WITH_FALLBACK = ['sh', 'mh']
+): SchedulerFlag[] => BITS.filter(has).map(bit => schedulerFlagName(scheduler, bit))
 
 /** Whether the scheduler still chooses a real server of weight 0, and so refuses its clients. */
-export function choosesWeightZero(
-  { scheduler, schedulerFlags }: Pick<ServiceSettings, 'scheduler' | 'schedulerFlags'>,
-): boolean {
-  const hasFallback = schedulerFlags.some(flag => schedulerBits[flag] === 'sched1')
-  return scheduler === 'dh' || (WITH_FALLBACK.includes(scheduler) && !hasFallback)
+export function choosesWeightZero({ scheduler, schedulerFlags }: ServiceSettings): boolean {
+  if (scheduler !== 'sh' && scheduler !== 'mh') return scheduler === 'dh'
+  return !schedulerFlags.some(flag => schedulerBits[flag] === 'sched1')
 }
 
 /**

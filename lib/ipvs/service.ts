@@ -73,10 +73,7 @@ function flagsOf(value: readonly SchedulerFlag[], scheduler: string): SchedulerF
 
 // ── specs ──
 
-/**
- * The fields of a spec; `stats` and `engine` are fields of states alone,
- * so that a state can be edited and given back.
- */
+/** With the fields of states, `stats` and `engine`: a state can be edited and given back. */
 const SPEC_FIELDS = new Set([
   'vip', 'port', 'protocol', 'protocols', 'fwmark', 'family',
   'scheduler', 'schedulerFlags', 'onePacket', 'persistence', 'netmask',
@@ -84,10 +81,7 @@ const SPEC_FIELDS = new Set([
 ] satisfies (KeyOf<VirtualServiceSpec> | 'stats' | keyof ServiceSettings)[])
 type KeyOf<T> = T extends unknown ? keyof T : never
 
-/**
- * The kernel's services of a spec, without real servers.
- * @throws TypeError, RangeError naming the field
- */
+/** A spec's services, without real servers. @throws TypeError, RangeError naming the field */
 export function normalizeService(spec: ServiceSpec): Service[] {
   checkObject('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
@@ -123,12 +117,8 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
     throw new RangeError('port: 0 is every port and requires persistence; set persistence: {}')
   }
   const mask = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
-  const options = {
-    scheduler,
-    schedulerFlags: flagsOf(schedulerFlags, scheduler),
-    onePacket: onePacket && carriesDatagrams(key),
-    realServers: [],
-  }
+  const flags = flagsOf(schedulerFlags, scheduler)
+  const options = { scheduler, schedulerFlags: flags, onePacket: onePacket && carriesDatagrams(key), realServers: [] }
   // Objects of one shape, made at once: V8 is slow where thousands are copied and then grow.
   const service: Service = key.fwmark === undefined
     ? { vip: key.vip, port: key.port, protocol: key.protocol, ...options }
@@ -167,11 +157,9 @@ export type ServiceAlone = ServiceKey & ServiceSettings & { stats: Stats }
 
 /** A service of `getService`. */
 export function readService(attributes: ServiceAttributes): ServiceAlone {
-  const {
-    af, protocol = 0, addr = '', port = 0, fwmark, schedName = '', flags, timeout = 0, netmask, peName,
-  } = attributes
-  const family: Family = af === 'inet6' ? 'inet6' : 'inet'
-  const bits = flags?.flags ?? {}
+  const { protocol = 0, addr = '', port = 0, fwmark, schedName = '', timeout = 0, netmask, peName } = attributes
+  const family: Family = attributes.af === 'inet6' ? 'inet6' : 'inet'
+  const bits = attributes.flags?.flags ?? {}
   const { persistent = false, onePacket = false, sched1, sched2, sched3 } = bits
   const schedulerFlags = sched1 || sched2 || sched3 ? schedulerFlagNames(schedName, bit => bits[bit]) : []
   const stats = readStats(attributes)
@@ -181,10 +169,8 @@ export function readService(attributes: ServiceAttributes): ServiceAlone {
     : { fwmark, family, scheduler: schedName, schedulerFlags, onePacket, stats }
   const granularity = netmask ?? singleClient(family)
   if (persistent) service.persistence = { timeout, netmask: granularity, ...peName && { engine: peName } }
-  else {
-    if (granularity !== singleClient(family)) service.netmask = granularity
-    if (peName) service.engine = peName
-  }
+  else if (granularity !== singleClient(family)) service.netmask = granularity
+  if (!persistent && peName) service.engine = peName
   return service
 }
 

@@ -18,16 +18,12 @@ export function readStats(
   if (!conns && !inpkts && !outpkts && !inbps && !outbps && !cps) return IDLE
   return {
     connections: BigInt(conns ?? 0),
-    packetsIn: BigInt(inpkts ?? 0),
-    packetsOut: BigInt(outpkts ?? 0),
-    bytesIn: inbytes ?? 0n,
-    bytesOut: outbytes ?? 0n,
+    packetsIn: BigInt(inpkts ?? 0), packetsOut: BigInt(outpkts ?? 0),
+    bytesIn: inbytes ?? 0n, bytesOut: outbytes ?? 0n,
     rates: {
       connections: Number(cps ?? 0),
-      packetsIn: Number(inpps ?? 0),
-      packetsOut: Number(outpps ?? 0),
-      bytesIn: Number(inbps ?? 0),
-      bytesOut: Number(outbps ?? 0),
+      packetsIn: Number(inpps ?? 0), packetsOut: Number(outpps ?? 0),
+      bytesIn: Number(inbps ?? 0), bytesOut: Number(outbps ?? 0),
     },
   }
 }
@@ -35,7 +31,6 @@ export function readStats(
 /** Whether two readings of the same counters are equal. */
 export const sameStats = (a: Stats, b: Stats): boolean => a === b || (
   a.connections === b.connections && a.packetsIn === b.packetsIn && a.packetsOut === b.packetsOut
-  && a.bytesIn === b.bytesIn && a.bytesOut === b.bytesOut
-  && a.rates.connections === b.rates.connections
+  && a.bytesIn === b.bytesIn && a.bytesOut === b.bytesOut && a.rates.connections === b.rates.connections
   && a.rates.packetsIn === b.rates.packetsIn && a.rates.packetsOut === b.rates.packetsOut
   && a.rates.bytesIn === b.rates.bytesIn && a.rates.bytesOut === b.rates.bytesOut)

@@ -28,10 +28,9 @@ export class IpvsChanges implements StepBatch {
   async run(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await session.use(openIpvs, options)
     const changes = this.#pick(indices)
+    const failed = this.#failedServices
     // A service that failed before is tried again.
-    if (this.#failedServices.size > 0) {
-      for (const { server, service } of changes) if (!server) this.#failedServices.delete(serviceName(service))
-    }
+    if (failed.size > 0) for (const { server, service } of changes) if (!server) failed.delete(serviceName(service))
     return await ipvs.lock.shared(() => applyChanges(ipvs, changes, this.#failedServices, options))
   }
 

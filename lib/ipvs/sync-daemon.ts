@@ -28,17 +28,13 @@ export interface SyncDaemonSpec {
 /** A synchronisation daemon that runs. */
 export interface SyncDaemonState extends Required<SyncDaemonSpec> {}
 
-const states = ['master', 'backup'] as const
-
 /** The state of a daemon. @throws RangeError naming the path */
-export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['state'] => oneOf(path, value, states)
-
-type Numbers = 'syncId' | 'syncMaxlen' | 'mcastPort' | 'mcastTtl'
+export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['state'] =>
+  oneOf(path, value, ['master', 'backup'])
 
 const number = (
-  attribute: Numbers, option: string, min: number, max: number, ...otherwise: [number?]
+  attribute: 'syncId' | 'syncMaxlen' | 'mcastPort' | 'mcastTtl', option: string, min: number, max: number,
 ): Field<DaemonAttributes> => ({
-  ...otherwise.length > 0 && { otherwise: otherwise[0] },
   check: (path, value) => integer(path, value, min, max),
   write(to, value) { to[attribute] = value as number },
   read: from => from[attribute] ?? 0,
@@ -59,7 +55,7 @@ const daemons = fieldSet<SyncDaemonSpec, DaemonAttributes>()('sync daemon', {
     read: ({ mcastIfn = '' }) => mcastIfn,
     words: value => `--mcast-interface ${value as string}`,
   },
-  syncId: number('syncId', '--syncid', 0, 255, 0),
+  syncId: { otherwise: 0, ...number('syncId', '--syncid', 0, 255) },
   maxLength: number('syncMaxlen', '--sync-maxlen', 1, 65507),
   group: {
     check: (path, value) => {
@@ -93,10 +89,7 @@ export const readDaemon = (attributes: DaemonAttributes): SyncDaemonState =>
 /** The arguments of `ipvsadm --start-daemon`: `master --mcast-interface eth0 --syncid 7`. */
 export const syncDaemonArguments = (daemon: SyncDaemonSpec): string => daemons.words(daemon)
 
-/**
- * The steps from the actual to the wanted daemons; `prune` stops the others.
- * A daemon that differs is started anew.
- */
+/** The steps to the wanted daemons; one that differs is started anew, `prune` stops the others. */
 export function syncDaemonSteps(
   wanted: readonly SyncDaemonSpec[], actual: readonly SyncDaemonState[], prune: boolean,
 ): Step[] {
@@ -117,16 +110,10 @@ const stop = ({ state }: SyncDaemonSpec): Step['run'] => async (session, options
   await (await session.use(openIpvs, options)).call('delDaemon', { daemon: { state } }, options)
 }
 const starting = (daemon: SyncDaemonSpec): Step => ({
-  action: 'add',
-  object: 'sync daemon',
-  line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`,
-  run: start(daemon),
-  undo: stop(daemon),
+  action: 'add', object: 'sync daemon', line: `ipvsadm --start-daemon ${syncDaemonArguments(daemon)}`,
+  run: start(daemon), undo: stop(daemon),
 })
 const stopping = (daemon: SyncDaemonState): Step => ({
-  action: 'remove',
-  object: 'sync daemon',
-  line: `ipvsadm --stop-daemon ${daemon.state}`,
-  run: stop(daemon),
-  undo: start(daemon),
+  action: 'remove', object: 'sync daemon', line: `ipvsadm --stop-daemon ${daemon.state}`,
+  run: stop(daemon), undo: start(daemon),
 })

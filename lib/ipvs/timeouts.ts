@@ -1,11 +1,9 @@
 /** The times for which the kernel keeps idle connections. */
 
-import type { CallOptions } from '../../generic-netlink/core.js'
 import type { CommandAttributes } from '../../generic-netlink/families/ipvs.js'
 import { integer } from '../base/check.js'
 import { fieldSet, type Field } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
-import type { Session } from '../plan/session.js'
 import { openIpvs } from './client.js'
 import { LONGEST_TIMEOUT } from './service.js'
 
@@ -19,10 +17,8 @@ export interface Timeouts {
   udp: number
 }
 
-type Attribute = 'timeoutTcp' | 'timeoutTcpFin' | 'timeoutUdp'
-
 /** The kernel keeps its value where a command has 0. */
-const seconds = (attribute: Attribute): Field<CommandAttributes> => ({
+const seconds = (attribute: 'timeoutTcp' | 'timeoutTcpFin' | 'timeoutUdp'): Field<CommandAttributes> => ({
   otherwise: 0,
   check: (path, value) => value === 0 ? 0 : integer(path, value, 1, LONGEST_TIMEOUT),
   write(to, value) { to[attribute] = value as number },
@@ -51,16 +47,11 @@ export const readTimeouts = (attributes: CommandAttributes): Timeouts =>
 export function timeoutSteps(wanted: Timeouts, actual: Timeouts): Step[] {
   if (timeoutFields.differences(wanted, actual).length === 0) return []
   const after: Timeouts = {
-    tcp: wanted.tcp || actual.tcp,
-    tcpFin: wanted.tcpFin || actual.tcpFin,
-    udp: wanted.udp || actual.udp,
+    tcp: wanted.tcp || actual.tcp, tcpFin: wanted.tcpFin || actual.tcpFin, udp: wanted.udp || actual.udp,
   }
-  const set = async (timeouts: Timeouts, session: Session, options?: CallOptions): Promise<void> => {
+  const set = (timeouts: Timeouts): Step['run'] => async (session, options) => {
     await (await session.use(openIpvs, options)).call('setConfig', timeoutAttributes(timeouts), options)
   }
-  return [{
-    action: 'change', object: 'timeouts', line: `ipvsadm --set ${timeoutFields.words(after)}`,
-    run: (session, options) => set(after, session, options),
-    undo: (session, options) => set(actual, session, options),
-  }]
+  const line = `ipvsadm --set ${timeoutFields.words(after)}`
+  return [{ action: 'change', object: 'timeouts', line, run: set(after), undo: set(actual) }]
 }

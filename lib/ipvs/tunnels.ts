@@ -22,8 +22,7 @@ export type Tunnel =
     readonly port?: never
     /**
      * Director and real server need the same: a link that expects no checksum drops packets
-     * that have one, in silence.
-     * @defaultValue none
+     * that have one, in silence. @defaultValue none
      */
     readonly checksum?: 'csum'
   }
@@ -62,9 +61,6 @@ export const tunnels: Readonly<Record<TunnelKind, TunnelRow>> = {
   },
 }
 
-/** The types of tunnels. */
-export const tunnelKinds = Object.keys(tunnels) as TunnelKind[]
-
 /** Whether a type of tunnel is one of the table; the kernel may have others. */
 export const isTunnelKind = (kind: string | number): kind is TunnelKind => Object.hasOwn(tunnels, kind)
 
@@ -76,7 +72,7 @@ export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] =>
 export function checkTunnel(
   { kind: given, port, checksum }: { readonly kind?: unknown; readonly port?: unknown; readonly checksum?: unknown },
 ): Tunnel {
-  const kind = oneOf('kind', given, tunnelKinds)
+  const kind = oneOf('kind', given, Object.keys(tunnels) as TunnelKind[])
   const checksums = checksumsOf(kind)
   if (tunnels[kind].port) integer('port', port, 1, 65535)
   else if (port !== undefined) throw new TypeError(`port: a tunnel of kind ${kind} has no port; remove it`)
@@ -93,7 +89,5 @@ export function checkTunnel(
  */
 export const tunnelOverhead = (
   { kind, checksum, local }: { readonly kind: TunnelKind; readonly checksum?: TunnelChecksum; readonly local: string },
-): number => {
-  const { overhead, checksums } = tunnels[kind]
-  return overhead[familyOf(local)] + (checksum === undefined ? 0 : checksums[checksum] ?? 0)
-}
+): number =>
+  tunnels[kind].overhead[familyOf(local)] + (checksum === undefined ? 0 : tunnels[kind].checksums[checksum] ?? 0)

@@ -6,7 +6,7 @@ import { differences } from './diff.js'
 import { integer } from '../base/check.js'
 import type { IpvsClient } from './client.js'
 import type { RealServerKey, RealServerState, ServiceKey, ServiceState } from './model.js'
-import { findRealServer, realServerName, serviceName } from './names.js'
+import { byName, findRealServer, realServerName, serviceName } from './names.js'
 import { readServiceState, readTable } from './read.js'
 import { sameStats } from './stats.js'
 
@@ -14,10 +14,7 @@ import { sameStats } from './stats.js'
 export interface WatchOptions extends CallOptions {
   /** Milliseconds between two polls while the table changes, 10 to 86400000. @defaultValue 1000 */
   readonly interval?: number
-  /**
-   * The longest pause of polling while nothing changes, in milliseconds.
-   * @defaultValue eight times `interval`
-   */
+  /** The longest pause while nothing changes, in milliseconds. @defaultValue 8 times `interval` */
   readonly idleInterval?: number
   /** Reports numbers of connections, counters and rates too. @defaultValue true */
   readonly traffic?: boolean
@@ -103,7 +100,7 @@ export function* changesOf(
 
 function* trafficOf(before: ServiceState, service: ServiceState): Generator<TableChange> {
   if (!sameStats(before.stats, service.stats)) yield { action: 'traffic', service, before }
-  const earlier = new Map(before.realServers.map(server => [realServerName(server), server]))
+  const earlier = byName(before.realServers, realServerName)
   for (const server of service.realServers) {
     const was = earlier.get(realServerName(server))
     if (was && !(sameConnections(was, server) && sameStats(was.stats, server.stats))) {

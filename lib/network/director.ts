@@ -1,6 +1,6 @@
 /** The director's network: the VIP, the routes to the real servers, the sysctls of forwarding. */
 
-import { familyOf } from '../base/address.js'
+import { familyOf, type Family } from '../base/address.js'
 import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
 import { serviceFamily } from '../ipvs/names.js'
 import { choosesWeightZero } from '../ipvs/schedulers.js'
@@ -14,26 +14,21 @@ export const EXPIRE_TEMPLATES = {
 } as const
 
 /** A sysctl that some services need. */
-interface Need extends SysctlSetting {
-  readonly needed: (service: Service) => boolean
-}
+interface Need extends SysctlSetting { readonly key: string; readonly needed: (service: Service) => boolean }
+
+const forwarding = (family: Family, key: string): Need => ({
+  key, value: 1, why: 'with masq the real servers\' replies pass through the director',
+  needed: service => serviceFamily(service) === family && service.realServers.some(({ forward }) => forward === 'masq'),
+})
+
+/** The sysctls of forwarding, for each family. */
+export const FORWARDING = [
+  forwarding('inet', 'net.ipv4.ip_forward'), forwarding('inet6', 'net.ipv6.conf.all.forwarding'),
+]
 
 const NEEDS: readonly Need[] = [
-  {
-    key: 'net.ipv4.ip_forward', value: 1, why: 'with masq the real servers\' replies pass through the director',
-    needed: service =>
-      serviceFamily(service) === 'inet' && service.realServers.some(({ forward }) => forward === 'masq'),
-  },
-  {
-    key: 'net.ipv6.conf.all.forwarding', value: 1,
-    why: 'with masq the real servers\' replies pass through the director',
-    needed: service =>
-      serviceFamily(service) === 'inet6' && service.realServers.some(({ forward }) => forward === 'masq'),
-  },
-  {
-    ...EXPIRE_TEMPLATES,
-    needed: service => service.persistence !== undefined,
-  },
+  ...FORWARDING,
+  { ...EXPIRE_TEMPLATES, needed: service => service.persistence !== undefined },
   {
     key: 'net.ipv4.vs.expire_nodest_conn', value: 1,
     why: 'this scheduler refuses clients of a real server of weight 0, '
@@ -56,8 +51,6 @@ export function directorNetwork({ network, vip }: VirtualServiceSpec, services: 
       }],
     },
     routes,
-    sysctls: NEEDS
-      .filter(({ needed }) => services.some(needed))
-      .map(({ key, value, why }) => ({ key, value, ...why !== undefined && { why } })),
+    sysctls: NEEDS.filter(({ needed }) => services.some(needed)).map(({ needed: _, ...setting }) => setting),
   }
 }

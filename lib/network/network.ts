@@ -37,13 +37,12 @@ export interface NetworkState {
   readonly sysctls: ReadonlyMap<string, string>
 }
 
-/** An open table of the kernel. */
-type Opened<T> = AsyncDisposable & { list(): Promise<T[]> }
-
 /** Lists a table where any entry of its kind is wanted: a kernel need not have the others. */
-async function listWanted<A>(wanted: readonly unknown[] = [], open: () => Promise<Opened<A>>): Promise<A[]> {
+async function listWanted<T>(
+  wanted: readonly unknown[] = [], table: { open(): Promise<AsyncDisposable & { list(): Promise<T[]> }> },
+): Promise<T[]> {
   if (wanted.length === 0) return []
-  await using opened = await open()
+  await using opened = await table.open()
   return await opened.list()
 }
 
@@ -52,11 +51,11 @@ export async function readNetwork(
   { fouPorts, links, addresses, routes, neighbours, sysctls = [] }: NetworkSpec, options?: CallOptions,
 ): Promise<NetworkState> {
   return {
-    fouPorts: await listWanted(fouPorts, () => FouPorts.open()),
-    links: await listWanted(links, () => Links.open()),
-    addresses: await listWanted(addresses, () => Addresses.open()),
-    routes: await listWanted(routes, () => Routes.open()),
-    neighbours: await listWanted(neighbours, () => Neighbours.open()),
+    fouPorts: await listWanted(fouPorts, FouPorts),
+    links: await listWanted(links, Links),
+    addresses: await listWanted(addresses, Addresses),
+    routes: await listWanted(routes, Routes),
+    neighbours: await listWanted(neighbours, Neighbours),
     sysctls: await sysctl.read(sysctls.map(({ key }) => key), options),
   }
 }
@@ -68,9 +67,7 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
   const gone = ofLinks.flatMap(({ removes }) => removes ?? [])
   const names = gone.map(name => name.replaceAll('.', '/')).join('|')
   const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${names})\\.`)
-  const present = gone.length === 0
-    ? actual.sysctls
-    : new Map([...actual.sysctls].filter(([name]) => !onGone.test(name)))
+  const present = new Map([...actual.sysctls].filter(([name]) => gone.length === 0 || !onGone.test(name)))
   return [
     ...fouSteps(fouPorts, actual.fouPorts),
     ...ofLinks,

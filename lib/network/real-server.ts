@@ -15,10 +15,7 @@ export type RealServerTunnel = Tunnel & {
   readonly local: string
   /** The director, as the only sender. @defaultValue any sender */
   readonly remote?: string
-  /**
-   * Largest packet in bytes that the link sends; the director's packets arrive at any value.
-   * @defaultValue the kernel's
-   */
+  /** Largest packet in bytes that the link sends; any size arrives. @defaultValue the kernel's */
   readonly mtu?: number
   /**
    * The link that carries the VIP: the tunnel itself, `lo`, or a dummy, added where there is none.
@@ -33,27 +30,24 @@ export type RealServerTunnel = Tunnel & {
  */
 export type RealServerSetup =
   | {
-    /** The VIPs of the services, all of one family. */
+    /** The VIPs of the services; with `tunnel` all of one family. */
     readonly vip: string | readonly string[]
-    readonly tunnel: RealServerTunnel
-    readonly route?: never
     readonly masq?: never
-  }
-  | {
-    /** The VIPs of the services. */
-    readonly vip: string | readonly string[]
-    readonly route: {
-      /** The link on which the director's packets arrive. */
-      readonly link: string
-      /**
-       * The link that carries the VIP, without ARP: `lo`, or a dummy, added where there is none.
-       * @defaultValue `'lo'`
-       */
-      readonly carrier?: string
+  } & (
+    | { readonly tunnel: RealServerTunnel; readonly route?: never }
+    | {
+      readonly route: {
+        /** The link on which the director's packets arrive. */
+        readonly link: string
+        /**
+         * The link that carries the VIP, without ARP: `lo`, or a dummy, added where there is none.
+         * @defaultValue `'lo'`
+         */
+        readonly carrier?: string
+      }
+      readonly tunnel?: never
     }
-    readonly tunnel?: never
-    readonly masq?: never
-  }
+  )
   | {
     readonly masq: {
       /** The director's address in the real server's network: replies must pass through it. */
@@ -71,10 +65,7 @@ function tunnelLink(
   { kind, name = 'tun0', local, remote, mtu, checksum }: RealServerTunnel, inner: Family,
 ): LinkSpec {
   return {
-    name,
-    local,
-    ...remote !== undefined && { remote },
-    ...mtu !== undefined && { mtu },
+    name, local, ...remote !== undefined && { remote }, ...mtu !== undefined && { mtu },
     ...tunnels[kind].unwrap(familyOf(local), inner, checksum),
   }
 }
@@ -90,25 +81,16 @@ const quiet = (link: string): SysctlSetting[] => [
 const filter = (link: string, value: 0 | 2, why: string): SysctlSetting =>
   ({ key: ['net', 'ipv4', 'conf', link, 'rp_filter'], value, why })
 
-/**
- * Clients' packets arrive on a link that is not the route back to the clients.
- * The larger value of `all` and the link counts.
- */
+/** The larger value of `all` and the link counts. */
 function unfiltered(tunnel: string, addressless: boolean): SysctlSetting[] {
-  if (!addressless) {
-    return [filter(tunnel, 2, `${DETOUR}; the strict filter (1) drops them, and the larger of all and this counts`)]
-  }
-  const why = `${tunnel} has no address, so that even the loose filter (2) drops its packets, `
-    + 'and the larger of all and this counts'
-  return ['all', tunnel].map(link => filter(link, 0, why))
+  const why = addressless
+    ? `${tunnel} has no address, so that even the loose filter (2) drops its packets`
+    : 'clients\' packets arrive on a link that is not the route back to the clients; the strict filter (1) drops them'
+  return (addressless ? ['all', tunnel] : [tunnel])
+    .map(link => filter(link, addressless ? 0 : 2, `${why}, and the larger of all and this counts`))
 }
 
-const DETOUR = 'clients\' packets arrive on a link that is not the route back to the clients'
-
-/**
- * A VIP as the only address of its network:
- * a secondary address of a larger network is removed with the first.
- */
+/** A VIP as its network's only address: a larger network's secondary goes with the first one. */
 const vipOn = (vip: string, link: string): { address: string; link: string; nodad?: boolean } =>
   familyOf(vip) === 'inet' ? { address: `${vip}/32`, link } : { address: `${vip}/128`, link, nodad: true }
 
@@ -121,8 +103,7 @@ export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState
 
 /** The VIPs of a real server, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerSetup): string[] {
-  if (typeof vip === 'string') return [address('vip', vip)]
-  return vip.map((each, i) => address(atPath('vip', i), each))
+  return typeof vip === 'string' ? [address('vip', vip)] : vip.map((each, i) => address(atPath('vip', i), each))
 }
 
 /** The network that the real server needs. Pure. @throws TypeError, RangeError naming the field */

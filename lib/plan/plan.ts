@@ -36,7 +36,6 @@ export type Outcome =
 
 /** Steps that are applied together, faster than one by one. @internal */
 export interface StepBatch {
-  /** The number of steps. */
   readonly length: number
   /** The step of this index, from 0. */
   at(index: number): Step
@@ -51,9 +50,8 @@ export interface StepFailure { readonly step: Step; readonly error: unknown }
 
 /** The progress of a plan. */
 export interface PlanProgress {
-  /** The number of steps that are applied. */
+  /** The numbers of applied steps, of failed steps, and of all. */
   readonly done: number
-  /** The number of steps that failed. */
   readonly failed: number
   readonly total: number
   /** The last step. */
@@ -109,10 +107,8 @@ interface Group {
 }
 
 /**
- * The steps from the actual to the wanted state; empty where they are the same.
- *
- * As text, a plan shows the operator's commands,
- * with `+`, `~` and `-` for additions, changes and removals.
+ * The steps from the actual to the wanted state; empty where they are the same. As text, the
+ * operator's commands, with `+`, `~` and `-` for additions, changes and removals.
  *
  * @example
  * ```ts
@@ -170,10 +166,7 @@ export class Plan {
   /** The applied steps. */
   get applied(): Step[] { return this.steps.filter((_, i) => this.#made[i]) }
 
-  /**
-   * The failures of the last apply.
-   * Steps that depend on a failed step were not tried, and are in neither list.
-   */
+  /** The failures of the last apply; not the steps that depend on them, which were not tried. */
   get failed(): readonly StepFailure[] { return this.#failed }
 
   /**
@@ -228,22 +221,15 @@ export class Plan {
 
   /** Groups the steps to apply, or, last first, the steps to undo. */
   * #groups(backwards = false): Generator<Group> {
-    const count = this.#parts.length
-    for (let p = 0, start = backwards ? this.#made.length : 0; p < count; p++) {
-      const part = this.#parts[backwards ? count - 1 - p : p]!
-      const length = lengthOf(part)
-      if (backwards) start -= length
-      let indices: number[] = []
-      for (let n = 0; n < length; n++) {
-        const i = backwards ? length - 1 - n : n
-        if (this.#made[start + i] === (backwards ? 1 : 0)) indices.push(i)
-        if (indices.length === LARGEST_GROUP) {
-          yield { part, start, indices }
-          indices = []
-        }
+    let end = 0
+    const parts = this.#parts.map(part => ({ part, start: end, end: end += lengthOf(part) }))
+    for (const { part, start, end } of backwards ? parts.reverse() : parts) {
+      const indices: number[] = []
+      for (let i = start; i < end; i++) if (this.#made[i] === (backwards ? 1 : 0)) indices.push(i - start)
+      if (backwards) indices.reverse()
+      for (let n = 0; n < indices.length; n += LARGEST_GROUP) {
+        yield { part, start, indices: indices.slice(n, n + LARGEST_GROUP) }
       }
-      if (indices.length > 0) yield { part, start, indices }
-      if (!backwards) start += length
     }
   }
 
@@ -271,10 +257,10 @@ async function perform(
 ): Promise<readonly Outcome[]> {
   const { part, indices } = group
   if (debug.enabled) {
-    for (let n = 0; n < indices.length; n++) {
+    indices.forEach((_, n) => {
       const { action, line } = stepOf(group, n)
       debug('%s %s %s', direction, SIGNS[action], line)
-    }
+    })
   }
   try {
     if ('at' in part) return await part[direction](indices, session, options)

@@ -1,7 +1,4 @@
-/**
- * Resources: kinds of kernel objects that are listed, added, changed, replaced,
- * removed and planned alike.
- */
+/** Resources: objects that are listed, added, changed, replaced, removed and planned alike. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { atPath, checkList } from '../base/check.js'
@@ -11,10 +8,7 @@ import { Session, type Conversation, type Open } from './session.js'
 /** A patch: the fields that identify an object, and those that change. */
 export type Patch<Spec, Id> = Spec extends unknown ? Partial<Spec> & Id : never
 
-/**
- * One kind of object: what {@link Resource} needs to know of it.
- * All but `list`, `add` and `remove` is pure.
- */
+/** One kind of object, for {@link Resource}. All but `list`, `add` and `remove` is pure. */
 export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filter, Change> {
   /** The name of a list in paths of fields: `routes`. */
   readonly plural: string
@@ -30,10 +24,7 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   idOf(given: Spec | Change): Id
   /** The error of a verb whose object is missing. */
   missing(verb: 'change' | 'remove', id: Id): Error
-  /**
-   * Refuses a spec that is wrong in itself.
-   * @throws TypeError, RangeError naming the field below `path`
-   */
+  /** Refuses an invalid spec. @throws TypeError, RangeError naming the field below `path` */
   check(spec: Spec, path: string): void
   /** Adds objects; where the kernel allows, in one datagram. Rejects with NetlinkError. */
   add(client: Client, specs: readonly Spec[], options?: CallOptions): Promise<void>
@@ -42,10 +33,7 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
    * @throws TypeError, RangeError naming the field
    */
   changes(change: Change, state: State | undefined, actual: readonly State[]): Step[]
-  /**
-   * The steps after which an object that exists is as the spec says, with the default for each
-   * field that it leaves out.
-   */
+  /** The steps that replace an object: fields that the spec leaves out get their defaults. */
   replacement(spec: Spec, actual: readonly State[]): Step[]
   /**
    * The steps to the wanted objects; all others stay.
@@ -54,10 +42,7 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   steps(wanted: readonly Spec[], actual: readonly State[]): Step[]
   /** Removes objects, all of which exist. Rejects with NetlinkError. */
   remove(client: Client, ids: readonly Id[], actual: readonly State[], options?: CallOptions): Promise<void>
-  /**
-   * The steps that remove those of the objects that exist.
-   * @throws TypeError, RangeError naming the field
-   */
+  /** The steps that remove existing objects. @throws TypeError, RangeError naming the field */
   removals(unwanted: readonly Id[], actual: readonly State[]): Step[]
 }
 
@@ -103,20 +88,14 @@ export abstract class Resource<
     await this.#kind.add(this.client, list, options)
   }
 
-  /**
-   * Changes the named fields of an object; the others stay. Rejects with NetlinkError where there
-   * is no such object.
-   */
+  /** Changes the named fields of an object, which must exist; the others stay. */
   async change(change: Change, options?: CallOptions): Promise<void> {
     this.#kind.changes(change, undefined, [])
     const [state, actual] = await this.#existing('change', this.#kind.idOf(change), options)
     await this.#run(this.#kind.changes(change, state, actual), options)
   }
 
-  /**
-   * Replaces an object: fields that the spec leaves out get their defaults.
-   * Rejects with NetlinkError where there is no such object.
-   */
+  /** Replaces an object, which must exist: fields that the spec leaves out get their defaults. */
   async replace(spec: Spec, options?: CallOptions): Promise<void> {
     this.#kind.check(spec, '')
     const [, actual] = await this.#existing('change', this.#kind.idOf(spec), options)
@@ -132,10 +111,7 @@ export abstract class Resource<
     await this.#kind.remove(this.client, list, actual, options)
   }
 
-  /**
-   * The changes after which these objects exist as specified;
-   * empty where they do. Other objects stay.
-   */
+  /** The changes after which these objects exist as specified; empty where they do. Others stay. */
   async plan(specs: readonly Spec[], options?: CallOptions): Promise<Plan> {
     checkList(this.#kind.plural, specs)
     this.#kind.steps(specs, [])
@@ -173,7 +149,7 @@ export abstract class Resource<
 }
 
 /** A step as its command does it, and as its undoing does it, on one conversation. */
-export interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
+interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
   run(client: Client, options?: CallOptions): Promise<void>
   undo(client: Client, options?: CallOptions): Promise<void>
 }
@@ -182,8 +158,7 @@ export interface ClientStep<Client> extends Omit<Step, 'run' | 'undo'> {
 export function stepOn<Client extends Conversation>(open: Open<Client>, step: ClientStep<Client>): Step {
   const { why = '', ...rest } = step
   return {
-    ...rest,
-    ...why !== '' && { why },
+    ...rest, ...why !== '' && { why },
     run: async (session, options) => step.run(await session.use(open), options),
     undo: async (session, options) => step.undo(await session.use(open), options),
   }

@@ -4,7 +4,6 @@ import type { CallOptions } from '../../generic-netlink/core.js'
 
 /** A conversation with a part of the kernel. */
 export interface Conversation {
-  /** Whether it is closed. */
   readonly closed?: boolean
   close(): void | Promise<void>
 }
@@ -27,11 +26,8 @@ export class Session implements AsyncDisposable {
   async use<T extends Conversation>(open: Open<T>, options?: CallOptions): Promise<T> {
     const shared = this.#shared.get(open)
     if (shared !== undefined && shared.closed !== true) return shared as T
-    let opened = this.#opened.get(open)
-    if (opened === undefined) {
-      opened = Promise.resolve(open(options))
-      this.#opened.set(open, opened)
-    }
+    const opened = this.#opened.get(open) ?? Promise.resolve(open(options))
+    this.#opened.set(open, opened)
     return await opened as T
   }
 
@@ -44,6 +40,5 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** {@link Session.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }
 }

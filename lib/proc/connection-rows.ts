@@ -36,12 +36,8 @@ export const connectionStates = [
  */
 export type ConnectionStateName = typeof connectionStates[number] | (string & {})
 
-/** An end of a connection. */
-export interface ConnectionEnd {
-  /** IPv4 or IPv6, in its correct form. */
-  address: string
-  port: number
-}
+/** An end of a connection; the address in its correct form. */
+export interface ConnectionEnd { address: string; port: number }
 
 /** A connection through the director, or a persistence template, in the kernel's list. */
 export interface ConnectionState {
@@ -90,30 +86,25 @@ export function parseConnection(line: string): ConnectionState | undefined {
     if (line.startsWith(HEADER)) return undefined
     throw new DecodeError(`the list of connections has an unknown row: ${JSON.stringify(line)}`)
   }
-  const [
-    , name, client, clientPort, virtual, virtualPort, server, serverPort, state, origin, expires, engine, data,
-  ] = row as unknown as string[]
-  const protocol = PROTOCOLS[name!] ?? Number(name!.slice(3)) // IP_50
-  const port = portOf(clientPort!)
-  const seconds = Number(expires)
+  const [, name = '', client, clientPort, virtual, virtualPort, server, serverPort, state = '',
+    origin, expires, engine, data = ''] = row
+  const protocol = PROTOCOLS[name] ?? Number(name.slice(3)) // IP_50
+  const from = endOf(client, clientPort), seconds = Number(expires)
   return {
-    protocol,
-    client: { address: addressOf(client!), port },
+    protocol, client: from,
     // Only the template of a firewall mark has no protocol: the VIP's first 4 bytes are the mark.
-    virtual: protocol === 0
-      ? { fwmark: markOf(virtual!) }
-      : { address: addressOf(virtual!), port: portOf(virtualPort!) },
-    server: { address: addressOf(server!), port: portOf(serverPort!) },
-    state: state!,
+    virtual: protocol === 0 ? { fwmark: markOf(virtual!) } : endOf(virtual, virtualPort),
+    server: endOf(server, serverPort),
+    state,
     // Between a timer's end and its handling the kernel prints a negative number as a huge one.
     expires: seconds > 0x7fffffff ? 0 : seconds,
-    template: port === 0 && (state === 'NONE' || state === 'ASSURED'),
-    ...engine !== undefined && { engine: { name: engine, data: data! } },
+    template: from.port === 0 && (state === 'NONE' || state === 'ASSURED'),
+    ...engine !== undefined && { engine: { name: engine, data } },
     ...origin !== undefined && { origin: origin === 'SYNC' ? 'sync' : 'local' },
   }
 }
 
-const portOf = (digits: string): number => parseInt(digits, 16)
+const endOf = (address = '', port = ''): ConnectionEnd => ({ address: addressOf(address), port: parseInt(port, 16) })
 const markOf = (digits: string): number => parseInt(digits.replace(':', '').slice(0, 8), 16)
 const addressOf = (digits: string): string =>
   digits.length === 8 ? formatIPv4(parseInt(digits, 16)) : formatIPv6(Buffer.from(digits.replaceAll(':', ''), 'hex'))

@@ -37,8 +37,7 @@ export interface ConnectionFilter {
 export interface ConnectionListOptions extends CallOptions {
   /**
    * Reads the origin of each connection. The kernel shows the origin in another file than the data
-   * of persistence engines, so a connection has either.
-   * @defaultValue true where the filter names an origin, otherwise false
+   * of engines: a connection has either. @defaultValue true where the filter names an origin
    */
   readonly origin?: boolean
 }
@@ -99,8 +98,8 @@ export function matcher(filter: ConnectionFilter): Match {
     ...server === undefined ? [] : [ofServer(server)],
     ...client === undefined ? [] : [ofClient(client)],
     ...state === undefined ? [] : [inState(state)],
-    ...templates === undefined ? [] : [ofKind(templates)],
-    ...origin === undefined ? [] : [ofOrigin(origin)],
+    ...templates === undefined ? [] : [having('template', boolean('templates', templates))],
+    ...origin === undefined ? [] : [having('origin', oneOf('origin', origin, ['local', 'sync']))],
   ]
   return row => all.every(match => match(row))
 }
@@ -126,19 +125,10 @@ function ofClient(client: string): Match {
 
 function inState(state: ConnectionStateName | readonly ConnectionStateName[]): Match {
   const one = typeof state === 'string'
-  if (!one) checkList('state', state)
-  const wanted: readonly unknown[] = one ? [state] : state
+  const wanted = one ? [state] : checkList('state', state)
   if (wanted.length === 0) throw new RangeError('state: the list is empty')
   const names = new Set<string>(wanted.map((each, i) => oneOf(one ? 'state' : `state[${i}]`, each, connectionStates)))
   return row => names.has(row.state)
 }
 
-function ofKind(templates: unknown): Match {
-  const wanted = boolean('templates', templates)
-  return row => row.template === wanted
-}
-
-function ofOrigin(origin: unknown): Match {
-  const wanted = oneOf('origin', origin, ['local', 'sync'])
-  return row => row.origin === wanted
-}
+const having = <K extends 'template' | 'origin'>(key: K, value: ConnectionState[K]): Match => row => row[key] === value

@@ -17,11 +17,7 @@ function explained(name: string, error: unknown): unknown {
 /** Reads a whole file. Rejects with `ENOENT` where there is none. */
 export async function readProcNet(name: string, { signal }: CallOptions = {}): Promise<string> {
   signal?.throwIfAborted()
-  try {
-    return await readFile(pathOf(name), 'latin1')
-  } catch (error) {
-    throw explained(name, error)
-  }
+  try { return await readFile(pathOf(name), 'latin1') } catch (error) { throw explained(name, error) }
 }
 
 /** The size of a read. The kernel returns a page (4 KB) of a list at a time, whatever the size. */

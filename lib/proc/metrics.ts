@@ -21,11 +21,8 @@ export interface Metrics {
   readonly cpus?: readonly CpuStatistics[]
 }
 
-/** Options of {@link formatMetrics}. */
-export interface MetricsOptions {
-  /** @defaultValue `'openmetrics'` */
-  readonly format?: MetricsFormat
-}
+/** Options of {@link formatMetrics}. The default format is `openmetrics`. */
+export interface MetricsOptions { readonly format?: MetricsFormat }
 
 /** The content type of each format. */
 export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
@@ -56,14 +53,13 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
 export function formatMetrics({ services, totals, cpus = [] }: Metrics, options: MetricsOptions = {}): string {
   checkObject('options', options, new Set(['format']))
   const format = oneOf('format', options.format ?? 'openmetrics', ['openmetrics', 'prometheus'])
-  const keyed = services.map(service => ({ service, labels: serviceLabels(service) }))
-  const servers = keyed.flatMap(({ service, labels }) => service.realServers.map(server => ({
-    thing: server, labels: { ...labels, server: server.address, server_port: server.port },
-  })))
+  const labelled = services.map(thing => ({ thing, labels: serviceLabels(thing) }))
+  const servers = labelled.flatMap(({ thing, labels }) => thing.realServers.map(server =>
+    ({ thing: server, labels: { ...labels, server: server.address, server_port: server.port } })))
   return [
     ...text(TOTALS, totals === undefined ? [] : [{ thing: totals, labels: {} }], format),
     ...text(CPUS, cpus.map(cpu => ({ thing: cpu, labels: { cpu: cpu.cpu } })), format),
-    ...text(SERVICES, keyed.map(({ service, labels }) => ({ thing: service, labels })), format),
+    ...text(SERVICES, labelled, format),
     ...text(REAL_SERVERS, servers, format),
     ...format === 'openmetrics' ? ['# EOF\n'] : [],
   ].join('')
@@ -86,9 +82,6 @@ const gauge = <T>(name: string, help: string, value: (thing: T) => number | unde
 const info = <T>(name: string, help: string, labels: (thing: T) => Labels): Metric<T> =>
   ({ type: 'info', name, help, labels })
 
-/** Units, with which names end. */
-const UNITS = ['bytes', 'seconds']
-
 const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): Metric<T>[] => [
   counter(`${prefix}_connections`, 'Connections scheduled.', thing => of(thing).connections),
   counter(`${prefix}_incoming_packets`, 'Packets from clients.', thing => of(thing).packetsIn),
@@ -100,7 +93,6 @@ const countersOf = <T>(prefix: string, of: (thing: T) => Omit<Stats, 'rates'>): 
 ]
 
 const TOTALS: readonly Metric<Stats>[] = countersOf('ipvs', totals => totals)
-
 const CPUS: readonly Metric<CpuStatistics>[] = countersOf('ipvs_cpu', cpu => cpu)
 
 const SERVICES: readonly Metric<ServiceState>[] = [
@@ -134,8 +126,7 @@ function serviceInfo({ scheduler, schedulerFlags, onePacket, persistence }: Serv
     scheduler,
     scheduler_flags: schedulerFlags.length > 0 ? schedulerFlags.join(',') : undefined,
     one_packet: onePacket ? 'true' : undefined,
-    persistence_netmask: persistence?.netmask,
-    persistence_engine: persistence?.engine,
+    persistence_netmask: persistence?.netmask, persistence_engine: persistence?.engine,
   }
 }
 
@@ -172,7 +163,7 @@ type Head = Pick<Metric<never>, 'name' | 'type' | 'help'>
 
 /** The family's name is the name of its samples without the suffix. */
 function openMetricsHead({ name, type, help }: Head): string {
-  const unit = UNITS.find(unit => name.endsWith(`_${unit}`))
+  const unit = ['bytes', 'seconds'].find(unit => name.endsWith(`_${unit}`))
   return `# TYPE ${name} ${type}\n${unit === undefined ? '' : `# UNIT ${name} ${unit}\n`}# HELP ${name} ${help}\n`
 }
 

@@ -14,9 +14,8 @@ export interface CpuStatistics extends Omit<Stats, 'rates'> {
 export interface TableStatus {
   /** The number of connections or services. */
   entries: number
-  /** The number of buckets; 0 where the table does not exist yet. */
+  /** The number of buckets, also as a power of two; 0 where the table does not exist yet. */
   buckets: number
-  /** The number of buckets as a power of two. */
   bits: number
   /**
    * The load factor, as a power of two of entries per bucket: −4 is 16 buckets an entry.
@@ -46,10 +45,9 @@ export interface IpvsStatus {
 }
 
 /**
- * Reads the counters and rates of all services together, removed services included,
- * since the last `zero()` without a service.
- *
- * The kernel updates them every two seconds. Rejects with `ENOENT` where the kernel has no IPVS.
+ * Reads the counters and rates of all services together, removed services included, since the last
+ * `zero()` without a service. The kernel updates them every two seconds. Rejects with `ENOENT`
+ * where the kernel has no IPVS.
  */
 export async function ipvsTotals(options?: CallOptions): Promise<Stats> {
   return parseTotals(await readProcNet('ip_vs_stats', options))
@@ -68,9 +66,7 @@ export async function perCpuStatistics(options?: CallOptions): Promise<CpuStatis
  * undefined where the kernel does not show it (before Linux 7.1) or has no IPVS.
  */
 export async function ipvsStatus(options?: CallOptions): Promise<IpvsStatus | undefined> {
-  try {
-    return parseStatus(await readProcNet('ip_vs_status', options))
-  } catch (error) {
+  try { return parseStatus(await readProcNet('ip_vs_status', options)) } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
@@ -100,10 +96,8 @@ export function parseTotals(text: string): Stats {
   const lines = text.split('\n')
   const [connections, packetsIn, packetsOut, bytesIn, bytesOut] =
     five('ip_vs_stats', lines[5]).map(Number) as [number, number, number, number, number]
-  return {
-    ...counters(five('ip_vs_stats', lines[2])),
-    rates: { connections, packetsIn, packetsOut, bytesIn, bytesOut },
-  }
+  const rates = { connections, packetsIn, packetsOut, bytesIn, bytesOut }
+  return { ...counters(five('ip_vs_stats', lines[2])), rates }
 }
 
 /**
@@ -121,10 +115,7 @@ export function parsePerCpu(text: string): CpuStatistics[] {
   })
 }
 
-/**
- * The text of ip_vs_status: lines of `Name:<tab>value`. Unknown lines are ignored.
- * @throws DecodeError
- */
+/** The text of ip_vs_status: lines of `Name:<tab>value`, some unknown. @throws DecodeError */
 export function parseStatus(text: string): IpvsStatus {
   const values = new Map(text.split('\n').map(line => line.split(':\t') as [string, string]))
   const numbers = (name: string): number[] => {
@@ -147,8 +138,7 @@ export function parseStatus(text: string): IpvsStatus {
     connections: table('Conns', 'Conn'),
     services: table('Services', 'Service'),
     estimation: {
-      threads,
-      maxThreads,
+      threads, maxThreads,
       chainLength: numbers('Stats chain max len')[0]!,
       countersPerThread: numbers('Stats thread ests')[0]!,
     },

@@ -23,8 +23,8 @@ export interface Sysctl {
   /**
    * The value of a key: a number, several numbers, or text.
    *
-   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened,
-   * where the key is invalid.
+   * Rejects with {@link SysctlError}; before a file is opened, with a TypeError or RangeError where
+   * the key is invalid.
    */
   get<const K extends SysctlKey>(key: K, options?: CallOptions): Promise<SysctlValueOf<K>>
   /**
@@ -35,10 +35,7 @@ export interface Sysctl {
    * count of numbers is compared with the actual one first.
    */
   set<const K extends SysctlKey>(key: K, value: SysctlSettingOf<K>, options?: CallOptions): Promise<void>
-  /**
-   * The texts of keys, by their names as `sysctl -a` prints them.
-   * Keys that do not exist are left out.
-   */
+  /** The texts of the keys that exist, by their names as `sysctl -a` prints them. */
   read(keys: Iterable<SysctlKey>, options?: CallOptions): Promise<Map<string, string>>
   /**
    * The changes after which the keys hold these values; empty where they do.
@@ -50,10 +47,7 @@ export interface Sysctl {
   plan(values: SysctlValues | readonly SysctlSetting[], options?: CallOptions): Promise<Plan>
 }
 
-/**
- * {@link sysctl} on other files.
- * @internal
- */
+/** {@link sysctl} on other files. @internal */
 export function sysctlOver(files: SysctlFiles): Sysctl {
   return {
     async get<K extends SysctlKey>(key: K, options?: CallOptions) {
@@ -92,9 +86,8 @@ export function sysctlOver(files: SysctlFiles): Sysctl {
  *
  * await sysctl.set('net.ipv4.vs.expire_nodest_conn', true)
  * console.log(await sysctl.get('net.ipv4.vs.sync_threshold')) // [ 3, 50 ]
- * const plan = await sysctl.plan({ 'net.ipv4.conf.all.arp_ignore': 1,
- * 'net.ipv4.conf.all.arp_announce': 2 })
- * console.log(`${plan}`) // ~ sysctl -w net.ipv4.conf.all.arp_ignore=1 …
+ * const plan = await sysctl.plan({ 'net.ipv4.conf.all.arp_ignore': 1 })
+ * console.log(`${plan}`) // ~ sysctl -w net.ipv4.conf.all.arp_ignore=1
  * await plan.apply()
  * await plan.revert() // as it was before
  * ```

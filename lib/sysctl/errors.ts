@@ -37,10 +37,7 @@ export class SysctlError extends Error {
 export interface Circumstances {
   /** The permissions of its file; undefined where there is none. */
   readonly mode?: number | undefined
-  /**
-   * Whether its directory has other keys;
-   * a user namespace of its own has an empty directory for IPVS.
-   */
+  /** Whether its directory has other keys: for IPVS, a user namespace of its own has it empty. */
   readonly others: boolean
 }
 

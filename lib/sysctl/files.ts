@@ -10,10 +10,7 @@ import { checkCount, sameText } from './values.js'
 /** The log of sysctls. */
 export const log = logger('ipvs-nl:sysctl')
 
-/**
- * The files below /proc/sys: the seam for tests.
- * @internal
- */
+/** The files below /proc/sys: the seam for tests. @internal */
 export interface SysctlFiles {
   read(path: string): Promise<string>
   write(path: string, text: string): Promise<void>
@@ -71,9 +68,7 @@ async function write(files: SysctlFiles, target: Target, text: string, options?:
   options?.signal?.throwIfAborted()
   log('%s := %s', target.name, text)
   // With its newline, as sysctl(8) writes: an empty text alone would change nothing.
-  try {
-    await files.write(target.path, `${text}\n`)
-  } catch (error) {
+  try { await files.write(target.path, `${text}\n`) } catch (error) {
     throw await explained(files, target, error, text)
   }
 }

@@ -22,14 +22,10 @@ export interface Wanted {
   readonly why: string | undefined
 }
 
-const isList = (values: SysctlValues | readonly SysctlSetting[]): values is readonly SysctlSetting[] =>
-  Array.isArray(values)
-
 /** Settings in their normal form, each key once. @throws TypeError, RangeError naming the key */
 export function normalizeSysctls(values: SysctlValues | readonly SysctlSetting[]): Wanted[] {
-  const settings = isList(values)
-    ? values
-    : Object.entries(values).map(([key, value]): SysctlSetting => ({ key, value }))
+  const settings = Array.isArray(values) ? values as readonly SysctlSetting[]
+    : Object.entries(values as SysctlValues).map(([key, value]): SysctlSetting => ({ key, value }))
   const wanted = new Map<string, Wanted>()
   for (const { key, value, why } of settings) {
     const target = targetOf(key)
@@ -77,10 +73,7 @@ async function record(files: SysctlFiles, target: Target): Promise<Recorded> {
   return texts
 }
 
-/**
- * Restores recorded values that differ now.
- * A key that is gone together with its device is left out.
- */
+/** Restores recorded values that differ now. Leaves out a key that is gone with its device. */
 async function restore(files: SysctlFiles, recorded: Recorded, options?: CallOptions): Promise<void> {
   for (const [target, text] of recorded) {
     try {
@@ -98,8 +91,8 @@ const quoted = (text: string): string => /^[\w./:,-]+$/.test(text) ? text : `'${
 function setting(files: SysctlFiles, { target, text, why }: Wanted): Step {
   let recorded: Recorded = []
   return {
-    action: 'change', object: 'sysctl', line: `sysctl -w ${target.name}=${quoted(text)}`, ...why !== undefined
-    && { why },
+    action: 'change', object: 'sysctl', line: `sysctl -w ${target.name}=${quoted(text)}`,
+    ...why !== undefined && { why },
     async run(_session, options) {
       recorded = await record(files, target)
       try { await exchange(files, target, text, options) } catch (error) {
@@ -115,8 +108,7 @@ function setting(files: SysctlFiles, { target, text, why }: Wanted): Step {
 /** {@link sysctlSteps} with normalized settings, on other files. @internal */
 export function stepsTo(files: SysctlFiles, wanted: readonly Wanted[], actual: ReadonlyMap<string, string>): Step[] {
   return wanted.flatMap(each => {
-    const { target, text } = each
-    const present = actual.get(target.name)
+    const { target, text } = each, present = actual.get(target.name)
     if (present !== undefined && sameText(target.row, text, present)) return []
     if (present !== undefined) checkCount(target, text, present)
     return [setting(files, each)]
@@ -135,5 +127,4 @@ export function stepsTo(files: SysctlFiles, wanted: readonly Wanted[], actual: R
  */
 export const sysctlSteps = (
   wanted: SysctlValues | readonly SysctlSetting[], actual: ReadonlyMap<string, string>,
-): Step[] =>
-  stepsTo(procfs, normalizeSysctls(wanted), actual)
+): Step[] => stepsTo(procfs, normalizeSysctls(wanted), actual)

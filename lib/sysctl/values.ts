@@ -28,10 +28,7 @@ export function sysctlRange({ takes, unit }: SysctlRow): string {
 const inRange = (value: unknown, from: number, to: number): value is number =>
   Number.isSafeInteger(value) && value as number >= from && value as number <= to
 
-/**
- * The text of a value in the form in which the kernel prints it; undefined where the key does not
- * take the value.
- */
+/** The text of a value as the kernel prints it; undefined where the key does not take the value. */
 export function sysctlText({ takes }: SysctlRow, value: unknown): string | undefined {
   if (takes === 'flag') return value === true || value === 1 ? '1' : value === false || value === 0 ? '0' : undefined
   if (takes === 'processors') return typeof value === 'string' && isProcessors(value) ? value : undefined
@@ -64,25 +61,19 @@ function isProcessors(text: string): boolean {
 export function textOf({ name, row }: Target, value: unknown): string {
   const text = row ? sysctlText(row, value) : anyText(value)
   if (text !== undefined) return text
-  const range = row
-    ? sysctlRange(row)
+  const range = row ? sysctlRange(row)
     : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
   throw new RangeError(`sysctl ${name}: ${inspect(value)} is not ${range}`)
 }
-
-// -0 is 0.
-const decimal = (value: number): string => String(value)
 
 /** A word that the kernel could read as a number. */
 const NUMERIC = /^[-+]?(0x[0-9a-f]*|[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|\.[0-9]+)$/i
 
 /** The text of a value for a key that no table contains. */
 function anyText(value: unknown): string | undefined {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? decimal(value) : undefined
-  if (Array.isArray(value)) {
-    return value.length > 0 && Array.from(value).every(Number.isSafeInteger)
-      ? (value as number[]).map(decimal).join(' ')
-      : undefined
+  const list: unknown = typeof value === 'number' ? [value] : value
+  if (Array.isArray(list)) {
+    return list.length > 0 && Array.from(list).every(Number.isSafeInteger) ? list.join(' ') : undefined
   }
   if (typeof value !== 'string' || !/^[!-~]+( [!-~]+)*$/.test(value)) return undefined
   return value.split(' ').every(word => NUMERIC.test(word)) ? undefined : value
@@ -110,14 +101,7 @@ export function sameText(row: SysctlRow | undefined, a: string, b: string): bool
  * @throws RangeError
  */
 export function checkCount({ name, row }: Target, text: string, actual: string): void {
-  const [present, wanted] = [words(actual), words(text)]
-  if (
-    row || present.length === 0 || !present.every(isNumber) || !wanted.every(isNumber)
-    || present.length === wanted.length
-  ) {
-    return
-  }
-  throw new RangeError(
-    `sysctl ${name}: it holds ${present.length} number${present.length === 1 ? '' : 's'}, not ${wanted.length}`,
-  )
+  const present = words(actual), wanted = words(text), count = present.length
+  if (row || count === 0 || count === wanted.length || ![...present, ...wanted].every(isNumber)) return
+  throw new RangeError(`sysctl ${name}: it holds ${count} number${count === 1 ? '' : 's'}, not ${wanted.length}`)
 }

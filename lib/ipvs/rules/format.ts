@@ -68,15 +68,8 @@ export function serviceKeyArguments(key: ServiceKey): string {
 }
 
 /** A service without its real servers, as ipvsadm's arguments: `-t 10.0.0.1:80 -s rr -p 60`. */
-export function serviceArguments(service: ServiceKey & ServiceSettings): string {
-  const { persistence, engine, netmask, onePacket } = service
-  const flags = flagNames(service)
-  const client = persistence ? persistenceOptions(persistence, serviceFamily(service))
-    : netmask === undefined ? '' : ` -M ${netmask}`
-  return `${serviceKeyArguments(service)} -s ${service.scheduler}${client}`
-    + `${engineOption(persistence?.engine ?? engine)}${onePacket ? ' -o' : ''}`
-    + (flags.length > 0 ? ` -b ${flags.join(',')}` : '')
-}
+export const serviceArguments = (service: ServiceKey & ServiceSettings): string =>
+  serviceOptions(service, serviceKeyArguments(service), service.netmask, flagNames(service))
 
 /** The key of a real server of a service: `-t 10.0.0.1:80 -r 192.168.9.2:80`. */
 export const realServerKeyArguments = (key: ServiceKey, { address, port }: RealServerKey): string =>
@@ -89,12 +82,18 @@ export const realServerArguments = (key: ServiceKey, server: RealServerSettings)
 const PROTOCOLS = { tcp: '-t', udp: '-u', sctp: '--sctp-service' }
 const METHODS: Readonly<Record<string, string>> = { masq: '-m', route: '-g', local: '--local' }
 
-const persistenceOptions = (
-  { timeout, netmask }: NonNullable<ServiceSettings['persistence']>, family: 'inet' | 'inet6',
-): string =>
-  ` -p ${timeout}${netmask === singleClient(family) ? '' : ` -M ${netmask}`}`
-
-const engineOption = (engine: string | undefined): string => engine === undefined ? '' : ` --pe ${engine}`
+/** `mask` is that of a service without persistence. */
+function serviceOptions(
+  service: ServiceKey & ServiceSettings, key: string, mask: string | number | undefined, flags: readonly string[],
+): string {
+  const { scheduler, schedulerFlags, persistence, onePacket } = service
+  const engine = persistence?.engine ?? service.engine
+  const own = persistence?.netmask
+  const netmask = own === singleClient(serviceFamily(service)) ? undefined : own ?? mask
+  return `${key} -s ${scheduler}${persistence ? ` -p ${persistence.timeout}` : ''}`
+    + `${netmask === undefined ? '' : ` -M ${netmask}`}${engine === undefined ? '' : ` --pe ${engine}`}`
+    + `${onePacket ? ' -o' : ''}${schedulerFlags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
+}
 
 /** Each bit by the scheduler's own name, in the order of the bits. */
 function flagNames({ scheduler, schedulerFlags }: ServiceSettings): SchedulerFlag[] {
@@ -155,13 +154,10 @@ const strictKey = (key: ServiceKey): string =>
     : typeof key.protocol === 'number' ? `--xxx-service ${endpoint(key.vip, key.port)}` : serviceKeyArguments(key)
 
 function strictService(service: ServiceKey & ServiceSettings): string {
-  const { scheduler, schedulerFlags, persistence, engine, onePacket } = service
   // ipvsadm does not print other names for a scheduler that has names of its own.
-  const hasOwn = scheduler === 'sh' || scheduler === 'mh'
+  const hasOwn = service.scheduler === 'sh' || service.scheduler === 'mh'
   const flags = flagNames(service).filter(flag => !hasOwn || !flag.startsWith('flag-'))
-  const client = persistence ? persistenceOptions(persistence, serviceFamily(service)) : ''
-  return `${strictKey(service)} -s ${scheduler}${client}${engineOption(persistence?.engine ?? engine)}`
-    + `${onePacket ? ' -o' : ''}${schedulerFlags.length > 0 ? ` -b ${flags.join(',')}` : ''}`
+  return serviceOptions(service, strictKey(service), undefined, flags)
 }
 
 function strictServer({ address, port, forward, weight }: RealServerSettings): string {

@@ -83,19 +83,14 @@ function addService(rule: Rule, services: Map<string, Added>): void {
   const scheduler = valueOf(rule, 'scheduler')?.word
   const flags = valueOf(rule, 'schedulerFlags')
   if (engine && !persistent) throw rule.fail(rule.options.get('persistence.engine')!, 'has no effect without -p')
+  const clients = { ...netmask, ...engine && { engine: engine.word } }
   const realServers: RealServerSpec[] = []
   const spec: ServiceSpec = {
     ...id.fwmark !== undefined ? id : { vip: id.vip, port: id.port, protocols: [id.protocol] },
     ...scheduler !== undefined && { scheduler },
     ...flags && { schedulerFlags: flagsOf(rule, flags, scheduler ?? 'wlc') },
     ...rule.options.has('onePacket') && { onePacket: true },
-    ...persistent
-      ? {
-          persistence: {
-            ...timeout && { timeout: numberOf(rule, timeout) }, ...netmask, ...engine && { engine: engine.word },
-          },
-        }
-      : netmask,
+    ...persistent ? { persistence: { ...timeout && { timeout: numberOf(rule, timeout) }, ...clients } } : netmask,
   }
   const [key] = checked(rule, () => normalizeService(spec))
   const name = serviceName(key!)
@@ -113,12 +108,8 @@ function addServer(rule: Rule, services: Map<string, Added>): void {
   if (!where) throw rule.fail(rule.command, 'the real server, -r, is missing')
   const named = endpointOf(rule, where, key.fwmark !== undefined ? 'tcp' : key.protocol as Protocol)
   const forward = forwardOf(rule)
-  const [weight, upper, lower] = ([
-    'server.weight', 'server.thresholds.upper', 'server.thresholds.lower',
-  ] as const).map(field => {
-    const value = valueOf(rule, field)
-    return value && numberOf(rule, value)
-  })
+  const [weight, upper, lower] = (['server.weight', 'server.thresholds.upper', 'server.thresholds.lower'] as const)
+    .map(field => valueOf(rule, field)).map(value => value && numberOf(rule, value))
   // Packets that are not rewritten arrive at the service's port: ipvsadm ignores the line's port.
   const rewritten = forward === 'masq' || forward === 'local'
   const port = (rewritten || key.fwmark !== undefined ? named.port : undefined) ?? key.port ?? 0
@@ -183,8 +174,7 @@ function serviceOf(rule: Rule): { id: OneService; at: Word } {
 /** `10.0.0.1:80`, `[2001:db8::1]:80`, or an address alone. */
 function endpointOf(rule: Rule, value: Word, protocol: Protocol): { address: string; port?: number } {
   const bracketed = /^\[([^\]]*)\]:(.+)$/.exec(value.word)
-  const colon = value.word.indexOf(':')
-  const several = colon !== value.word.lastIndexOf(':')
+  const colon = value.word.indexOf(':'), several = colon !== value.word.lastIndexOf(':')
   if (value.word.startsWith('[') && !bracketed?.[1]!.includes(':')) {
     throw rule.fail(value, 'brackets enclose an IPv6 address before a port: [2001:db8::1]:80')
   }
@@ -227,9 +217,8 @@ function flagsOf(rule: Rule, value: Word, scheduler: string): SchedulerFlag[] {
 function forwardOf(rule: Rule): Forwarding {
   const method = rule.options.get('server.forward')
   const forward = method ? METHODS[method.name]! : 'route'
-  const [type, port, checksum] = ([
-    'server.forward.kind', 'server.forward.port', 'server.forward.checksum',
-  ] as const).map(field => rule.options.get(field))
+  const [type, port, checksum] = (['kind', 'port', 'checksum'] as const)
+    .map(field => rule.options.get(`server.forward.${field}`))
   const first = type ?? port ?? checksum
   if (!first) return forward
   if (forward !== 'tunnel') throw rule.fail(first, 'requires -i')

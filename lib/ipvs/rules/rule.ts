@@ -50,18 +50,11 @@ export class Rule {
       if (this.#next < this.#words.length) throw this.fail(this.#words[this.#next]!, 'is not an option')
     } else if (word.startsWith('--')) {
       const equals = word.indexOf('=')
-      if (equals < 0) this.#take(at)
-      else {
-        const value = { word: word.slice(equals + 1), column: column + equals + 1 }
-        this.#take({ word: word.slice(0, equals), column }, value)
-      }
-    } else if (word.length === 2 && word.startsWith('-')) {
-      this.#take(at)
-    } else if (word.length > 2 && word.startsWith('-')) {
-      this.#bundle(at)
-    } else {
-      throw this.fail(at, 'is not an option')
-    }
+      if (equals < 0) return this.#take(at)
+      const value = { word: word.slice(equals + 1), column: column + equals + 1 }
+      this.#take({ word: word.slice(0, equals), column }, value)
+    } else if (word.length > 1 && word.startsWith('-')) this.#bundle(at)
+    else throw this.fail(at, 'is not an option')
   }
 
   /** Reads letters in one word; the last letter may have its value attached. */
@@ -69,12 +62,9 @@ export class Rule {
     for (let i = 1; i < word.length; i++) {
       const letter = { word: `-${word[i]!}`, column: i === 1 ? column : column + i }
       const from = word[i + 1] === '=' ? i + 2 : i + 1
-      if ((optionsByWord.get(letter.word)?.takes ?? 'nothing') === 'nothing') {
-        this.#take(letter)
-      } else {
-        this.#take(letter, i + 1 < word.length ? { word: word.slice(from), column: column + from } : undefined)
-        return
-      }
+      const rest = i + 1 < word.length ? { word: word.slice(from), column: column + from } : undefined
+      if ((optionsByWord.get(letter.word)?.takes ?? 'nothing') !== 'nothing') return this.#take(letter, rest)
+      this.#take(letter)
     }
   }
 
