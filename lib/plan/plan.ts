@@ -5,10 +5,10 @@ import { Session } from './session.js'
 
 const debug = logger('ipvs-nl:plan')
 
-/** The kind of object of a step. */
+/** The kind of object of a step. A plan needs no list of them: other kinds may join. */
 export type StepObject =
   | 'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl'
-  | 'fou port' | 'module'
+  | 'fou port' | 'module' | (string & {})
 
 const SIGNS = { add: '+', change: '~', remove: '-' } as const
 
