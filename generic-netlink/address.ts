@@ -1,7 +1,4 @@
-/**
- * IP addresses: text to bytes and back. The tables below keep the last results: a listing repeats
- * its addresses. Performance: address texts.
- */
+/** IP addresses, text and bytes, with the last results kept. Performance: address texts. */
 
 import { Memo } from './memo.js'
 import { ipAddress } from './packages.js'

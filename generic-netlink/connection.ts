@@ -51,10 +51,7 @@ export class Connection implements AsyncDisposable {
     return unwrap(await this.batch([request], { signal }))
   }
 
-  /**
-   * Sends many requests, in as few datagrams as possible, and resolves with the outcome of each, in
-   * order. Never rejects.
-   */
+  /** Sends requests in few datagrams. Resolves with each one's outcome, in order; never rejects. */
   batch<T>(
     requests: readonly Request<T>[] | Sequence<Request<T>>, { signal }: CallOptions = {},
   ): Promise<PromiseSettledResult<T>[]> {
@@ -64,10 +61,7 @@ export class Connection implements AsyncDisposable {
   /** Lists a table, whole or not at all; dumps wait for one another. Rejects with NetlinkError. */
   dump<T>(request: Request<T>, { signal }: CallOptions = {}): Promise<T[]> { return this.#dumps.dump(request, signal) }
 
-  /**
-   * Closes the sockets and rejects all pending requests with `ECANCELED`; the kernel undoes
-   * nothing. Closing again does nothing.
-   */
+  /** Closes the sockets; rejects pending requests with `ECANCELED`. The kernel undoes nothing. */
   close(): void {
     const reason = new NetlinkError(ECANCELED, 'netlink', { message: 'the connection was closed' })
     this.#commands.close(reason)

@@ -1,7 +1,4 @@
-/**
- * Packages that are loaded on first use: most programs need none of them, and a load takes longer
- * than an answer of the kernel. Performance: packages on demand.
- */
+/** Packages loaded on first use: most programs need none. Performance: packages on demand. */
 
 import { createRequire } from 'node:module'
 

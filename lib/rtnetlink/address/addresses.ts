@@ -74,8 +74,7 @@ function stepsTo(wanted: Iterable<AddressSpec>, actual: readonly AddressState[])
     const whole = { ...addressFields.settable(state), peer: undefined, ...spec }
     const pair = state.family === 'inet6' && (state.peer ?? spec.peer) !== undefined
     const stuck = changes.filter(
-      field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0,
-    )
+      field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0)
     if (stuck.length === 0) return [replacing(whole, addressFields.settable(state))]
     const fields = stuck.map(field => field === 'address' ? 'prefix length' : field).join(', ')
     const why = [`the kernel cannot change its ${fields}: it is removed and added again`, ...effects(state, actual)]
@@ -144,8 +143,7 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  *   `noprefixroute` and the peer, for IPv6
  *   the prefix length. The address is removed and added again then; a plan says so.
  * - `remove` rejects with a RangeError where the kernel would remove other addresses too: the
- *   secondaries of the same
- *   network, while `promote_secondaries` is 0.
+ *   secondaries of the same network, while `promote_secondaries` is 0.
  * - `get` finds IPv6 addresses whatever their prefix.
  *
  * @example
@@ -153,8 +151,8 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  * import { Addresses } from 'ipvs-nl'
  *
  * await using addresses = await Addresses.open()
- * const plan = await addresses.plan([{ address: '192.168.50.100/32', link: 'lo', label: 'lo:vip'
- * }])
+ * const vip = { address: '192.168.50.100/32', link: 'lo', label: 'lo:vip' }
+ * const plan = await addresses.plan([vip])
  * console.log(`${plan}`) // + ip addr add 192.168.50.100/32 dev lo label lo:vip
  * await plan.apply()
  * ```

@@ -57,10 +57,7 @@ async function reasonFor(
     + ' all of the requested parameters'
 }
 
-/**
- * Changes parameters in place. The command repeats a tunnel's MTU, because the kernel computes
- * another one otherwise.
- */
+/** Changes parameters in place, with a tunnel's MTU: the kernel would compute another one. */
 export async function changeParameters(
   client: RouteClient, link: Link, changed: readonly string[], options?: CallOptions,
 ): Promise<void> {

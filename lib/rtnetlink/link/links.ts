@@ -77,9 +77,8 @@ const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilte
  * - `change` rejects with `EOPNOTSUPP`, and says why, where the kernel can only add the link again,
  *   which `replace` and plans do.
  * - `remove` removes the link's addresses and routes with it, and both ends of a `veth` pair. It
- *   rejects with `EOPNOTSUPP` for
- *   links that the kernel keeps: `lo`, network cards, and `tunl0` and the like, which the kernel
- * itself reports as removed.
+ *   rejects with `EOPNOTSUPP` for links that the kernel keeps: `lo`, network cards, and `tunl0` and
+ *   the like, which the kernel itself reports as removed.
  * - `get` also finds links by their alternative names.
  *
  * @example

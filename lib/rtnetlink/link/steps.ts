@@ -172,9 +172,7 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   }
   const stuck = actual.kind !== kind
     ? `it is of kind ${actual.kind}`
-    : changed.length > 0
-      ? inPlace?.(parameters, actual.parameters, changed)
-      : undefined
+    : changed.length > 0 ? inPlace?.(parameters, actual.parameters, changed) : undefined
   if (stuck === undefined) {
     const whole = { ...link, parameters: { ...actual.parameters, ...parameters } }
     if (changed.length > 0) model.checkConflict(whole, path)
@@ -212,18 +210,16 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
   return unwanted.flatMap((unchecked, i) => {
-    const name = interfaceName(atPath('links', i), unchecked)
+    const path = atPath('links', i)
+    const name = interfaceName(path, unchecked)
     const link = model.get(name)
     if (!link) return []
     if (FALLBACKS.has(name)) {
       throw new RangeError(
-        `${atPath('links', i)}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`,
-      )
+        `${path}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`)
     }
     if (!isKind(link.kind)) {
-      throw new RangeError(
-        `${atPath('links', i)}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`,
-      )
+      throw new RangeError(`${path}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`)
     }
     const peer = model.get(peerName(link))
     model.remove(link)
@@ -231,11 +227,7 @@ export function linkRemovals(unwanted: readonly string[], actual: readonly LinkS
   })
 }
 
-/**
- * The steps that change a link in place.
- * @throws TypeError, RangeError naming the field;
- * NetlinkError where the kernel cannot change it in place
- */
+/** The steps that change a link. @throws naming the field; NetlinkError where the kernel cannot */
 export function changeSteps(link: Link, kind: LinkKind | undefined, parameters: Values, wanted: Settings): Step[] {
   const step = kind === undefined ? undefined : parameterStep(link, kind, parameters, wanted.mtu)
   return [...step ? [step] : [], ...settingSteps({ ...wanted, name: link.name }, link)]

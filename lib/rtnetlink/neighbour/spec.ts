@@ -25,10 +25,7 @@ export type IpNeighbourSpec = Pick<NeighbourId, 'address' | 'link'> & ({
   readonly proxy?: false
   /** `02:00:5e:10:00:01` */
   readonly lladdr: string
-  /**
-   * `permanent` stays for ever; `noarp` is never probed; the others may be forgotten.
-   * @defaultValue `permanent`
-   */
+  /** `permanent` stays, `noarp` is never probed, others may go. @defaultValue `permanent` */
   readonly state?: 'permanent' | 'noarp' | 'reachable' | 'stale'
   /** IPv6 only: it is a router. */
   readonly router?: boolean
@@ -97,9 +94,9 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
     same: (wanted, actual) => wanted === 'none' || wanted === actual || (passing(wanted) && passing(actual)),
   },
   router: flag('header', 'router'),
-  protocol: unlessZero(
-    attribute('protocol', inRange(0, 255), { words: value => value === 0 ? '' : after('protocol')(value) }),
-  ),
+  protocol: unlessZero(attribute('protocol', inRange(0, 255), {
+    words: value => value === 0 ? '' : after('protocol')(value),
+  })),
 }, {
   stateOnly: ['family', 'external'],
   verify({ proxy, lladdr, state, router, address }) {

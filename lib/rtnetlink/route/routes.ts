@@ -172,10 +172,7 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
       && (link === undefined || nexthopsOf(state).some(hop => hop.link === link)))
   },
   find: (query, actual) => findAll(query, actual)[0],
-  /**
-   * The next hops of a spec or patch are new, and do not identify the route; the gateway of a
-   * default route tells its family.
-   */
+  /** The next hops of a spec or patch are new and no part of the id; a gateway tells the family. */
   idOf(given) {
     const addresses = [...nexthopsOf(given).map(({ via }) => via), given.source]
     return normalizeRouteId(given, '', addresses.some(text => text?.includes(':')) ? 'inet6' : 'inet')
@@ -210,9 +207,8 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
  * The routes of this host.
  *
  * - `get` and `remove` take a gateway or a link besides the id, for routes that differ in nothing
- *   else. `remove` rejects with a
- *   RangeError where the id means several. (The kernel would remove the first, and for a missing
- * route one of another metric.)
+ *   else. `remove` rejects with a RangeError where the id means several. (The kernel would remove
+ *   the first, and for a missing route one of another metric.)
  * - When a link goes down the kernel drops its routes, and does not bring them back: plan again
  *   after that.
  *

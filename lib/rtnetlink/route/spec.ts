@@ -15,10 +15,7 @@ export type RouteType = typeof TYPES[number]
 
 /** The next hop of packets. */
 export interface Nexthop {
-  /**
-   * The gateway; without one the destination is on the link itself. A gateway of IPv4 packets may
-   * have an IPv6 address.
-   */
+  /** The gateway, of either family for IPv4; without one the destination is on the link itself. */
   readonly via?: string
   /** The link; not required with a gateway that leads to it. */
   readonly link?: string

@@ -37,18 +37,12 @@ type Wire = Infer<typeof wire>
 
 const overIPv6 = ({ remote }: Values): boolean => remote !== undefined && familyOf(remote as string) === 'inet6'
 
-/**
- * A UDP checksum over IPv4. The kernel has one flag for both families, and reports it by the
- * attribute of the remote's family.
- */
+/** The kernel has one flag for both families, reported by the attribute of the remote's family. */
 const udpChecksum: LinkField<Wire> = {
   ...byte('udpCsum', orNo('udpcsum'), false),
   absent: link => link.external === true || overIPv6(link) ? 'only a link to an IPv4 remote has one' : undefined,
 }
-/**
- * No UDP checksum over IPv6. Without either attribute the kernel sends none; nothing makes it
- * refuse packets without one.
- */
+/** Without either attribute the kernel sends none over IPv6; it takes packets without any. */
 const udp6ZeroChecksumTx: LinkField<Wire> = {
   ...byte('udpZeroCsum6Tx', value => value === true ? 'udp6zerocsumtx' : 'udpcsum', false),
   explicit: true,

@@ -7,10 +7,7 @@ import {
   bit, byte, endOf, hex, linkBelow, number, numberOrWord, orNo, present, tos, type LinkField,
 } from '../fields.js'
 
-/**
- * UDP around a tunnel's packets, for networks that carry nothing else. The kernel needs its module
- * fou loaded beforehand.
- */
+/** UDP around a tunnel's packets. The kernel needs its module fou loaded beforehand. */
 export interface Encapsulation {
   /** Generic UDP Encapsulation, or the bare packet in UDP (foo over UDP). */
   readonly kind: 'gue' | 'fou'
@@ -30,10 +27,7 @@ export interface Encapsulation {
 export interface TunnelEnds {
   /** The address of this end. @defaultValue any address of this host */
   readonly local?: string
-  /**
-   * The address of the other end.
-   * @defaultValue any: the link only receives, or sends to the gateways of its routes
-   */
+  /** The address of the other end. @defaultValue any: it only receives, or sends by gateways */
   readonly remote?: string
   /** The link by which outer packets leave. @defaultValue as routed */
   readonly link?: string
@@ -56,11 +50,7 @@ export interface IPv4Tunnel extends TunnelEnds {
   readonly ttl?: number | 'inherit'
   /** Type of service of outer packets: 0, 2 to 255, or that of inner ones. @defaultValue 0 */
   readonly tos?: number | 'inherit'
-  /**
-   * Whether outer packets must not be fragmented. A fixed `ttl` needs it:
-   * packets could circle for ever.
-   * @defaultValue true
-   */
+  /** Never fragments outer packets: a fixed `ttl` needs it, or they circle. @defaultValue true */
   readonly pmtudisc?: boolean
 }
 
