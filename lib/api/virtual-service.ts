@@ -42,25 +42,19 @@ export interface VirtualServiceOptions extends DirectorOptions {
  * ```
  */
 export class VirtualService implements AsyncDisposable {
-  /** The declared service. */
   readonly spec: VirtualServiceSpec
   readonly #services: readonly Service[]
   readonly #director: Director
   readonly #ownDirector: boolean
 
-  private constructor(
-    spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean,
-  ) {
+  private constructor(spec: VirtualServiceSpec, services: readonly Service[], director: Director, own: boolean) {
     this.spec = spec
     this.#services = services
     this.#director = director
-    this.#ownDirector = ownDirector
+    this.#ownDirector = own
   }
 
-  /**
-   * Checks the spec and opens the director; changes nothing.
-   * Rejects with TypeError or RangeError naming the field.
-   */
+  /** Checks the spec and opens the director. Rejects with TypeError or RangeError for a field. */
   static async open(
     spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
   ): Promise<VirtualService> {
@@ -76,8 +70,8 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Plans the service: the spec's `network`, then the kernel's service of each protocol.
-   * Real servers that the spec does not name stay, unless `prune` is set.
+   * Plans the service: the spec's `network`, then the kernel's service of each protocol. Real
+   * servers that the spec does not name stay, unless `prune` is set.
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
     const wanted = byName(this.#services, serviceName), network = directorNetwork(this.spec, this.#services)
@@ -85,14 +79,11 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Connections stay. */
-  async apply(options?: ApplyOptions): Promise<void> {
-    await (await this.plan(options)).apply(options)
-  }
+  async apply(options?: ApplyOptions): Promise<void> { await (await this.plan(options)).apply(options) }
 
   /**
-   * Finds the faults of this host as the service's director; each finding has its consequence
-   * for clients and a plan that repairs it. Changes nothing. A fault that only follows from
-   * another one is not reported.
+   * Finds the faults of this host as the service's director, each with its consequence for clients
+   * and a plan that repairs it. A fault that only follows from another one is not reported.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
     const facts = await readDirector(this.#services, await this.state(options), options)
@@ -105,8 +96,7 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Yields the service's changes from now on, by polling: less often while nothing changes,
-   * and never twice at once. Ends by throwing the signal's reason.
+   * Yields the service's changes from now on, as {@link Director.watch} does.
    *
    * @example
    * ```ts
@@ -124,10 +114,7 @@ export class VirtualService implements AsyncDisposable {
     return watchTable(this.#director.ipvs, this.#services, options)
   }
 
-  /**
-   * A real server in the services of all protocols.
-   * The port may be omitted where the spec names the address once.
-   */
+  /** A real server in all protocols' services. The port may be omitted where the spec has one. */
   realServer(server: string | RealServerId): RealServer {
     const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
     return new RealServer(this.#director, this.#services.map(service => {
@@ -155,9 +142,7 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /** Closes the sockets; the kernel keeps the service. */
-  async close(): Promise<void> {
-    if (this.#ownDirector) await this.#director.close()
-  }
+  async close(): Promise<void> { if (this.#ownDirector) await this.#director.close() }
 
   /** {@link VirtualService.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }

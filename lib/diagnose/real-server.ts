@@ -13,7 +13,7 @@ import { occupied, realServerNetwork, vipsOf, type RealServerSetup } from '../ne
 import { addressRemovals } from '../rtnetlink/address/addresses.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
-import { sysctlName } from '../sysctl/keys.js'
+import { isSegment, sysctlName } from '../sysctl/keys.js'
 
 /** The state of the real server, read once. */
 export interface RealServerFacts {
@@ -23,15 +23,13 @@ export interface RealServerFacts {
 }
 
 const conf = (link: string, name: string): string => sysctlName(['net', 'ipv4', 'conf', link, name])
-/** Whether a link's name can be part of a sysctl's key. */
-const nameable = (name: string): boolean => /^[A-Za-z0-9_.:@+-]+$/.test(name)
 const CONF = ['rp_filter', 'arp_ignore', 'arp_announce'] as const
 
 /** Reads the state that a diagnosis needs. */
 export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
   const network = await readHost([], options)
-  const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(nameable)] : []
+  const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(isSegment)] : []
   const keys = links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name]))
   const sysctls = await sysctl.read(keys, options)
   const [port] = wanted.fouPorts ?? []
@@ -47,8 +45,7 @@ async function readPorts(
     await using ports = await FouPorts.open(options)
     const fouPorts = await ports.list({}, options)
     // A kernel that has fou built in has fou6 too, and shows neither as a module.
-    const loaded = async (name: string): Promise<boolean> =>
-      await access(`/sys/module/${name}`).then(() => true, () => false)
+    const loaded = (name: string): Promise<boolean> => access(`/sys/module/${name}`).then(() => true, () => false)
     return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' as const } }
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'ENOENT') return { fouPorts: [], missingModule: 'fou' }
