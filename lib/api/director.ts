@@ -87,7 +87,8 @@ export class Director implements AsyncDisposable {
 
   /**
    * Yields the changes of the table from now on, by polling: the kernel has no notifications.
-   * Polls less often while nothing changes. Ends by throwing the signal's reason.
+   * Polls less often while nothing changes, and never twice at once. Ends by throwing the signal's
+   * reason.
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
     return watchTable(this.ipvs, undefined, options)

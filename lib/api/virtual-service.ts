@@ -54,7 +54,10 @@ export class VirtualService implements AsyncDisposable {
     this.#ownDirector = own
   }
 
-  /** Checks the spec and opens the director. Rejects with TypeError or RangeError for a field. */
+  /**
+   * Checks the spec and opens the director; changes nothing.
+   * Rejects with TypeError or RangeError naming the field.
+   */
   static async open(
     spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
   ): Promise<VirtualService> {
@@ -82,8 +85,8 @@ export class VirtualService implements AsyncDisposable {
   async apply(options?: ApplyOptions): Promise<void> { await (await this.plan(options)).apply(options) }
 
   /**
-   * Finds the faults of this host as the service's director, each with its consequence for clients
-   * and a plan that repairs it. A fault that only follows from another one is not reported.
+   * Finds the faults of this host as the service's director, and changes nothing. Each has its
+   * consequence for clients and a repairing plan. A fault that follows from another is left out.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
     const facts = await readDirector(this.#services, await this.state(options), options)
@@ -114,7 +117,7 @@ export class VirtualService implements AsyncDisposable {
     return watchTable(this.#director.ipvs, this.#services, options)
   }
 
-  /** A real server in all protocols' services. The port may be omitted where the spec has one. */
+  /** A real server in all services. The port is optional where the spec names the address once. */
   realServer(server: string | RealServerId): RealServer {
     const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
     return new RealServer(this.#director, this.#services.map(service => {

@@ -5,7 +5,7 @@ import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, numberOf, otherLinks, readHost, type Finding, type Problem } from './finding.js'
 import { address } from '../base/check.js'
-import { FouPorts, fouSteps, type FouPortState } from '../network/fou.js'
+import { FouPorts, fouSteps } from '../network/fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from '../network/network.js'
 import type { Step } from '../plan/plan.js'
@@ -34,19 +34,19 @@ export async function readRealServer(spec: RealServerSetup, options?: CallOption
   const sysctls = await sysctl.read(keys, options)
   const [port] = wanted.fouPorts ?? []
   if (!port) return { network: { ...network, sysctls } }
-  const { fouPorts, missingModule } = await readPorts(port.family === 'inet6', options)
-  return { network: { ...network, sysctls, fouPorts }, ...missingModule && { missingModule } }
+  const { fouPorts, ...module } = await readPorts(port.family === 'inet6', options)
+  return { network: { ...network, sysctls, fouPorts }, ...module }
 }
 
-async function readPorts(
-  six: boolean, options?: CallOptions,
-): Promise<{ fouPorts: FouPortState[]; missingModule?: 'fou' | 'fou6' }> {
+type Ports = Pick<NetworkState, 'fouPorts'> & Pick<RealServerFacts, 'missingModule'>
+
+async function readPorts(six: boolean, options?: CallOptions): Promise<Ports> {
   try {
     await using ports = await FouPorts.open(options)
     const fouPorts = await ports.list({}, options)
     // A kernel that has fou built in has fou6 too, and shows neither as a module.
     const loaded = (name: string): Promise<boolean> => access(`/sys/module/${name}`).then(() => true, () => false)
-    return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' as const } }
+    return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' } }
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'ENOENT') return { fouPorts: [], missingModule: 'fou' }
     throw error
@@ -84,8 +84,7 @@ function wrongHost({ route, tunnel }: RealServerSetup, { links, addresses }: Net
       `${ELSEWHERE}, or name the link on which the director's packets arrive`)
   }
   const { local } = tunnel!
-  const addressless = addresses.every(each => each.link === 'lo' || each.scope === 'link')
-  return addressless
+  return addresses.every(each => each.link === 'lo' || each.scope === 'link')
     ? finding('wrong-namespace',
         `no link but lo has a global address in this network namespace, and the tunnel's end should be ${local}`,
         'the director\'s packets do not arrive here', [], ELSEWHERE)
@@ -168,8 +167,7 @@ function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | u
     const carriers = wanted.links!.filter(({ kind, name }) => kind === 'dummy' && name === spec.link)
     const taken = occupied({ links: carriers }, network.links) !== undefined
     const steps = taken ? [] : networkSteps({ links: carriers, addresses: [spec] }, network)
-    const found = there
-      ? `another host of the network has ${vip} too, and the kernel does not use it`
+    const found = there ? `another host of the network has ${vip} too, and the kernel does not use it`
       : `${spec.link} does not have the VIP ${vip}`
     return [finding('vip-missing', found, 'this host drops packets to the VIP, or forwards them', steps,
       `${spec.link} is not a dummy link; use lo, or another name, as the carrier`)]
@@ -187,8 +185,7 @@ function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkSt
   const addressless = filters.length > 1
   const { value, sentence } = effective('rp_filter', name, network.sysctls)
   if (value === 0 || (value === 2 && !addressless)) return []
-  const why = addressless
-    ? 'has no address, so that even the loose filter (2) drops its packets'
+  const why = addressless ? 'has no address, so that even the loose filter (2) drops its packets'
     : 'is not the route back to clients'
   return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped in silence`,
     networkSteps({ sysctls: filters }, network))]
