@@ -19,7 +19,7 @@ export {
 } from './proc/connection-rows.js'
 export { RealServer } from './api/real-server.js'
 export { VirtualService, type VirtualServiceOptions } from './api/virtual-service.js'
-export { endpoint } from './base/address.js'
+export { endpoint, type Family } from './base/address.js'
 export { serviceName } from './ipvs/names.js'
 export {
   formatMetrics, metricsContentTypes, type Metrics, type MetricsFormat, type MetricsOptions,
@@ -27,7 +27,6 @@ export {
 export {
   ipvsStatus, ipvsTotals, perCpuStatistics, type CpuStatistics, type IpvsStatus, type TableStatus,
 } from './proc/statistics.js'
-export type { Family } from './base/address.js'
 export type {
   ActualForwarding, DirectorNetwork, Forwarding, OtherTunnel, Persistence, Protocol,
   RealServerId, RealServerKey, RealServerSettings, RealServerSpec, RealServerState, Scheduler, SchedulerFlag,

@@ -24,13 +24,8 @@ import type { ConnectionState } from '../proc/connection-rows.js'
 import { connections, type ConnectionFilter, type ConnectionListOptions } from '../proc/connections.js'
 import { planDirector, type DirectorSpec, type PlanOptions } from './director-plan.js'
 
-/** The kernel's IPVS. */
-export interface DirectorInfo {
-  /** `1.2.1` */
-  version: string
-  /** Buckets of the connection table. */
-  connectionTableSize: number
-}
+/** The kernel's version of IPVS, such as `1.2.1`, and the buckets of its connection table. */
+export interface DirectorInfo { version: string; connectionTableSize: number }
 
 /** Options of {@link Director.open}. */
 export interface DirectorOptions extends CallOptions, ConnectionOptions {}
@@ -92,7 +87,8 @@ export class Director implements AsyncDisposable {
 
   /**
    * Yields the changes of the table from now on, by polling: the kernel has no notifications.
-   * Polls less often while nothing changes. Ends by throwing the signal's reason.
+   * Polls less often while nothing changes, and never twice at once. Ends by throwing the signal's
+   * reason.
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
     return watchTable(this.ipvs, undefined, options)
@@ -146,8 +142,8 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Changes services; fields that the spec leaves out get their defaults.
-   * Connections, counters and real servers stay.
+   * Changes services; fields that the spec leaves out get their defaults. Connections, counters and
+   * real servers stay.
    */
   async changeService(spec: ServiceSpec, options?: CallOptions): Promise<void> {
     await edit(this.ipvs, normalizeService(spec).map(service => ({ action: 'change', service })), options)
@@ -236,10 +232,8 @@ export class Director implements AsyncDisposable {
    * without an id, all counters and the totals.
    */
   async zero(id?: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    const commands = id === undefined
-      ? [['zero', {}] as const]
-      : serviceKeys(id).map(key => ['zero', { service: keyAttributes(key) }] as const)
-    throwFirst(await this.ipvs.attempt(commands, options))
+    const objects = id === undefined ? [{}] : serviceKeys(id).map(key => ({ service: keyAttributes(key) }))
+    throwFirst(await this.ipvs.attempt(objects.map(object => ['zero', object] as const), options))
   }
 
   /** Removes all services and real servers of this network namespace; timeouts and daemons stay. */

@@ -165,7 +165,8 @@ async function begin(
   const known = found.filter(({ service, id, server }) =>
     server ?? ipvs.overrides.get(service, id) ?? (movesAway(service, udp) && declared({ service, id })))
   if (known.length === 0) {
-    throw new DrainError('missing', `${nameOf(places)} is not a real server of ${servicesOf(places)}`)
+    const services = places.map(({ service }) => serviceName(service)).join(' or ')
+    throw new DrainError('missing', `${nameOf(places)} is not a real server of ${services}`)
   }
   const drained = known.map((place): Drained => ({ ...place, by: movesAway(place.state, udp) ? 'absence' : 'weight' }))
   for (const { state, server } of drained) if (!force && server && server.weight > 0) refuseLast(state, server)
@@ -249,6 +250,5 @@ const NEEDS: readonly Need[] = [
 ]
 
 const linesOf = (steps: readonly Step[]): string[] => steps.map(({ line }) => line)
-const servicesOf = (places: readonly Place[]): string => places.map(({ service }) => serviceName(service)).join(' or ')
 const nameOf = ([place]: readonly Place[]): string =>
   place ? endpoint(place.id.address, place.id.port) : 'the real server'

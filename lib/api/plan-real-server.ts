@@ -38,9 +38,8 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
 }
 
 /**
- * Finds the faults of this host as a real server; each finding has its consequence for
- * clients and a plan that repairs it. Changes nothing. A fault that only follows from
- * another one is not reported.
+ * Finds the faults of this host as a real server, and changes nothing. Each has its consequence for
+ * clients and a plan that repairs it. A fault that only follows from another one is not reported.
  *
  * @example
  * ```ts

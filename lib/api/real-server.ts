@@ -54,8 +54,7 @@ export class RealServer {
    * {@link RealServer.undrain}. For longer, declare its weight 0. After a restart drain it again:
    * the drain continues from the kernel's state.
    *
-   * Rejects with {@link DrainError}, or with the signal's reason;
-   * the real server then stays drained.
+   * Rejects with {@link DrainError}, or with the signal's reason; it then stays drained.
    *
    * @example
    * ```ts
@@ -77,10 +76,7 @@ export class RealServer {
     return await drain(this.#director.ipvs, this.#places, options)
   }
 
-  /**
-   * Takes it back in after a drain, with its declared weight;
-   * where it is not declared, with its weight before the drain.
-   */
+  /** Takes it back in with its declared weight; where there is none, with that before the drain. */
   async undrain(options?: CallOptions): Promise<void> {
     await undrain(this.#director.ipvs, this.#places, options)
   }

@@ -42,19 +42,16 @@ export interface VirtualServiceOptions extends DirectorOptions {
  * ```
  */
 export class VirtualService implements AsyncDisposable {
-  /** The declared service. */
   readonly spec: VirtualServiceSpec
   readonly #services: readonly Service[]
   readonly #director: Director
   readonly #ownDirector: boolean
 
-  private constructor(
-    spec: VirtualServiceSpec, services: readonly Service[], director: Director, ownDirector: boolean,
-  ) {
+  private constructor(spec: VirtualServiceSpec, services: readonly Service[], director: Director, own: boolean) {
     this.spec = spec
     this.#services = services
     this.#director = director
-    this.#ownDirector = ownDirector
+    this.#ownDirector = own
   }
 
   /**
@@ -76,8 +73,8 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Plans the service: the spec's `network`, then the kernel's service of each protocol.
-   * Real servers that the spec does not name stay, unless `prune` is set.
+   * Plans the service: the spec's `network`, then the kernel's service of each protocol. Real
+   * servers that the spec does not name stay, unless `prune` is set.
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
     const wanted = byName(this.#services, serviceName), network = directorNetwork(this.spec, this.#services)
@@ -85,14 +82,11 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Connections stay. */
-  async apply(options?: ApplyOptions): Promise<void> {
-    await (await this.plan(options)).apply(options)
-  }
+  async apply(options?: ApplyOptions): Promise<void> { await (await this.plan(options)).apply(options) }
 
   /**
-   * Finds the faults of this host as the service's director; each finding has its consequence
-   * for clients and a plan that repairs it. Changes nothing. A fault that only follows from
-   * another one is not reported.
+   * Finds the faults of this host as the service's director, and changes nothing. Each has its
+   * consequence for clients and a repairing plan. A fault that follows from another is left out.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
     const facts = await readDirector(this.#services, await this.state(options), options)
@@ -105,8 +99,7 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /**
-   * Yields the service's changes from now on, by polling: less often while nothing changes,
-   * and never twice at once. Ends by throwing the signal's reason.
+   * Yields the service's changes from now on, as {@link Director.watch} does.
    *
    * @example
    * ```ts
@@ -124,10 +117,7 @@ export class VirtualService implements AsyncDisposable {
     return watchTable(this.#director.ipvs, this.#services, options)
   }
 
-  /**
-   * A real server in the services of all protocols.
-   * The port may be omitted where the spec names the address once.
-   */
+  /** A real server in all services. The port is optional where the spec names the address once. */
   realServer(server: string | RealServerId): RealServer {
     const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
     return new RealServer(this.#director, this.#services.map(service => {
@@ -155,9 +145,7 @@ export class VirtualService implements AsyncDisposable {
   }
 
   /** Closes the sockets; the kernel keeps the service. */
-  async close(): Promise<void> {
-    if (this.#ownDirector) await this.#director.close()
-  }
+  async close(): Promise<void> { if (this.#ownDirector) await this.#director.close() }
 
   /** {@link VirtualService.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> { return this.close() }

@@ -110,9 +110,8 @@ function tunnelTo({ address, forward }: RealServerSettings): TunnelTo | undefine
 const LEAST = { inet: 576, inet6: 1280 } as const
 
 /** The reason that a route carries no packets; undefined where it does. */
-const lost = (way: RouteState | string | undefined): string | undefined =>
-  typeof way === 'string' ? way
-    : way && way.type !== 'unicast' && way.type !== 'local' ? `the route to it is ${way.type}` : undefined
+const lost = (way: RouteState | string | undefined): string | undefined => typeof way === 'string' ? way
+  : way && way.type !== 'unicast' && way.type !== 'local' ? `the route to it is ${way.type}` : undefined
 
 function wayToServers(
   spec: VirtualServiceSpec, services: readonly Service[], { network, ways }: DirectorFacts,
@@ -124,9 +123,8 @@ function wayToServers(
   const steps = routeSteps(spec.network?.routes ?? [], network.routes)
   const cut = [...servers.keys()].filter(address => lost(ways.get(address)) !== undefined)
   if (steps.length > 0 || cut.length > 0) {
-    const found = cut.length > 0
-      ? cut.map(address => `${address}: ${lost(ways.get(address))!}`)
-      : steps.map(({ line }) => `not as declared: ${line}`)
+    const found = cut.length === 0 ? steps.map(({ line }) => `not as declared: ${line}`)
+      : cut.map(address => `${address}: ${lost(ways.get(address))!}`)
     findings.push(finding('no-route', found.join('; '),
       'packets to real servers are dropped, or take another route; '
       + 'the scheduler does not know, and still chooses these real servers', steps,

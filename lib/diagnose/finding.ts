@@ -15,15 +15,7 @@ import { Routes } from '../rtnetlink/route/routes.js'
 import { sysctl } from '../sysctl/accessor.js'
 import type { SysctlKey } from '../sysctl/keys.js'
 
-/**
- * The faults that a diagnosis finds.
- *
- * - Of both hosts: `wrong-namespace`, `no-local-address`, `vip-missing`, `no-route`.
- * - Of a real server: `module-missing`, `fou-port-missing`, `tunnel-missing`, `tunnel-down`,
- *   `tunnel-mode`, `gre-checksum`, `rp-filter`, `arp-leak`.
- * - Of a director: `service-missing`, `service-differs`, `port-mismatch`, `forwarding-off`,
- *   `vip-as-source`, `mtu`.
- */
+/** The faults that a diagnosis finds: first of both hosts, then of a real server, of a director. */
 export type Problem =
   | 'wrong-namespace' | 'no-local-address' | 'vip-missing' | 'no-route'
   | 'module-missing' | 'fou-port-missing' | 'tunnel-missing' | 'tunnel-down' | 'tunnel-mode' | 'gre-checksum'
@@ -33,9 +25,8 @@ export type Problem =
 /** A fault of a host. */
 export interface Finding {
   readonly problem: Problem
-  /** The fault. */
+  /** The fault, and its consequence for clients. */
   readonly found: string
-  /** The consequence for clients. */
   readonly consequence: string
   /** The repair for a person, where a program cannot decide it. */
   readonly advice?: string
@@ -57,8 +48,7 @@ export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions)
   await using addresses = await Addresses.open()
   await using routes = await Routes.open()
   return {
-    fouPorts: [],
-    neighbours: [],
+    fouPorts: [], neighbours: [],
     links: await links.list({}, options),
     addresses: await addresses.list({}, options),
     routes: await routes.list({}, options),

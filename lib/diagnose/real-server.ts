@@ -5,7 +5,7 @@ import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, numberOf, otherLinks, readHost, type Finding, type Problem } from './finding.js'
 import { address } from '../base/check.js'
-import { FouPorts, fouSteps, type FouPortState } from '../network/fou.js'
+import { FouPorts, fouSteps } from '../network/fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from '../network/network.js'
 import type { Step } from '../plan/plan.js'
@@ -13,7 +13,7 @@ import { occupied, realServerNetwork, vipsOf, type RealServerSetup } from '../ne
 import { addressRemovals } from '../rtnetlink/address/addresses.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
-import { sysctlName } from '../sysctl/keys.js'
+import { isSegment, sysctlName } from '../sysctl/keys.js'
 
 /** The state of the real server, read once. */
 export interface RealServerFacts {
@@ -23,33 +23,30 @@ export interface RealServerFacts {
 }
 
 const conf = (link: string, name: string): string => sysctlName(['net', 'ipv4', 'conf', link, name])
-/** Whether a link's name can be part of a sysctl's key. */
-const nameable = (name: string): boolean => /^[A-Za-z0-9_.:@+-]+$/.test(name)
 const CONF = ['rp_filter', 'arp_ignore', 'arp_announce'] as const
 
 /** Reads the state that a diagnosis needs. */
 export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
   const network = await readHost([], options)
-  const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(nameable)] : []
+  const links = wanted.sysctls?.length ? ['all', ...network.links.map(({ name }) => name).filter(isSegment)] : []
   const keys = links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name]))
   const sysctls = await sysctl.read(keys, options)
   const [port] = wanted.fouPorts ?? []
   if (!port) return { network: { ...network, sysctls } }
-  const { fouPorts, missingModule } = await readPorts(port.family === 'inet6', options)
-  return { network: { ...network, sysctls, fouPorts }, ...missingModule && { missingModule } }
+  const { fouPorts, ...module } = await readPorts(port.family === 'inet6', options)
+  return { network: { ...network, sysctls, fouPorts }, ...module }
 }
 
-async function readPorts(
-  six: boolean, options?: CallOptions,
-): Promise<{ fouPorts: FouPortState[]; missingModule?: 'fou' | 'fou6' }> {
+type Ports = Pick<NetworkState, 'fouPorts'> & Pick<RealServerFacts, 'missingModule'>
+
+async function readPorts(six: boolean, options?: CallOptions): Promise<Ports> {
   try {
     await using ports = await FouPorts.open(options)
     const fouPorts = await ports.list({}, options)
     // A kernel that has fou built in has fou6 too, and shows neither as a module.
-    const loaded = async (name: string): Promise<boolean> =>
-      await access(`/sys/module/${name}`).then(() => true, () => false)
-    return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' as const } }
+    const loaded = (name: string): Promise<boolean> => access(`/sys/module/${name}`).then(() => true, () => false)
+    return { fouPorts, ...six && await loaded('fou') && !await loaded('fou6') && { missingModule: 'fou6' } }
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'ENOENT') return { fouPorts: [], missingModule: 'fou' }
     throw error
@@ -87,8 +84,7 @@ function wrongHost({ route, tunnel }: RealServerSetup, { links, addresses }: Net
       `${ELSEWHERE}, or name the link on which the director's packets arrive`)
   }
   const { local } = tunnel!
-  const addressless = addresses.every(each => each.link === 'lo' || each.scope === 'link')
-  return addressless
+  return addresses.every(each => each.link === 'lo' || each.scope === 'link')
     ? finding('wrong-namespace',
         `no link but lo has a global address in this network namespace, and the tunnel's end should be ${local}`,
         'the director\'s packets do not arrive here', [], ELSEWHERE)
@@ -171,8 +167,7 @@ function addresses(wanted: NetworkSpec, network: NetworkState, wrong: string | u
     const carriers = wanted.links!.filter(({ kind, name }) => kind === 'dummy' && name === spec.link)
     const taken = occupied({ links: carriers }, network.links) !== undefined
     const steps = taken ? [] : networkSteps({ links: carriers, addresses: [spec] }, network)
-    const found = there
-      ? `another host of the network has ${vip} too, and the kernel does not use it`
+    const found = there ? `another host of the network has ${vip} too, and the kernel does not use it`
       : `${spec.link} does not have the VIP ${vip}`
     return [finding('vip-missing', found, 'this host drops packets to the VIP, or forwards them', steps,
       `${spec.link} is not a dummy link; use lo, or another name, as the carrier`)]
@@ -190,8 +185,7 @@ function reversePath(wanted: NetworkSpec, { name }: LinkSpec, network: NetworkSt
   const addressless = filters.length > 1
   const { value, sentence } = effective('rp_filter', name, network.sysctls)
   if (value === 0 || (value === 2 && !addressless)) return []
-  const why = addressless
-    ? 'has no address, so that even the loose filter (2) drops its packets'
+  const why = addressless ? 'has no address, so that even the loose filter (2) drops its packets'
     : 'is not the route back to clients'
   return [finding('rp-filter', sentence, `${name} ${why}: clients' packets are dropped in silence`,
     networkSteps({ sysctls: filters }, network))]

@@ -9,19 +9,16 @@ function unusable(text: string, ipv4: number): string | undefined {
     return ipv4 === 0 ? 'the unspecified address'
       : ipv4 === 0xffffffff ? 'the broadcast address'
         : ipv4 >>> 28 === 14 ? 'a multicast address'
-          : ipv4 >>> 24 === 127 ? 'a loopback address'
-            : undefined
+          : ipv4 >>> 24 === 127 ? 'a loopback address' : undefined
   }
   return text === '::' ? 'the unspecified address'
     : text === '::1' ? 'the loopback address'
       : isMulticast(text) ? 'a multicast address'
-        : text.startsWith('::ffff:') ? 'an IPv4 address in IPv6 form, which the kernel refuses'
-          : undefined
+        : text.startsWith('::ffff:') ? 'an IPv4 address in IPv6 form, which the kernel refuses' : undefined
 }
 
 /**
- * Refuses an address that cannot be an end of a connection.
- * `ipv4` is its number, or negative for IPv6.
+ * Refuses an address that cannot be an end of a connection; `ipv4` is negative for IPv6.
  * @throws RangeError naming the path
  */
 export function checkUsable(path: string, text: string, ipv4 = parseIPv4(text)): void {

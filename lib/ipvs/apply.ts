@@ -88,9 +88,7 @@ class Batch implements Sequence<IpvsCommand> {
     for (let i = from; i < to && send(this.#command(i)); i++);
   }
 
-  #command(index: number): IpvsCommand {
-    return commandOf(this.#changes[index]!, this.#overrides, this.#servers)
-  }
+  #command(i: number): IpvsCommand { return commandOf(this.#changes[i]!, this.#overrides, this.#servers) }
 
   /** Notes the outcomes, and returns the changes to try next. */
   next(errors: readonly unknown[], again: boolean, failedServices: Set<string>, outcomes: Outcome[]): Batch {

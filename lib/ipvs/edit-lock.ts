@@ -1,8 +1,6 @@
-/** A lock for edits of the IPVS table. */
-
 /**
- * Edits run side by side under a shared lock. A task that reads, changes and writes back runs alone
- * under an exclusive lock, so that no edit between its reading and its writing is lost.
+ * A lock for edits of the IPVS table: edits run side by side under a shared lock. A task that
+ * reads, changes and writes back runs alone under an exclusive lock: no edit in between is lost.
  */
 export class EditLock {
   readonly #edits = new Set<Promise<unknown>>()

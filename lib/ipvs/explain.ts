@@ -71,18 +71,15 @@ const REASONS: Reasons<AskedOfIpvs> = {
 }
 
 function noScheduler({ sent: { service } }: AskedOfIpvs): string {
-  const name = service?.schedName
+  const { schedName: name, peName: engine } = service ?? {}
   const scheduler = `the kernel has no scheduler ${JSON.stringify(name)} (module ip_vs_${name ?? ''})`
-  if (service?.peName === undefined) return scheduler
-  return `${scheduler}, or no persistence engine ${JSON.stringify(service.peName)} (module ip_vs_pe_${service.peName})`
+  if (engine === undefined) return scheduler
+  return `${scheduler}, or no persistence engine ${JSON.stringify(engine)} (module ip_vs_pe_${engine})`
 }
 
 /** The objects of commands that name none. */
 const OBJECTS: Readonly<Record<string, string>> = {
-  service:  'virtual services',
-  daemon:   'sync daemons',
-  counters: 'all counters',
-  table:    'the IPVS table',
+  service: 'virtual services', daemon: 'sync daemons', counters: 'all counters', table: 'the IPVS table',
 }
 
 /** The object of a command: `real server 10.1.0.1:53 of virtual service udp 10.0.0.1:53`. */

@@ -18,9 +18,9 @@ export const realServerName = ({ address, port }: RealServerKey): string => `${a
 
 /** Services, or real servers, by their names. Of equal names the last counts. */
 export function byName<T>(rows: readonly T[], nameOf: (row: T) => string): Map<string, T> {
-  const rowsByName = new Map<string, T>()
-  for (const row of rows) rowsByName.set(nameOf(row), row)
-  return rowsByName
+  const named = new Map<string, T>()
+  for (const row of rows) named.set(nameOf(row), row)
+  return named
 }
 
 /** The real server with this address and port, if there is one. */

@@ -1,9 +1,7 @@
 /**
- * Specs to their normal form, without values that cannot work.
- *
- * The kernel takes a firewall mark of 0 for a service on 0.0.0.0:0, forwards by methods that do not
- * exist, and balances to ports on which nothing listens. Such values are refused here, with the
- * name of the field, before anything is sent.
+ * Specs to their normal form. The kernel takes a firewall mark of 0 for a service on 0.0.0.0:0,
+ * forwards by methods that do not exist, and balances to ports on which nothing listens: values
+ * like these are refused here, with the name of the field, before anything is sent.
  *
  * @module
  */
@@ -16,10 +14,7 @@ import { duplicateOf, serviceFamily } from './names.js'
 import { checkForward, normalizeRealServer } from './real-server.js'
 import { normalizeService } from './service.js'
 
-/**
- * The kernel's services of a spec, with real servers.
- * @throws TypeError, RangeError naming the field
- */
+/** A spec's services, with real servers. @throws TypeError, RangeError naming the field */
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
   if (spec.network !== undefined) checkNetwork(spec.network, services[0]!)

@@ -24,10 +24,7 @@ export type RealServerTunnel = Tunnel & {
   readonly carrier?: string
 }
 
-/**
- * The real server's side of a virtual service: the director forwards by `tunnel`,
- * `route` (LVS-DR) or `masq` (LVS-NAT).
- */
+/** The real server's side of a service, by `tunnel`, `route` (LVS-DR) or `masq` (LVS-NAT). */
 export type RealServerSetup =
   | {
     /** The VIPs of the services; with `tunnel` all of one family. */
@@ -98,8 +95,7 @@ const dummies = (carrier: string): LinkSpec[] => carrier === 'lo' ? [] : [{ kind
 
 /** The carrier that exists and is no dummy: another program's link, which must not be replaced. */
 export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState[]): string | undefined =>
-  links.find(({ kind, name }) =>
-    kind === 'dummy' && actual.some(link => link.name === name && link.kind !== 'dummy'))?.name
+  links.find(({ kind, name }) => kind === 'dummy' && actual.some(l => l.name === name && l.kind !== 'dummy'))?.name
 
 /** The VIPs of a real server, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerSetup): string[] {

@@ -91,9 +91,7 @@ export class PlanError extends Error {
 }
 
 /** The refusal of a plan that removes too much. */
-export class BrakeError extends Error {
-  static { this.prototype.name = 'BrakeError' }
-}
+export class BrakeError extends Error { static { this.prototype.name = 'BrakeError' } }
 
 /** The steps that are sent together, between two calls of `progress` and checks of the signal. */
 const LARGEST_GROUP = 1024
@@ -235,9 +233,8 @@ export class Plan {
 
   /** A line for each step. */
   toString(): string {
-    return this.steps
-      .map(({ action, line, why }) => `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`)
-      .join('\n')
+    return this.steps.map(({ action, line, why }) =>
+      `${SIGNS[action]} ${line}${why === undefined ? '' : `   # ${why}`}`).join('\n')
   }
 
   /** The steps as plain data. */

@@ -2,12 +2,8 @@
 
 import { ipv4ConfSysctls } from './tables.js'
 
-/** The effective value of a key. */
-export interface EffectiveSysctl {
-  readonly value: number
-  /** Names the key that decides, and says what the value means. */
-  readonly sentence: string
-}
+/** The effective value of a key; the sentence names the key that decides, and the meaning. */
+export interface EffectiveSysctl { readonly value: number; readonly sentence: string }
 
 /**
  * The effective value of a key under `net.ipv4.conf` for a device. For most keys it is the
@@ -27,8 +23,7 @@ export function effectiveSysctl(
 ): EffectiveSysctl {
   const { counts, meaning } = ipv4ConfSysctls[name]
   const value = counts === 'device' ? values.device : Math.max(values.all, values.device)
-  const which = counts === 'device'
-    ? `conf.${device} alone counts`
+  const which = counts === 'device' ? `conf.${device} alone counts`
     : `the larger of conf.all (${values.all}) and conf.${device} (${values.device}) counts`
   return { value, sentence: `${name} of ${device} is in effect ${value}: ${which}; ${meaning}` }
 }

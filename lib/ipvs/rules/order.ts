@@ -1,16 +1,9 @@
-/**
- * ipvsadm's listings: the order of services and real servers, and the form of addresses.
- *
- * @module
- */
+/** ipvsadm's listings: the order of services and servers, the form of addresses. @module */
 
 import { parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import type { RealServerSettings, Service, ServiceKey } from '../model.js'
 
-/**
- * Services, and the real servers of each, in ipvsadm's order;
- * exact for states in the order of the kernel's listing.
- */
+/** Services and their real servers in ipvsadm's order; exact for states in the kernel's order. */
 export const sortServices = <S extends Service>(services: readonly S[]): S[] =>
   sort(services, serviceOrder, compareServices)
     .map(service => ({ ...service, realServers: sort(service.realServers, serverOrder, compareServers) }))
@@ -26,7 +19,6 @@ export function addressInC(address: string): string {
 
 /** Numbers that are compared one after another. */
 type Keys = readonly number[]
-
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 }
 
 const serviceOrder = (key: ServiceKey): Keys => key.fwmark !== undefined

@@ -5,9 +5,8 @@ import { optionsByWord, otherCommands, type Field } from './options.js'
 /** The refusal of a line. The message names line, column and word. */
 export class RulesError extends SyntaxError {
   override readonly name = 'RulesError'
-  /** From 1. */
+  /** The line, and the word's first column, from 1. */
   readonly line: number
-  /** The word's first column, from 1. */
   readonly column: number
   /** The refused option or value. */
   readonly word: string
