@@ -75,12 +75,12 @@ describe('a sentence says', { timeout: 180_000 }, () => {
   })
 
   test.runIf(isRoot)('that processes are limited, also where the command has a status', () => {
-    // Limits do not hold for root. The other user sees a copy: this one may lie where it cannot look.
+    // Limits do not hold for root, and count all processes of a user: this one has no others. It sees a copy: this one may lie where it cannot look.
     const copy = join(directory, 'lab')
     cpSync(dirname(run), copy, { recursive: true, filter: source => basename(source) !== '.cache' })
     chmodSync(directory, 0o755)
     const few = (processes: number) => lab(['bash', '-c', 'for i in {1..9}; do sleep 3 & done; true'], {
-      script: join(copy, 'run'), cwd: '/', through: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'prlimit', `--nproc=${processes}`],
+      script: join(copy, 'run'), cwd: '/', through: ['setpriv', '--reuid=65533', '--regid=65533', '--clear-groups', 'prlimit', `--nproc=${processes}`],
     })
     const sentence = 'this machine denied the kernel a process'
     expect(few(8)).toMatchObject({ status: 125, stderr: expect.stringMatching(`^test/lab/run: the kernel did not boot: ${sentence}`) as string })
