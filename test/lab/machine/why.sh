@@ -6,7 +6,7 @@ why() { # STATUS of the kernel's process
   log=$(tr -d '\0' <"$state/log")
   case $1:$log in
     *'ptrace: Operation not permitted'* | *'ptrace: Function not implemented'*) why_ptrace ;;
-    *'clone failed, errno = 11'*)
+    *'clone failed, errno = 11'* | *'reports error 11'*)
       echo "this machine denied the kernel a process: a limit on processes (ulimit -u, a container's pids limit) is too low" ;;
     *'mapping '*' bytes of memory at '*' failed'*)
       echo "this machine denied the kernel its memory: the limit on address space (ulimit -v) is too low for LAB_MEMORY=$LAB_MEMORY" ;;

@@ -75,7 +75,8 @@ describe('a sentence says', { timeout: 180_000 }, () => {
   })
 
   test.runIf(isRoot)('that processes are limited, also where the command has a status', () => {
-    // Limits do not hold for root, and count all processes of a user: this one has no others. It sees a copy: this one may lie where it cannot look.
+    // Limits do not hold for root, and count all processes of a user: this one has no others. It sees a
+    // copy: this one may lie where it cannot look.
     const copy = join(directory, 'lab')
     cpSync(dirname(run), copy, { recursive: true, filter: source => basename(source) !== '.cache' })
     chmodSync(directory, 0o755)
