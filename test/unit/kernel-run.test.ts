@@ -83,15 +83,15 @@ describe('test/kernel/run', () => {
     expect(await run([fileOf('a'), fileOf('nosuch')])).toEqual({ code: 2, stdout: '', stderr: `test/kernel/run: there is no file ${fileOf('nosuch')}\n`, began: [] })
   })
 
-  it('has one guest for short files, up to 90 seconds in each, and one for each of the others', async () => {
-    writeFileSync(path('test/kernel/seconds'), ['56 long', '26 a', '26 b', '26 c', '4 unknown'].map(line => `${line.replace(/\w+$/, fileOf)}\n`).join(''))
+  it('has one guest for short files, up to 120 seconds in each, and one for each of the others', async () => {
+    writeFileSync(path('test/kernel/seconds'), ['56 long', '36 a', '36 b', '36 c', '4 unknown'].map(line => `${line.replace(/\w+$/, fileOf)}\n`).join(''))
     writeFileSync(path(fileOf('long')), '')
     const { began } = await run()
     const guests = [...new Set(began.map(([guest]) => guest))]
     expect(guests.map(guest => began.filter(line => line[0] === guest).map(([, file]) => file))).toEqual([['b', 'c', 'a'], ['long'], ['unknown']].map(names => names.map(fileOf)))
   })
 
-  it('has a guest for each processor and two more', async () => {
+  it('has a guest for each processor and one more', async () => {
     const allowed = readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\d+)/m)![1]!
     const { began } = await run([], {})
     expect(began.map(([,, processor]) => processor)).toEqual(expect.arrayContaining([allowed, 'any']))
