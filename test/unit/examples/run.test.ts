@@ -26,10 +26,10 @@ function put(name: string, text: string): void {
   writeFileSync(join(home, name), `#!/bin/bash\n${text}\n`, { mode: 0o755 })
 }
 
-interface Circumstances { readonly columns?: number; readonly env?: Record<string, string>; readonly signal?: [NodeJS.Signals, string] }
+interface Circumstances { readonly columns?: number; readonly env?: Record<string, string>; readonly signal?: [signal: NodeJS.Signals, text: string, wait?: number] }
 interface Ended { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 
-/** Runs the script into a pipe, or on a terminal so wide; sends the signal once it has printed something. */
+/** Runs the script into a pipe, or on a terminal so wide; sends the signal once it has printed the text, and milliseconds passed. */
 async function run(args: readonly string[] = [], { columns, env = {}, signal }: Circumstances = {}): Promise<Ended> {
   const program = join(home, 'examples/dns-over-ipip/run')
   const command = columns === undefined ? [program, ...args] : ['script', '-qec', `stty rows 24 cols ${columns}; ${[program, ...args].join(' ')}`, '/dev/null']
@@ -39,8 +39,9 @@ async function run(args: readonly string[] = [], { columns, env = {}, signal }: 
   child.stdout.on('data', (text: Buffer) => {
     stdout += String(text)
     if (signal === undefined || !stdout.includes(signal[1])) return
-    process.kill(signal[0] === 'SIGINT' ? -child.pid! : child.pid!, signal[0]) // a Ctrl-C is for the whole group
+    const [name, , wait = 0] = signal
     signal = undefined
+    setTimeout(() => process.kill(name === 'SIGINT' ? -child.pid! : child.pid!, name), wait) // a Ctrl-C is for the whole group
   })
   await new Promise(resolve => child.on('close', resolve))
   return { code: child.exitCode, stdout, stderr }
@@ -131,4 +132,12 @@ describe('a signal', () => {
     expect(code).toBe(130)
     expect(performance.now() - start).toBeLessThan(20_000)
   })
+
+  it('ends a part, too, that does not take it yet', async () => {
+    put('node_modules/.bin/tsc', 'exec sleep 60')
+    put('bin/env', 'trap "" INT; sleep 0.5; exec /usr/bin/env "$@"')
+    const { code } = await run([], { env: { PATH: `${home}/bin:${process.env.PATH}` }, signal: ['SIGINT', 'packages (', 200] })
+    expect(code).toBe(130)
+    expect(ran()).toEqual(['install demo'])
+  }, 20_000)
 })
