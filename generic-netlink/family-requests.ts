@@ -45,12 +45,13 @@ export class Kinds {
   }
 
   /** The kind of a command. An unknown one fails when it is written, like a wrong value. */
-  get(command: string): Kind {
-    const fail = (): never => {
+  get(command: string): Kind { return this.#byCommand.get(command) ?? this.#unknown(command) }
+
+  #unknown(command: string): Kind {
+    const write = (): never => {
       throw new TypeError(`the family ${this.#family} has no command ${JSON.stringify(command)}`)
     }
-    return this.#byCommand.get(command)
-      ?? { name: `${this.#family} ${command}`, type: 0, header: 0, request: { write: fail }, reply: undefined }
+    return { name: `${this.#family} ${command}`, type: 0, header: 0, request: { write }, reply: undefined }
   }
 }
 

@@ -41,14 +41,16 @@ export function oneOf<const T extends string>(path: string, value: unknown, word
   return value as T
 }
 
-/** An object without other fields than these. @throws TypeError naming the path */
-export function checkObject(path: string, value: unknown, fields: ReadonlySet<string>): Record<string, unknown> {
+/** An object of these fields alone; errors name some of them. @throws TypeError naming the path */
+export function checkObject(
+  path: string, value: unknown, fields: ReadonlySet<string>, named: Iterable<string> = fields,
+): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${path}: ${show(value)} is not an object`)
   }
   for (const key in value) {
     if (fields.has(key)) continue
-    throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...fields].join(', ')}`)
+    throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...named].join(', ')}`)
   }
   return value as Record<string, unknown>
 }

@@ -1,7 +1,7 @@
 /** Objects as sets of fields: one declaration gives checks, defaults, wire, words, differences. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { integer, oneOf, refusalAt, show } from './check.js'
+import { checkObject, integer, oneOf, refusalAt } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
@@ -58,6 +58,8 @@ export class FieldSet<Spec extends object, W, C = unknown> {
   readonly #fields: readonly Field<W, C>[]
   readonly #options: FieldSetOptions
   readonly #known: ReadonlySet<string>
+  /** The known fields that a spec sets. */
+  readonly #settable: readonly string[]
   /** Whether some objects lack some fields. */
   readonly #conditional: boolean
 
@@ -67,7 +69,8 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     this.names = Object.keys(fields) as KeyOf<Spec>[]
     this.#fields = Object.values(fields)
     this.#options = options
-    this.#known = new Set([...this.names, ...options.others ?? [], ...options.stateOnly ?? []])
+    this.#settable = [...options.others ?? [], ...this.names]
+    this.#known = new Set([...this.#settable, ...options.stateOnly ?? []])
     this.#conditional = this.#fields.some(field => field.absent !== undefined)
   }
 
@@ -76,15 +79,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
 
   /** An object without unknown fields. @throws TypeError naming the path */
   checkNames(given: unknown, path = ''): Values {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-      throw new TypeError(`${path || this.noun}: ${show(given)} is not an object`)
-    }
-    for (const name in given) {
-      if (this.#known.has(name)) continue
-      const known = [...this.#options.others ?? [], ...this.names].join(', ')
-      throw new TypeError(`${path || this.noun}: there is no field ${show(name)}; there are ${known}`)
-    }
-    return given as Values
+    return checkObject(path || this.noun, given, this.#known, this.#settable)
   }
 
   /** A whole object in its normal form, with defaults. @throws naming the field below `path` */

@@ -12,6 +12,17 @@ import { linkLayerAddress } from './scalars.js'
 const encapType = enumeration(u16, { none: 0, fou: 1, gue: 2, mpls: 3 })
 const encapFlags = bits(u16, ['csum', 'csum6', 'remcsum'])
 
+/** The rows of `IFLA_IPTUN_*` that tunnels over either family share. */
+const iptunLast = {
+  encapType:       [15, encapType],
+  encapFlags:      [16, encapFlags],
+  encapSport:      [17, be16],
+  encapDport:      [18, be16],
+  /** The device has no addresses of its own: each packet has both. */
+  collectMetadata: [19, flag],
+  fwmark:          [20, u32],
+} as const
+
 /** `IFLA_IPTUN_*` of `ipip` and `sit` links. */
 export const iptun = attributeSet('IFLA_IPTUN', {
   link:            [1,  u32],
@@ -28,13 +39,7 @@ export const iptun = attributeSet('IFLA_IPTUN', {
   '6rdRelayPrefix':    [12, ipv4],
   '6rdPrefixlen':      [13, u16],
   '6rdRelayPrefixlen': [14, u16],
-  encapType:       [15, encapType],
-  encapFlags:      [16, encapFlags],
-  encapSport:      [17, be16],
-  encapDport:      [18, be16],
-  /** The device has no addresses of its own: each packet says whence and whither. */
-  collectMetadata: [19, flag],
-  fwmark:          [20, u32],
+  ...iptunLast,
 })
 
 /** `IP6_TNL_F_*` */
@@ -55,12 +60,7 @@ export const iptun6 = attributeSet('IFLA_IPTUN', {
   /** What it carries: 4 is IPv4, 41 IPv6, 0 both. */
   proto:           [9,  u8],
   pmtudisc:        [10, u8],
-  encapType:       [15, encapType],
-  encapFlags:      [16, encapFlags],
-  encapSport:      [17, be16],
-  encapDport:      [18, be16],
-  collectMetadata: [19, flag],
-  fwmark:          [20, u32],
+  ...iptunLast,
 })
 
 /** `GRE_*`: the names begin at bit 12; those below are the version and recursion control. */

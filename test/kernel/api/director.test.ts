@@ -1,21 +1,15 @@
 import fc from 'fast-check'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { Director, formatRules, NetlinkError, parseRules, VirtualService, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
+import { describe, expect, it } from 'vitest'
+import { formatRules, NetlinkError, parseRules, VirtualService, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
 import type { IpvsCommand } from '../../../lib/ipvs/client.js'
 import { normalize } from '../../../lib/ipvs/normalize.js'
+import { recordedDirector } from '../../support/director.js'
 import { servicesOf } from '../../support/ipvsadm.js'
-import { recording } from '../../support/kernel.js'
 import { asNobody, ipvsadm, NODE, run } from '../../support/run.js'
 import { virtualServices } from '../../support/services.js'
 import { sendRaw } from '../../support/raw.js'
 
-const { openSocket, sent } = recording()
-const director = await Director.open({ openSocket })
-beforeEach(() => director.flush())
-afterAll(async () => {
-  await director.flush()
-  await director.close()
-})
+const { director, sent } = await recordedDirector()
 
 const vip = '10.9.0.1'
 const web: VirtualServiceSpec = {

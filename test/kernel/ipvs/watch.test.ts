@@ -1,15 +1,9 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { Director, serviceName, VirtualService, type TableChange, type VirtualServiceSpec, type WatchOptions } from '../../../lib/index.js'
-import { recording } from '../../support/kernel.js'
+import { describe, expect, it } from 'vitest'
+import { serviceName, VirtualService, type TableChange, type VirtualServiceSpec, type WatchOptions } from '../../../lib/index.js'
+import { recordedDirector } from '../../support/director.js'
 import { run } from '../../support/run.js'
 
-const { openSocket, sent } = recording()
-const director = await Director.open({ openSocket })
-beforeEach(() => director.flush())
-afterAll(async () => {
-  await director.flush()
-  await director.close()
-})
+const { director, sent } = await recordedDirector()
 
 const vip = '10.9.0.1'
 const web = { vip, port: 80, protocols: ['tcp'], scheduler: 'rr', forward: 'local', realServers: [vip, { address: '10.9.1.2', forward: 'masq' }] } satisfies VirtualServiceSpec

@@ -1,16 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Director, formatRules } from '../../../lib/index.js'
+import { afterEach, describe, expect, it } from 'vitest'
+import { formatRules } from '../../../lib/index.js'
 import { OWNED, wanted } from '../../support/applier.js'
+import { recordedDirector } from '../../support/director.js'
 import { Program } from '../../support/program.js'
 import { run } from '../../support/run.js'
 
-const director = await Director.open()
-beforeEach(() => director.flush())
-afterAll(async () => {
-  await director.flush()
-  await director.close()
-})
+const { director } = await recordedDirector()
 
 const programs: Program[] = []
 afterEach(async () => { for (const program of programs.splice(0)) await program.kill() })

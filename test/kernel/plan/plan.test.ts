@@ -1,24 +1,17 @@
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { BrakeError, Director, formatRules, parseRules, PlanError, VirtualService, type PlanProgress, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
-import { recording } from '../../support/kernel.js'
+import { afterEach, describe, expect, it } from 'vitest'
+import { BrakeError, formatRules, parseRules, PlanError, VirtualService, type PlanProgress, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
+import { recordedDirector } from '../../support/director.js'
 import { ipvsadm, run } from '../../support/run.js'
 import { virtualServices } from '../../support/services.js'
 
-const { openSocket, sent } = recording()
+const { director, sent } = await recordedDirector()
 
 /** The commands of a datagram that are no readings: of generic netlink's messages, those below are IPVS's own. */
 const edits = (): number[] => sent.flatMap(datagram => {
   const commands: number[] = []
   for (let at = 0; at + 20 <= datagram.length; at += datagram.readUInt32LE(at) + 3 & ~3) if (datagram.readUInt16LE(at + 4) > 16) commands.push(datagram[at + 16]!)
   return commands.filter(command => ![4, 8, 11, 13, 15].includes(command)) // getService, getDest, getDaemon, getConfig, getInfo
-})
-
-const director = await Director.open({ openSocket })
-beforeEach(() => director.flush())
-afterAll(async () => {
-  await director.flush()
-  await director.close()
 })
 
 const vip = '10.9.0.1'
