@@ -31,6 +31,18 @@ export const namesOf = (links: ReadonlyMap<number, LinkAttributes>): LinkNames =
   indexOf: name => [...links].find(([, { ifname }]) => ifname === name)?.[0] ?? 0,
 })
 
+/** Reads the name of one link, by its index. */
+export async function readNames(
+  client: RouteClient, index: number | undefined, options?: CallOptions,
+): Promise<LinkNames> {
+  if (index === undefined) return NO_LINKS
+  const request = { kind: 'link', header: { ...ANY_LINK, index }, attributes: {}, object: `link if${index}` } as const
+  try { return namesOf(new Map([[index, (await client.get(request, options)).attributes]])) } catch (error) {
+    if ((causeOf(error) as { code?: unknown }).code === 'ENODEV') return NO_LINKS // gone meanwhile
+    throw error
+  }
+}
+
 /** No names: for commands that only describe an object. */
 export const NO_LINKS: LinkNames = namesOf(new Map())
 

@@ -9,7 +9,7 @@ import type { Step } from '../../plan/plan.js'
 import { Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient, type Verb } from '../client.js'
 import { refuseMissing } from '../explain.js'
-import { namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
+import { namesOf, readIndexes, readLinks, readNames, sendNamed } from '../link-names.js'
 import {
   ANY_ROUTE, keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
   routeCommand, routeFields, routeOf, type Route,
@@ -228,7 +228,11 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
     return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
   }
 
-  /** The route that packets take (`ip route get`). Rejects with `ENETUNREACH` without one. */
+  /**
+   * The route that packets take, by the kernel's own lookup (`ip route get`): rules, tables and
+   * metrics count, and no table is listed. With `source` it is that of packets from this address of
+   * the host. Rejects with `ENETUNREACH` without a route.
+   */
   async lookup(
     to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
   ): Promise<RouteState> {
@@ -236,17 +240,17 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
     const src = source === undefined ? undefined : unicast('source', source)
     const family = familyOf(dst)
     const asked = { kind: 'route', verb: 'get', object: `route to ${dst}` } as const
-    const names = namesOf(await readLinks(this.client, options))
     const oif = link === undefined
       ? undefined
       : (await readIndexes(this.client, [interfaceName('link', link)], asked, options)).indexOf(link)
     const width = widthOf(family)
-    return readRoute(await this.client.get({
+    const found = await this.client.get({
       kind: 'route', object: asked.object,
       header: {
         ...ANY_ROUTE, family, dstLen: width, srcLen: src === undefined ? 0 : width, flags: { [LOOKUP_TABLE]: true },
       },
       attributes: defined({ dst, src, oif }),
-    }, options), names)
+    }, options)
+    return readRoute(found, await readNames(this.client, found.attributes.oif, options))
   }
 }
