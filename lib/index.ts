@@ -9,7 +9,7 @@
 // ── virtual services ──
 
 export {
-  DecodeError, NetlinkError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck,
+  DecodeError, NetlinkError, SpecError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck,
 } from '../generic-netlink/core.js'
 export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'

@@ -1,6 +1,8 @@
 /** What ipvsadm does, done: a line's command, asked of the kernel. */
 
-import { connections, Director, formatRules, NetlinkError, type ServiceKey, type ServiceState } from 'ipvs-nl'
+import {
+  connections, Director, formatRules, NetlinkError, SpecError, type ServiceKey, type ServiceState,
+} from 'ipvs-nl'
 import { sortServices } from 'ipvs-nl/ipvsadm'
 import {
   Connection, FamilyClient, ipvs, NETLINK_GENERIC, type Command, type ServiceAttributes,
@@ -190,7 +192,7 @@ class Program {
       return 0
     } catch (error) {
       // Of what no rule can say; ipvsadm may die of it.
-      if (error instanceof RangeError) throw new Exit(error.message, 1)
+      if (error instanceof SpecError) throw new Exit(error.message, 1)
       if (!(error instanceof NetlinkError)) throw error
       throw new Exit(reason('getService', error), 1)
     }

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { atPath, checkList, checkObject, within } from '../base/check.js'
+import { atPath, checkList, checkObject, SpecError, within } from '../base/check.js'
 import { contains, parsePrefix } from '../base/prefix.js'
 import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { Comparison } from '../ipvs/diff.js'
@@ -51,7 +51,7 @@ export interface PlanOptions extends CallOptions {
   readonly force?: boolean
 }
 
-/** Plans a director. @throws TypeError, RangeError naming the field */
+/** Plans a director. @throws SpecError naming the field */
 export async function planDirector(
   ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {},
 ): Promise<Plan> {
@@ -121,7 +121,7 @@ function compareAll(comparison: Comparison, pairs: readonly Pair[], { overrides 
   return compared
 }
 
-/** The services of all specs, by name. @throws RangeError where two specs declare one service */
+/** The services of all specs, by name. @throws SpecError where two specs declare one service */
 function distinctServices(services: readonly (readonly Service[])[]): Map<string, Service> {
   const all = new Map<string, Service>()
   for (let i = 0; i < services.length; i++) {
@@ -129,7 +129,7 @@ function distinctServices(services: readonly (readonly Service[])[]): Map<string
       const name = serviceName(service), duplicate = all.get(name)
       if (duplicate) {
         const first = services.findIndex(each => each.includes(duplicate))
-        throw new RangeError(`services[${i}]: ${name} duplicates services[${first}]`)
+        throw new SpecError(`services[${i}]`, `${name} duplicates services[${first}]`)
       }
       all.set(name, service)
     }
@@ -139,7 +139,7 @@ function distinctServices(services: readonly (readonly Service[])[]): Map<string
 
 // ── ownership and the brake ──
 
-/** Whether a service is owned. @throws TypeError, RangeError naming the field */
+/** Whether a service is owned. @throws SpecError naming the field */
 function ownership(owner: Owner): (service: Service) => boolean {
   if (typeof owner === 'function') return owner
   const texts = typeof owner === 'string' ? [owner] : owner
@@ -167,7 +167,7 @@ async function settingsSteps(
   const daemons = spec.syncDaemons?.map((each, i, all) => {
     const daemon = normalizeSyncDaemon(each, atPath('syncDaemons', i))
     if (all.findIndex(other => other.state === daemon.state) === i) return daemon
-    throw new RangeError(`syncDaemons[${i}]: a second ${daemon.state}; one may run`)
+    throw new SpecError(`syncDaemons[${i}]`, `a second ${daemon.state}; one may run`)
   })
   const steps = timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : []
   if (!daemons) return steps

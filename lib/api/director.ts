@@ -34,7 +34,7 @@ export interface DirectorOptions extends CallOptions, ConnectionOptions {}
  * The IPVS table of this host's network namespace.
  *
  * Every method rejects with a {@link NetlinkError} that names the request, the object, the kernel's
- * reason and the remedy; and, before anything is sent, with a TypeError or RangeError that names
+ * reason and the remedy; and, before anything is sent, with a SpecError that names
  * the field of a wrong spec.
  *
  * @example

@@ -1,6 +1,7 @@
 /** The real server's host: the plan of its network, and its faults. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { SpecError } from '../base/check.js'
 import type { Finding } from '../diagnose/finding.js'
 import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
 import { networkSteps, readNetwork } from '../network/network.js'
@@ -32,7 +33,7 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
   const actual = await readNetwork(wanted, options)
   const carrier = occupied(wanted, actual.links)
   if (carrier !== undefined) {
-    throw new RangeError(`carrier: ${carrier} exists and is not a dummy link; use lo, or another name`)
+    throw new SpecError('carrier', `${carrier} exists and is not a dummy link; use lo, or another name`)
   }
   return new Plan(networkSteps(wanted, actual))
 }

@@ -1,7 +1,7 @@
 /** One virtual service: a spec and its director. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { within } from '../base/check.js'
+import { SpecError, within } from '../base/check.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'
 import { edit } from '../ipvs/apply.js'
@@ -56,7 +56,7 @@ export class VirtualService implements AsyncDisposable {
 
   /**
    * Checks the spec and opens the director; changes nothing.
-   * Rejects with TypeError or RangeError naming the field.
+   * Rejects with SpecError naming the field.
    */
   static async open(
     spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
@@ -124,7 +124,7 @@ export class VirtualService implements AsyncDisposable {
       const declared = service.realServers.filter(each => each.address === address)
       if (port === undefined && declared.length > 1) {
         const ports = declared.map(each => each.port).join(', ')
-        throw new TypeError(`realServer.port: ${address} is declared with ports ${ports}; name one`)
+        throw new SpecError('realServer.port', `${address} is declared with ports ${ports}; name one`)
       }
       const id = { address, port: port ?? declared[0]?.port }
       return { service, id: within('realServer', () => realServerKey(id, service)) }

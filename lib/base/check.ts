@@ -1,27 +1,22 @@
 /**
  * Checks of a caller's input, field by field: each refusal names the path of the field.
  *
- * A path has no dot at its end: `''`, `links[0]`, `links[0].mtu`.
- * {@link atPath} joins the next part to it.
- *
  * @module
  */
 
-import { formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/core.js'
+import { formatIPv6, parseIPv4, parseIPv6, SpecError } from '../../generic-netlink/core.js'
 
-/** The path of a field, or of an element, of the object at `path`. */
-export const atPath = (path: string, key: string | number): string =>
-  typeof key === 'number' ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`
+export { atPath, SpecError } from '../../generic-netlink/core.js'
 
 /** A value, for a message. */
 export const show = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
 
 /** The refusal of a value. */
-export const invalid = (path: string, value: unknown, wanted: string): RangeError =>
-  new RangeError(`${path}: ${show(value)} is not ${wanted}`)
+export const invalid = (path: string, value: unknown, wanted: string): SpecError =>
+  new SpecError(path, `${show(value)} is not ${wanted}`)
 
-/** An integer of a range. @throws RangeError naming the path */
+/** An integer of a range. @throws SpecError naming the path */
 export function integer(path: string, value: unknown, min: number, max: number): number {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
     throw invalid(path, value, `an integer from ${min} to ${max}`)
@@ -29,33 +24,33 @@ export function integer(path: string, value: unknown, min: number, max: number):
   return value as number
 }
 
-/** True or false. @throws TypeError naming the path */
+/** True or false. @throws SpecError naming the path */
 export function boolean(path: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new TypeError(`${path}: ${show(value)} is not true or false`)
+  if (typeof value !== 'boolean') throw new SpecError(path, `${show(value)} is not true or false`)
   return value
 }
 
-/** One of some words. @throws RangeError naming the path */
+/** One of some words. @throws SpecError naming the path */
 export function oneOf<const T extends string>(path: string, value: unknown, words: readonly T[]): T {
   if (!words.includes(value as T)) throw invalid(path, value, `one of ${words.join(', ')}`)
   return value as T
 }
 
-/** An object of these fields alone; errors name some of them. @throws TypeError naming the path */
+/** An object of these fields alone; errors name some of them. @throws SpecError naming the path */
 export function checkObject(
   path: string, value: unknown, fields: ReadonlySet<string>, named: Iterable<string> = fields,
 ): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError(`${path}: ${show(value)} is not an object`)
+    throw new SpecError(path, `${show(value)} is not an object`)
   }
   for (const key in value) {
     if (fields.has(key)) continue
-    throw new TypeError(`${path}: there is no field ${JSON.stringify(key)}; there are ${[...named].join(', ')}`)
+    throw new SpecError(path, `there is no field ${JSON.stringify(key)}; there are ${[...named].join(', ')}`)
   }
   return value as Record<string, unknown>
 }
 
-/** An array. @throws RangeError naming the path */
+/** An array. @throws SpecError naming the path */
 export function checkList(path: string, value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) throw invalid(path, value, 'a list')
   return value
@@ -64,7 +59,7 @@ export function checkList(path: string, value: unknown): readonly unknown[] {
 /** The kernel's names for no interface and every interface, in paths of sysctls. */
 const NOT_INTERFACES = ['.', '..', 'all', 'default']
 
-/** An interface's name for the kernel and for paths. @throws RangeError naming the path */
+/** An interface's name for the kernel and for paths. @throws SpecError naming the path */
 export function interfaceName(path: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[A-Za-z0-9_.-]{1,15}$/.test(value) || NOT_INTERFACES.includes(value)) {
     throw invalid(path, value, 'an interface name: at most 15 of A-Z, a-z, 0-9, _, . and -')
@@ -72,7 +67,7 @@ export function interfaceName(path: string, value: unknown): string {
   return value
 }
 
-/** An address in its correct form. @throws RangeError naming the path */
+/** An address in its correct form. @throws SpecError naming the path */
 export function address(path: string, value: unknown): string {
   if (typeof value === 'string') {
     if (parseIPv4(value) >= 0) return value
@@ -88,9 +83,5 @@ export function within<T>(path: string, check: () => T): T {
 }
 
 /** A refusal below `path`, for loops too hot for {@link within}. Other errors stay as they are. */
-export function refusalAt(path: string, error: unknown): unknown {
-  if (path !== '' && (error instanceof TypeError || error instanceof RangeError)) {
-    error.message = `${path}${/^[:[]/.test(error.message) ? '' : '.'}${error.message}`
-  }
-  return error
-}
+export const refusalAt = (path: string, error: unknown): unknown =>
+  path !== '' && error instanceof SpecError ? error.within(path) : error

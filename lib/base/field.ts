@@ -1,7 +1,7 @@
 /** Objects as sets of fields: one declaration gives checks, defaults, wire, words, differences. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { checkObject, integer, oneOf, refusalAt } from './check.js'
+import { checkObject, integer, oneOf, refusalAt, SpecError } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
@@ -13,7 +13,7 @@ export interface Field<W, C = unknown> {
    * `undefined` is none. A field without this property stays as it is.
    */
   readonly otherwise?: unknown
-  /** Returns the value in its normal form. @throws RangeError, TypeError naming the path */
+  /** Returns the value in its normal form. @throws SpecError naming the path */
   check(path: string, value: unknown): unknown
   /** Writes a value; `undefined` too, where a spec asks for none. */
   write(to: W, value: unknown, context: C): void
@@ -44,7 +44,7 @@ export interface FieldSetOptions {
   readonly others?: readonly string[]
   /** Fields that only states have. A spec that was a state may have them; they are ignored. */
   readonly stateOnly?: readonly string[]
-  /** Refuses combinations of fields. @throws RangeError, TypeError naming the field */
+  /** Refuses combinations of fields. @throws SpecError naming the field */
   verify?(object: Values): void
 }
 
@@ -77,7 +77,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
   /** Whether a spec can have this field. */
   has(name: string): name is KeyOf<Spec> { return (this.names as readonly string[]).includes(name) }
 
-  /** An object without unknown fields. @throws TypeError naming the path */
+  /** An object without unknown fields. @throws SpecError naming the path */
   checkNames(given: unknown, path = ''): Values {
     return checkObject(path || this.noun, given, this.#known, this.#settable)
   }
@@ -106,7 +106,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
     return whole as Partial<Spec>
   }
 
-  /** Refuses combinations of fields. @throws TypeError, RangeError naming the field below `path` */
+  /** Refuses combinations of fields. @throws SpecError naming the field below `path` */
   verify(object: object, path = ''): void {
     const values = object as Values
     const fields = this.#fields
@@ -114,7 +114,7 @@ export class FieldSet<Spec extends object, W, C = unknown> {
       for (let i = 0; i < fields.length; i++) {
         const name = this.names[i]!
         const why = values[name] === undefined ? undefined : fields[i]!.absent?.(values)
-        if (why !== undefined) throw new TypeError(`${name}: ${why}`)
+        if (why !== undefined) throw new SpecError(name, why)
       }
       this.#options.verify?.(values)
     } catch (error) { throw refusalAt(path, error) }
@@ -232,7 +232,7 @@ export const fieldSet = <Spec extends object, W, C = unknown>() =>
 
 // ── fields of one attribute ──
 
-/** Returns a field's value in its normal form. @throws RangeError, TypeError naming the path */
+/** Returns a field's value in its normal form. @throws SpecError naming the path */
 export type Check<T = unknown> = (path: string, value: unknown) => T
 
 /** The check of an integer of a range. */

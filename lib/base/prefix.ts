@@ -2,7 +2,7 @@
 
 import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/core.js'
 import { familyOf, isMulticast, type Family } from './address.js'
-import { address, integer } from './check.js'
+import { address, integer, SpecError } from './check.js'
 
 /** `192.0.2.1/24`, taken apart. */
 export interface Prefix {
@@ -18,12 +18,12 @@ export const widthOf = (family: Family): number => family === 'inet' ? 32 : 128
 
 /**
  * An address with or without the length of its prefix; alone it is the longest.
- * @throws RangeError naming the path
+ * @throws SpecError naming the path
  */
 export function parsePrefix(path: string, value: unknown): Prefix {
   const [, text, length] = typeof value === 'string' ? /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? [] : []
   if (text === undefined) {
-    throw new RangeError(`${path}: ${JSON.stringify(value)} is not an address or an address/length`)
+    throw new SpecError(path, `${JSON.stringify(value)} is not an address or an address/length`)
   }
   const correct = address(path, text), family = familyOf(correct), width = widthOf(family)
   const bits = length === undefined ? width : integer(`${path} (the prefix's length)`, Number(length), 0, width)
@@ -65,10 +65,10 @@ function notUnicast(text: string): string | undefined {
   return isMulticast(text) ? 'a multicast address' : undefined
 }
 
-/** An address that a host can have. @throws RangeError naming the path */
+/** An address that a host can have. @throws SpecError naming the path */
 export function unicast(path: string, value: unknown): string {
   const text = address(path, value)
   const why = notUnicast(text)
-  if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)
+  if (why !== undefined) throw new SpecError(path, `${text} is ${why}`)
   return text
 }

@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises'
 import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import { bare, ELSEWHERE, finding, numberOf, otherLinks, readHost, type Finding, type Problem } from './finding.js'
-import { address } from '../base/check.js'
+import { address, SpecError } from '../base/check.js'
 import { FouPorts, fouSteps } from '../network/fou.js'
 import { effectiveSysctl, type EffectiveSysctl } from '../sysctl/effective.js'
 import { networkSteps, type NetworkSpec, type NetworkState } from '../network/network.js'
@@ -131,7 +131,7 @@ function link(wanted: NetworkSpec, network: NetworkState): Finding[] {
   }
   let steps: Step[]
   try { steps = networkSteps(whole, network) } catch (error) {
-    if (!(error instanceof RangeError)) throw error
+    if (!(error instanceof SpecError)) throw error
     return [finding('tunnel-mode', error.message,
       'the link that should unwrap the director\'s packets cannot be added', [],
       'remove the conflicting link, or use another name')]

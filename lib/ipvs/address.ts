@@ -1,6 +1,7 @@
 /** Addresses that IPVS can balance to and from. */
 
 import { parseIPv4 } from '../../generic-netlink/core.js'
+import { SpecError } from '../base/check.js'
 import { isMulticast } from '../base/address.js'
 
 /** The reason that an address cannot be an end of a connection through a director, if any. */
@@ -19,9 +20,9 @@ function unusable(text: string, ipv4: number): string | undefined {
 
 /**
  * Refuses an address that cannot be an end of a connection; `ipv4` is negative for IPv6.
- * @throws RangeError naming the path
+ * @throws SpecError naming the path
  */
 export function checkUsable(path: string, text: string, ipv4 = parseIPv4(text)): void {
   const why = unusable(text, ipv4)
-  if (why !== undefined) throw new RangeError(`${path}: ${text} is ${why}`)
+  if (why !== undefined) throw new SpecError(path, `${text} is ${why}`)
 }

@@ -2,7 +2,7 @@
 
 import type { DestinationAttributes, ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import { familyOf } from '../base/address.js'
-import { address, checkList, integer, oneOf, show } from '../base/check.js'
+import { address, checkList, integer, oneOf, show, SpecError } from '../base/check.js'
 import type { Protocol, RealServerKey, ServiceId, ServiceKey } from './model.js'
 
 /** The protocols that a virtual service can have. */
@@ -11,23 +11,23 @@ export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
 /**
  * The kernel's services that an id names: one for each of its protocols. An id may name a service
  * that no spec can have, so that a service of a foreign program can be read and removed.
- * @throws TypeError, RangeError naming the field
+ * @throws SpecError naming the field
  */
 export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
-  if (typeof id !== 'object' || (id as unknown) === null) throw new TypeError(`service: ${show(id)} is not an object`)
+  if (typeof id !== 'object' || (id as unknown) === null) throw new SpecError('service', `${show(id)} is not an object`)
   const { vip, port, protocol, protocols: several, fwmark, family } = id as Record<string, unknown>
   if (fwmark !== undefined) {
     if ((vip ?? port ?? protocol ?? several) !== undefined) {
-      throw new TypeError(
-        'fwmark: cannot be combined with vip, port or protocols, which the kernel would ignore; remove them')
+      throw new SpecError(
+        'fwmark', 'cannot be combined with vip, port or protocols, which the kernel would ignore; remove them')
     }
     const mark = integer('fwmark', fwmark, 1, 0xffffffff)
     return [{ fwmark: mark, family: oneOf('family', family ?? 'inet', ['inet', 'inet6']) }]
   }
-  if (vip === undefined) throw new TypeError('vip: required: set vip, port and protocols, or set fwmark')
-  if (family !== undefined) throw new TypeError('family: only a firewall mark has a family of its own; remove it')
+  if (vip === undefined) throw new SpecError('vip', 'required: set vip, port and protocols, or set fwmark')
+  if (family !== undefined) throw new SpecError('family', 'only a firewall mark has a family of its own; remove it')
   if (protocol !== undefined && several !== undefined) {
-    throw new TypeError('protocol: cannot be combined with protocols; remove one')
+    throw new SpecError('protocol', 'cannot be combined with protocols; remove one')
   }
   const key = { vip: address('vip', vip), port: integer('port', port, 0, 65535) }
   return protocolsOf(protocol, several).map(protocol => ({ vip: key.vip, port: key.port, protocol }))
@@ -36,12 +36,12 @@ export function serviceKeys(id: ServiceId | ServiceKey): ServiceKey[] {
 function protocolsOf(protocol: unknown, several: unknown): (Protocol | number)[] {
   if (protocol !== undefined) return [protocolOf('protocol', protocol)]
   if (several === undefined) {
-    throw new TypeError('protocol: required: set protocol: \'tcp\' or protocols: [\'tcp\', \'udp\']')
+    throw new SpecError('protocol', 'required: set protocol: \'tcp\' or protocols: [\'tcp\', \'udp\']')
   }
   const checked = checkList('protocols', several).map((each, i) => protocolOf(`protocols[${i}]`, each))
-  if (checked.length === 0) throw new RangeError('protocols: the list is empty')
+  if (checked.length === 0) throw new SpecError('protocols', 'the list is empty')
   checked.forEach((each, i) => {
-    if (checked.indexOf(each) < i) throw new RangeError(`protocols[${i}]: ${each} is a duplicate`)
+    if (checked.indexOf(each) < i) throw new SpecError(`protocols[${i}]`, `${each} is a duplicate`)
   })
   return checked
 }
@@ -49,14 +49,14 @@ function protocolsOf(protocol: unknown, several: unknown): (Protocol | number)[]
 const protocolOf = (path: string, value: unknown): Protocol | number =>
   typeof value === 'number' ? integer(path, value, 0, 65535) : oneOf(path, value, protocols)
 
-/** The address and port of a real server of this service. @throws RangeError naming the field */
+/** The address and port of a real server of this service. @throws SpecError naming the field */
 export function realServerKey(
   id: { readonly address: string; readonly port?: number | undefined }, service: ServiceKey,
 ): RealServerKey {
   return { address: address('address', id.address), port: realServerPort(id.port, service) }
 }
 
-/** The port of a real server of this service. @throws RangeError naming the field */
+/** The port of a real server of this service. @throws SpecError naming the field */
 export const realServerPort = (port: unknown, service: ServiceKey): number =>
   integer('port', port === undefined ? service.port ?? 0 : port, 0, 65535)
 

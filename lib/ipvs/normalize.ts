@@ -6,7 +6,7 @@
  * @module
  */
 
-import { atPath, checkList, checkObject, integer, interfaceName, refusalAt } from '../base/check.js'
+import { atPath, checkList, checkObject, integer, interfaceName, refusalAt, SpecError } from '../base/check.js'
 import type {
   DirectorNetwork, Forwarding, RealServerSettings, RealServerSpec, Service, ServiceKey, VirtualServiceSpec,
 } from './model.js'
@@ -14,7 +14,7 @@ import { duplicateOf, serviceFamily } from './names.js'
 import { checkForward, normalizeRealServer } from './real-server.js'
 import { normalizeService } from './service.js'
 
-/** A spec's services, with real servers. @throws TypeError, RangeError naming the field */
+/** A spec's services, with real servers. @throws SpecError naming the field */
 export function normalize(spec: VirtualServiceSpec): Service[] {
   const services = normalizeService(spec)
   if (spec.network !== undefined) checkNetwork(spec.network, services[0]!)
@@ -36,7 +36,7 @@ function addRealServers(service: Service, specs: readonly (string | RealServerSp
   const duplicate = duplicateOf(servers)
   if (duplicate) {
     const [first, second] = duplicate, { address, port } = servers[second]!
-    throw new RangeError(`realServers[${second}]: ${address} port ${port} duplicates realServers[${first}]`)
+    throw new SpecError(`realServers[${second}]`, `${address} port ${port} duplicates realServers[${first}]`)
   }
   service.realServers = servers
 }
@@ -49,7 +49,7 @@ function checkNetwork(network: DirectorNetwork, service: ServiceKey): void {
   const { link, prefix, routes } = network
   if (link !== undefined) interfaceName('network.link', link)
   if (link !== undefined && service.vip === undefined) {
-    throw new TypeError('network.link: carries the VIP, and a firewall mark has no VIP; remove it')
+    throw new SpecError('network.link', 'carries the VIP, and a firewall mark has no VIP; remove it')
   }
   if (prefix !== undefined) integer('network.prefix', prefix, 1, serviceFamily(service) === 'inet' ? 32 : 128)
   if (routes !== undefined) checkList('network.routes', routes)

@@ -11,7 +11,7 @@
 import { parseIPv4 } from '../../generic-netlink/core.js'
 import type { DestinationAttributes, TunnelFlags } from '../../generic-netlink/families/ipvs.js'
 import { familyOf } from '../base/address.js'
-import { address, checkObject, integer, oneOf, within } from '../base/check.js'
+import { address, checkObject, integer, oneOf, SpecError, within } from '../base/check.js'
 import { checkUsable } from './address.js'
 import { realServerPort } from './key.js'
 import type {
@@ -26,7 +26,7 @@ import { checkTunnel, type TunnelChecksum } from './tunnels.js'
 
 /** A field of a real server besides its address and port. */
 interface RealServerField<V> {
-  /** The value in its normal form. @throws TypeError, RangeError naming the field */
+  /** The value in its normal form. @throws SpecError naming the field */
   check(path: string, value: unknown): V
   write(to: DestinationAttributes, value: V): void
   read(from: DestinationAttributes): V
@@ -35,7 +35,7 @@ interface RealServerField<V> {
 
 const INT_MAX = 0x7fffffff
 
-/** The check of a weight. @throws RangeError naming the path */
+/** The check of a weight. @throws SpecError naming the path */
 export const checkWeight = (path: string, value: unknown): number => integer(path, value, 0, INT_MAX)
 
 const weight: RealServerField<number> = {
@@ -53,7 +53,7 @@ const thresholds: RealServerField<RealServerSettings['thresholds']> = {
     const { upper, lower = 0 } = checkObject(path, value, THRESHOLD_FIELDS)
     const most = integer(`${path}.upper`, upper, 0, INT_MAX)
     const least = integer(`${path}.lower`, lower, 0, INT_MAX)
-    if (least > most) throw new RangeError(`${path}.lower: ${least} is above the upper threshold, ${most}`)
+    if (least > most) throw new SpecError(`${path}.lower`, `${least} is above the upper threshold, ${most}`)
     return { upper: most, lower: least }
   },
   write(to, { upper, lower }) {
@@ -122,11 +122,11 @@ const STATE_FIELDS: Readonly<Record<Exclude<keyof RealServerState, keyof RealSer
   { activeConnections: true, inactiveConnections: true, persistentConnections: true, stats: true }
 const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), ...Object.keys(STATE_FIELDS)])
 
-/** The default way to a service's real servers. @throws TypeError, RangeError naming the field */
+/** The default way to a service's real servers. @throws SpecError naming the field */
 export const checkForward = (value: unknown): Forwarding =>
   value === undefined ? 'route' : fields.forward.check('forward', value)
 
-/** A real server of a service in its normal form. @throws TypeError, RangeError naming the field */
+/** A real server of a service in its normal form. @throws SpecError naming the field */
 export function normalizeRealServer(
   spec: string | RealServerSpec, service: ServiceKey, defaultForward: Forwarding = 'route',
 ): RealServerSettings {
@@ -151,20 +151,20 @@ function checkReachable(address: string, port: number, forward: Forwarding, ipv4
   if (forward !== 'local') {
     checkUsable('address', address, ipv4)
     if (address === service.vip) {
-      throw new RangeError(`address: ${address} is the VIP itself; use the real server's own address`)
+      throw new SpecError('address', `${address} is the VIP itself; use the real server's own address`)
     }
   }
   if (ipv4 < 0 && /^fe[89ab]/.test(address)) {
-    throw new RangeError(`address: ${address} is link-local, and IPVS does not store the link; use a global address`)
+    throw new SpecError('address', `${address} is link-local, and IPVS does not store the link; use a global address`)
   }
   const tunnel = forward === 'tunnel' || typeof forward === 'object'
   if (!tunnel && (ipv4 < 0 ? 'inet6' : 'inet') !== serviceFamily(service)) {
-    throw new RangeError(
-      `address: ${address} is of another family than the service, which needs a tunnel; set forward: 'tunnel'`)
+    throw new SpecError(
+      'address', `${address} is of another family than the service, which needs a tunnel; set forward: 'tunnel'`)
   }
   if (service.fwmark === undefined && port !== service.port && (tunnel || forward === 'route')) {
-    throw new RangeError(
-      `port: must be ${service.port}: forward '${tunnel ? 'tunnel' : 'route'}' cannot change the port; `
+    throw new SpecError(
+      'port', `must be ${service.port}: forward '${tunnel ? 'tunnel' : 'route'}' cannot change the port; `
       + `use 'masq' to map ${service.port} to ${port}`)
   }
 }

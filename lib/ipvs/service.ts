@@ -3,7 +3,7 @@
 import { parseIPv4 } from '../../generic-netlink/core.js'
 import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { Family } from '../base/address.js'
-import { boolean, checkList, checkObject, integer, invalid, oneOf } from '../base/check.js'
+import { boolean, checkList, checkObject, integer, invalid, oneOf, SpecError } from '../base/check.js'
 import { checkUsable } from './address.js'
 import { keyAttributes, protocols, serviceKeys } from './key.js'
 import type {
@@ -62,10 +62,10 @@ function flagsOf(value: readonly SchedulerFlag[], scheduler: string): SchedulerF
     oneOf(path, flag, Object.keys(schedulerBits))
     const owner = flag.split('-')[0]!
     if (owner !== 'flag' && owner !== scheduler) {
-      throw new RangeError(`${path}: ${flag} is a flag of the scheduler ${owner}, and this service has ${scheduler}`)
+      throw new SpecError(path, `${flag} is a flag of the scheduler ${owner}, and this service has ${scheduler}`)
     }
     const bit = schedulerBits[flag]
-    if (flags.has(bit)) throw new RangeError(`${path}: ${flag} is the same bit as ${flags.get(bit)!}; remove one`)
+    if (flags.has(bit)) throw new SpecError(path, `${flag} is the same bit as ${flags.get(bit)!}; remove one`)
     flags.set(bit, flag)
   })
   return [...flags.keys()].sort().map(bit => schedulerFlagName(scheduler, bit))
@@ -81,11 +81,11 @@ const SPEC_FIELDS = new Set([
 ] satisfies (KeyOf<VirtualServiceSpec> | 'stats' | keyof ServiceSettings)[])
 type KeyOf<T> = T extends unknown ? keyof T : never
 
-/** A spec's services, without real servers. @throws TypeError, RangeError naming the field */
+/** A spec's services, without real servers. @throws SpecError naming the field */
 export function normalizeService(spec: ServiceSpec): Service[] {
   checkObject('service', spec, SPEC_FIELDS)
   if ((spec as { engine?: unknown }).engine !== undefined) {
-    throw new TypeError('engine: has no effect without persistence; set persistence.engine')
+    throw new SpecError('engine', 'has no effect without persistence; set persistence.engine')
   }
   const keys = serviceKeys(spec)
   for (const { vip, protocol } of keys) {
@@ -104,17 +104,17 @@ function withOptions(spec: ServiceOptions, key: ServiceKey, datagrams: boolean):
   const { onePacket = false, schedulerFlags = [] } = spec
   const scheduler = spec.scheduler === undefined ? 'wlc' : moduleName('scheduler', spec.scheduler, 15)
   boolean('onePacket', onePacket)
-  if (onePacket && !datagrams) throw new RangeError('onePacket: requires UDP or a firewall mark')
+  if (onePacket && !datagrams) throw new SpecError('onePacket', 'requires UDP or a firewall mark')
   const persistence = spec.persistence === undefined ? undefined : persistenceOf(spec.persistence, family)
   if (persistence?.engine !== undefined) {
-    if (!datagrams) throw new RangeError(`persistence.engine: ${persistence.engine} requires UDP or a firewall mark`)
+    if (!datagrams) throw new SpecError('persistence.engine', `${persistence.engine} requires UDP or a firewall mark`)
     if (!carriesDatagrams(key)) delete persistence.engine
   }
   if (persistence && spec.netmask !== undefined) {
-    throw new TypeError('netmask: a persistent service has its netmask in persistence.netmask')
+    throw new SpecError('netmask', 'a persistent service has its netmask in persistence.netmask')
   }
   if (!persistence && key.port === 0) {
-    throw new RangeError('port: 0 is every port and requires persistence; set persistence: {}')
+    throw new SpecError('port', '0 is every port and requires persistence; set persistence: {}')
   }
   const mask = spec.netmask === undefined ? undefined : netmask('netmask', spec.netmask, family)
   const flags = flagsOf(schedulerFlags, scheduler)

@@ -2,7 +2,7 @@
 
 import type { DaemonAttributes } from '../../generic-netlink/families/ipvs.js'
 import { familyOf, isMulticast } from '../base/address.js'
-import { address, integer, interfaceName, oneOf } from '../base/check.js'
+import { address, integer, interfaceName, oneOf, SpecError } from '../base/check.js'
 import { fieldSet, type Field } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
 import { openIpvs } from './client.js'
@@ -28,7 +28,7 @@ export interface SyncDaemonSpec {
 /** A synchronisation daemon that runs. */
 export interface SyncDaemonState extends Required<SyncDaemonSpec> {}
 
-/** The state of a daemon. @throws RangeError naming the path */
+/** The state of a daemon. @throws SpecError naming the path */
 export const checkSyncState = (path: string, value: unknown): SyncDaemonSpec['state'] =>
   oneOf(path, value, ['master', 'backup'])
 
@@ -60,7 +60,7 @@ const daemons = fieldSet<SyncDaemonSpec, DaemonAttributes>()('sync daemon', {
   group: {
     check: (path, value) => {
       const group = address(path, value)
-      if (!isMulticast(group)) throw new RangeError(`${path}: ${group} is not a multicast address`)
+      if (!isMulticast(group)) throw new SpecError(path, `${group} is not a multicast address`)
       return group
     },
     write(to, value) { to[familyOf(value as string) === 'inet' ? 'mcastGroup' : 'mcastGroup6'] = value as string },
@@ -76,7 +76,7 @@ const daemons = fieldSet<SyncDaemonSpec, DaemonAttributes>()('sync daemon', {
   },
 })
 
-/** A daemon in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A daemon in its normal form. @throws SpecError naming the field below `path` */
 export const normalizeSyncDaemon = (spec: SyncDaemonSpec, path = ''): SyncDaemonSpec => daemons.normalize(spec, path)
 
 /** The attributes of `newDaemon` for a daemon in its normal form. */

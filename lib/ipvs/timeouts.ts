@@ -32,7 +32,7 @@ const timeoutFields = fieldSet<Timeouts, CommandAttributes>()('timeouts', {
   tcp: seconds('timeoutTcp'), tcpFin: seconds('timeoutTcpFin'), udp: seconds('timeoutUdp'),
 })
 
-/** Timeouts in their normal form. @throws TypeError, RangeError naming the field below `path` */
+/** Timeouts in their normal form. @throws SpecError naming the field below `path` */
 export const normalizeTimeouts = (timeouts: Partial<Timeouts>, path = ''): Timeouts =>
   timeoutFields.normalize(timeouts, path)
 

@@ -1,7 +1,7 @@
 /** Tunnels to real servers: a row for each type that IPVS has. */
 
 import { familyOf, type Family } from '../base/address.js'
-import { integer, invalid, oneOf } from '../base/check.js'
+import { integer, invalid, oneOf, SpecError } from '../base/check.js'
 import type { LinkSpec } from '../rtnetlink/link/spec.js'
 
 /** The checksums of tunnels: `remcsum` leaves the inner checksum to the receiver. */
@@ -68,16 +68,16 @@ export const isTunnelKind = (kind: string | number): kind is TunnelKind => Objec
 export const checksumsOf = (kind: TunnelKind): TunnelChecksum[] =>
   Object.keys(tunnels[kind].checksums) as TunnelChecksum[]
 
-/** The tunnel that a spec names. @throws TypeError, RangeError naming the field */
+/** The tunnel that a spec names. @throws SpecError naming the field */
 export function checkTunnel(
   { kind: given, port, checksum }: { readonly kind?: unknown; readonly port?: unknown; readonly checksum?: unknown },
 ): Tunnel {
   const kind = oneOf('kind', given, Object.keys(tunnels) as TunnelKind[])
   const checksums = checksumsOf(kind)
   if (tunnels[kind].port) integer('port', port, 1, 65535)
-  else if (port !== undefined) throw new TypeError(`port: a tunnel of kind ${kind} has no port; remove it`)
+  else if (port !== undefined) throw new SpecError('port', `a tunnel of kind ${kind} has no port; remove it`)
   if (checksum !== undefined && !checksums.some(each => each === checksum)) {
-    if (checksums.length === 0) throw new TypeError(`checksum: a tunnel of kind ${kind} has no checksum; remove it`)
+    if (checksums.length === 0) throw new SpecError('checksum', `a tunnel of kind ${kind} has no checksum; remove it`)
     throw invalid('checksum', checksum, `a checksum of ${kind}: ${checksums.join(', ')}`)
   }
   return { kind, ...port !== undefined && { port }, ...checksum !== undefined && { checksum } } as Tunnel

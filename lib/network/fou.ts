@@ -6,7 +6,7 @@ import {
 } from '../../generic-netlink/core.js'
 import { fou, type FouPortAttributes } from '../../generic-netlink/families/fou.js'
 import type { Family } from '../base/address.js'
-import { atPath } from '../base/check.js'
+import { atPath, SpecError } from '../base/check.js'
 import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'
 import { among, attribute, defined, fieldSet, inRange } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
@@ -118,10 +118,10 @@ const fields = fieldSet<FouPortSpec, FouPortAttributes>()('port', {
 }, {
   verify({ kind, protocol }) {
     if (kind === 'direct' && protocol === undefined) {
-      throw new TypeError('protocol: is required for a direct port (1 to 255)')
+      throw new SpecError('protocol', 'is required for a direct port (1 to 255)')
     }
     if (kind === 'gue' && protocol !== undefined) {
-      throw new TypeError('protocol: only a direct port has one; GUE names the protocol in each packet')
+      throw new SpecError('protocol', 'only a direct port has one; GUE names the protocol in each packet')
     }
   },
 })
@@ -131,7 +131,7 @@ const normalizeId = (id: FouPortId, path = ''): Required<FouPortId> => {
   return { family: 'inet', ...fields.pick({ port, family }, path) } as Required<FouPortId>
 }
 
-/** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A spec in its normal form. @throws SpecError naming the field below `path` */
 export const normalizeFouPort = (spec: FouPortSpec, path = ''): FouPortState => {
   normalizeId(spec, path)
   return fields.normalize(spec, path) as FouPortState

@@ -1,7 +1,7 @@
 /** The network of a real server, for each way in which a director forwards to it. Pure. */
 
 import { familyOf, type Family } from '../base/address.js'
-import { address, atPath, interfaceName, show, within } from '../base/check.js'
+import { address, atPath, interfaceName, show, SpecError, within } from '../base/check.js'
 import { checkTunnel, tunnels, type Tunnel } from '../ipvs/tunnels.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import type { SysctlSetting } from '../sysctl/steps.js'
@@ -102,27 +102,27 @@ export function vipsOf({ vip = [] }: RealServerSetup): string[] {
   return typeof vip === 'string' ? [address('vip', vip)] : vip.map((each, i) => address(atPath('vip', i), each))
 }
 
-/** The network that the real server needs. Pure. @throws TypeError, RangeError naming the field */
+/** The network that the real server needs. Pure. @throws SpecError naming the field */
 export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   if (typeof spec !== 'object' || (spec as unknown) === null) {
-    throw new TypeError(`spec: ${show(spec)} is not an object`)
+    throw new SpecError('spec', `${show(spec)} is not an object`)
   }
   const ways = (['tunnel', 'route', 'masq'] as const).filter(way => spec[way] !== undefined)
   if (ways.length !== 1) {
-    throw new TypeError(`spec: set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
+    throw new SpecError('spec', `set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)
   }
   if (spec.masq) {
     const { director, clients = 'default' } = spec.masq
     return { routes: [{ to: clients, via: address('masq.director', director) }] }
   }
   const vips = vipsOf(spec)
-  if (vips.length === 0) throw new RangeError('vip: the list is empty')
+  if (vips.length === 0) throw new SpecError('vip', 'the list is empty')
   const families = new Set(vips.map(familyOf))
   if (spec.route) {
     const receiving = interfaceName('route.link', spec.route.link)
     const carrier = interfaceName('route.carrier', spec.route.carrier ?? 'lo')
     if (carrier === receiving) {
-      throw new RangeError(`route.carrier: ${carrier} answers ARP for its addresses; use lo or a dummy`)
+      throw new SpecError('route.carrier', `${carrier} answers ARP for its addresses; use lo or a dummy`)
     }
     return {
       links: dummies(carrier),
@@ -135,8 +135,8 @@ export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   const outer = familyOf(address('tunnel.local', tunnel.local))
   const [inner] = families
   if (families.size > 1) {
-    throw new RangeError(
-      'vip: a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
+    throw new SpecError(
+      'vip', 'a tunnel\'s link unwraps packets for VIPs of one family; plan the other family with another name')
   }
   const link = tunnelLink(tunnel, inner!)
   const carrier = interfaceName('tunnel.carrier', tunnel.carrier ?? link.name)

@@ -1,7 +1,7 @@
 /** Resources: objects that are listed, added, changed, replaced, removed and planned alike. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { atPath, checkList } from '../base/check.js'
+import { atPath, checkList, SpecError } from '../base/check.js'
 import { Plan, type Step } from './plan.js'
 import { Session, type Conversation, type Open } from './session.js'
 
@@ -18,31 +18,31 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   list(client: Client, filter: Filter, options?: CallOptions): Promise<State[]>
   /** A filter that lets at least these objects pass. @defaultValue none */
   filterOf?(ids: readonly Id[]): Filter
-  /** The object with this id. @throws TypeError, RangeError naming the field */
+  /** The object with this id. @throws SpecError naming the field */
   find(id: Id, actual: readonly State[]): State | undefined
   /** The id that a spec or a change contains. */
   idOf(given: Spec | Change): Id
   /** The error of a verb whose object is missing. */
   missing(verb: 'change' | 'remove', id: Id): Error
-  /** Refuses an invalid spec. @throws TypeError, RangeError naming the field below `path` */
+  /** Refuses an invalid spec. @throws SpecError naming the field below `path` */
   check(spec: Spec, path: string): void
   /** Adds objects; where the kernel allows, in one datagram. Rejects with NetlinkError. */
   add(client: Client, specs: readonly Spec[], options?: CallOptions): Promise<void>
   /**
    * The steps that change the named fields of an object. Without a state it only checks.
-   * @throws TypeError, RangeError naming the field
+   * @throws SpecError naming the field
    */
   changes(change: Change, state: State | undefined, actual: readonly State[]): Step[]
   /** The steps that replace an object: fields that the spec leaves out get their defaults. */
   replacement(spec: Spec, actual: readonly State[]): Step[]
   /**
    * The steps to the wanted objects; all others stay.
-   * @throws TypeError, RangeError naming the field, or an object that is there twice
+   * @throws SpecError naming the field, or an object that is there twice
    */
   steps(wanted: readonly Spec[], actual: readonly State[]): Step[]
   /** Removes objects, all of which exist. Rejects with NetlinkError. */
   remove(client: Client, ids: readonly Id[], actual: readonly State[], options?: CallOptions): Promise<void>
-  /** The steps that remove existing objects. @throws TypeError, RangeError naming the field */
+  /** The steps that remove existing objects. @throws SpecError naming the field */
   removals(unwanted: readonly Id[], actual: readonly State[]): Step[]
 }
 
@@ -50,7 +50,7 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
  * The objects of one kind.
  *
  * Every method rejects with a NetlinkError that says which request for which object the kernel
- * refused, and why. A wrong spec is a TypeError or RangeError that names the field; nothing is
+ * refused, and why. A wrong spec is a SpecError that names the field; nothing is
  * sent then.
  */
 export abstract class Resource<
@@ -164,14 +164,14 @@ export function stepOn<Client extends Conversation>(open: Open<Client>, step: Cl
   }
 }
 
-/** Objects by key, each once. @throws RangeError naming the second one of a key */
+/** Objects by key, each once. @throws SpecError naming the second one of a key */
 export function byKey<T>(
   plural: string, objects: readonly T[], keyOf: (object: T) => string, nameOf: (object: T) => string,
 ): Map<string, T> {
   const found = new Map<string, T>()
   objects.forEach((object, i) => {
     const key = keyOf(object)
-    if (found.has(key)) throw new RangeError(`${atPath(plural, i)}: ${nameOf(object)} is there twice`)
+    if (found.has(key)) throw new SpecError(atPath(plural, i), `${nameOf(object)} is there twice`)
     found.set(key, object)
   })
   return found

@@ -1,7 +1,7 @@
 /** The connections through this director. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { address, boolean, checkList, checkObject, integer, oneOf } from '../base/check.js'
+import { address, boolean, checkList, checkObject, integer, oneOf, SpecError } from '../base/check.js'
 import {
   connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,
 } from './connection-rows.js'
@@ -53,7 +53,7 @@ type Match = (row: ConnectionState) => boolean
  * 6.14 the kernel counts from the start each time, so the time grows with the square of the length.
  * Datagrams of a one-packet service leave no connection.
  *
- * @throws TypeError, RangeError naming the field of a wrong filter, when called.
+ * @throws SpecError naming the field of a wrong filter, when called.
  * Reading rejects with `ENOENT` where the kernel has no IPVS.
  *
  * @example
@@ -73,7 +73,7 @@ export function connections(
   const matches = matcher(filter)
   const { origin = filter.origin !== undefined, signal } = options
   if (!origin && filter.origin !== undefined) {
-    throw new TypeError('origin: the filter needs the origin; set origin: true in the options, or leave it out')
+    throw new SpecError('origin', 'the filter needs the origin; set origin: true in the options, or leave it out')
   }
   return filtered(parseConnections(streamProcNet(origin ? 'ip_vs_conn_sync' : 'ip_vs_conn', { signal })), matches)
 }
@@ -89,7 +89,7 @@ async function* filtered(
 const FIELDS = new Set(['service', 'server', 'client', 'state', 'templates', 'origin'])
 const SERVER_FIELDS = new Set(['address', 'port'])
 
-/** The predicate of a filter. @throws TypeError, RangeError naming the field */
+/** The predicate of a filter. @throws SpecError naming the field */
 export function matcher(filter: ConnectionFilter): Match {
   checkObject('filter', filter, FIELDS)
   const { service, server, client, state, templates, origin } = filter
@@ -126,7 +126,7 @@ function ofClient(client: string): Match {
 function inState(state: ConnectionStateName | readonly ConnectionStateName[]): Match {
   const one = typeof state === 'string'
   const wanted = one ? [state] : checkList('state', state)
-  if (wanted.length === 0) throw new RangeError('state: the list is empty')
+  if (wanted.length === 0) throw new SpecError('state', 'the list is empty')
   const names = new Set<string>(wanted.map((each, i) => oneOf(one ? 'state' : `state[${i}]`, each, connectionStates)))
   return row => names.has(row.state)
 }

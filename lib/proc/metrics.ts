@@ -40,7 +40,7 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
  * joins. Counters are exact at any size; Prometheus itself stores 53 bits. There are no rates:
  * Prometheus computes better rates from the counters.
  *
- * @throws RangeError for an unknown format
+ * @throws SpecError for an unknown format
  *
  * @example
  * ```ts

@@ -23,14 +23,14 @@ export interface Sysctl {
   /**
    * The value of a key: a number, several numbers, or text.
    *
-   * Rejects with {@link SysctlError}; before a file is opened, with a TypeError or RangeError where
+   * Rejects with {@link SysctlError}; before a file is opened, with a SpecError where
    * the key is invalid.
    */
   get<const K extends SysctlKey>(key: K, options?: CallOptions): Promise<SysctlValueOf<K>>
   /**
    * Sets a key, reads it back and compares.
    *
-   * Rejects with {@link SysctlError}; with a TypeError or RangeError, before a file is opened,
+   * Rejects with {@link SysctlError}; with a SpecError, before a file is opened,
    * where the key is invalid or does not take the value. For a key that no table contains, the
    * count of numbers is compared with the actual one first.
    */

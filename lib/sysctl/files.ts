@@ -74,7 +74,7 @@ async function write(files: SysctlFiles, target: Target, text: string, options?:
 }
 
 /**
- * Sets a key and checks the result. Rejects with SysctlError, or with RangeError where the key
+ * Sets a key and checks the result. Rejects with SysctlError, or with SpecError where the key
  * holds another count of numbers.
  */
 export async function exchange(files: SysctlFiles, target: Target, text: string, options?: CallOptions): Promise<void> {

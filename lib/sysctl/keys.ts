@@ -1,6 +1,7 @@
 /** Keys of sysctls: their segments, names and paths, checked before a file is opened. */
 
 import { inspect } from 'node:util'
+import { SpecError } from '../../generic-netlink/core.js'
 import { sysctlRow, type KnownSysctl, type SysctlRow } from './tables.js'
 
 /**
@@ -24,13 +25,13 @@ const PER_DEVICE = /^net\.(ipv4|ipv6|mpls)\.(conf|neigh)\./
 /** Whether a name can be a segment. */
 export const isSegment = (name: string): boolean => SEGMENT.test(name)
 
-/** Splits a key into its segments. @throws TypeError, RangeError where the key is invalid */
+/** Splits a key into its segments. @throws SpecError where the key is invalid */
 export function sysctlSegments(key: SysctlKey): string[] {
   const segments: unknown = typeof key === 'string' ? split(key) : key
-  if (!Array.isArray(segments)) throw new TypeError(`a sysctl's key is text or a list of segments, not ${inspect(key)}`)
-  const invalid = (why: string): RangeError => new RangeError(`sysctl ${inspect(key)}: ${why}`)
+  const invalid = (why: string): SpecError => new SpecError(`sysctl ${inspect(key)}`, why)
+  if (!Array.isArray(segments)) throw invalid('a key is text or a list of segments')
   for (const segment of segments as unknown[]) {
-    if (typeof segment !== 'string') throw new TypeError(`sysctl ${inspect(key)}: each segment is text`)
+    if (typeof segment !== 'string') throw invalid('each segment is text')
     if (segment === '.' || segment === '..') throw invalid(`${inspect(segment)} leads elsewhere`)
     if (segment === '') throw invalid('a segment is empty')
     if (!isSegment(segment)) throw invalid(`${inspect(segment)} is not a name of letters, digits and _ . : @ + -`)
@@ -61,7 +62,7 @@ export interface Target {
   readonly row: SysctlRow | undefined
 }
 
-/** Checks a key. @throws TypeError, RangeError where it is invalid */
+/** Checks a key. @throws SpecError where it is invalid */
 export function targetOf(key: SysctlKey): Target {
   const segments = sysctlSegments(key)
   const name = segments.map(segment => segment.replaceAll('.', '/')).join('.')
@@ -71,6 +72,6 @@ export function targetOf(key: SysctlKey): Target {
 /**
  * A key as `sysctl -a` prints it and sysctl(8) takes it: `net.ipv4.conf.eth0/100.rp_filter`.
  *
- * @throws TypeError, RangeError where the key is invalid
+ * @throws SpecError where the key is invalid
  */
 export const sysctlName = (key: SysctlKey): string => targetOf(key).name

@@ -1,7 +1,7 @@
 /** The steps from the actual values of sysctls to the wanted ones. */
 
 import type { Step } from '../plan/plan.js'
-import type { CallOptions } from '../../generic-netlink/core.js'
+import { SpecError, type CallOptions } from '../../generic-netlink/core.js'
 import { SysctlError } from './errors.js'
 import { exchange, log, procfs, read, readIfReadable, type SysctlFiles } from './files.js'
 import { isSegment, targetOf, type SysctlKey, type Target } from './keys.js'
@@ -22,7 +22,7 @@ export interface Wanted {
   readonly why: string | undefined
 }
 
-/** Settings in their normal form, each key once. @throws TypeError, RangeError naming the key */
+/** Settings in their normal form, each key once. @throws SpecError naming the key */
 export function normalizeSysctls(values: SysctlValues | readonly SysctlSetting[]): Wanted[] {
   const settings = Array.isArray(values) ? values as readonly SysctlSetting[]
     : Object.entries(values as SysctlValues).map(([key, value]): SysctlSetting => ({ key, value }))
@@ -32,7 +32,7 @@ export function normalizeSysctls(values: SysctlValues | readonly SysctlSetting[]
     const text = textOf(target, value)
     const other = wanted.get(target.name)
     if (other && other.text !== text) {
-      throw new RangeError(`sysctl ${target.name}: cannot be both ${other.text} and ${text}`)
+      throw new SpecError(`sysctl ${target.name}`, `cannot be both ${other.text} and ${text}`)
     }
     if (!other) wanted.set(target.name, { target, text, why })
   }
@@ -123,7 +123,7 @@ export function stepsTo(files: SysctlFiles, wanted: readonly Wanted[], actual: R
  *
  * @param wanted - Values by key, or settings with their reasons.
  * @param actual - The texts of keys, by name, as {@link Sysctl.read} returns them.
- * @throws TypeError, RangeError naming the key
+ * @throws SpecError naming the key
  */
 export const sysctlSteps = (
   wanted: SysctlValues | readonly SysctlSetting[], actual: ReadonlyMap<string, string>,

@@ -4,6 +4,7 @@
  */
 
 import { inspect } from 'node:util'
+import { SpecError } from '../../generic-netlink/core.js'
 import type { Target } from './keys.js'
 import type { KnownSysctl, SysctlRow, SysctlSettingOf } from './tables.js'
 
@@ -57,13 +58,13 @@ function isProcessors(text: string): boolean {
   })
 }
 
-/** The text that is written for a value. @throws RangeError naming the key and its range */
+/** The text that is written for a value. @throws SpecError naming the key and its range */
 export function textOf({ name, row }: Target, value: unknown): string {
   const text = row ? sysctlText(row, value) : anyText(value)
   if (text !== undefined) return text
   const range = row ? sysctlRange(row)
     : 'an integer, a list of integers, or text that is not empty and does not read as numbers'
-  throw new RangeError(`sysctl ${name}: ${inspect(value)} is not ${range}`)
+  throw new SpecError(`sysctl ${name}`, `${inspect(value)} is not ${range}`)
 }
 
 /** A word that the kernel could read as a number. */
@@ -98,10 +99,10 @@ export function sameText(row: SysctlRow | undefined, a: string, b: string): bool
 /**
  * Refuses more or fewer numbers than a key holds that no table contains: the kernel takes some and
  * drops the rest.
- * @throws RangeError
+ * @throws SpecError
  */
 export function checkCount({ name, row }: Target, text: string, actual: string): void {
   const present = words(actual), wanted = words(text), count = present.length
   if (row || count === 0 || count === wanted.length || ![...present, ...wanted].every(isNumber)) return
-  throw new RangeError(`sysctl ${name}: it holds ${count} number${count === 1 ? '' : 's'}, not ${wanted.length}`)
+  throw new SpecError(`sysctl ${name}`, `it holds ${count} number${count === 1 ? '' : 's'}, not ${wanted.length}`)
 }

@@ -11,6 +11,7 @@ import type {
   ActualForwarding, OtherTunnel, RealServerKey, RealServerSettings, SchedulerFlag, Service, ServiceKey, ServiceSettings,
   ServiceState, VirtualServiceSpec,
 } from '../model.js'
+import { SpecError } from '../../base/check.js'
 import { serviceFamily, serviceName } from '../names.js'
 import { normalize } from '../normalize.js'
 import { schedulerBits, schedulerFlagNames } from '../schedulers.js'
@@ -28,8 +29,8 @@ import { addressInC, sortServices } from './order.js'
  * order of real servers is known. Without `strict` every difference between two services shows, and
  * {@link parseRules} reads back the same services.
  *
- * @throws TypeError, RangeError naming the field of a spec that is not valid
- * @throws RangeError naming the service where a foreign program's value has no option
+ * @throws SpecError naming the field of a spec that is not valid
+ * @throws SpecError naming the service where a foreign program's value has no option
  */
 export function formatRules(
   services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {},
@@ -55,7 +56,7 @@ const asListed = (service: VirtualServiceSpec | ServiceState | Service): Service
 function refuse(service: Service, what: string | undefined, server?: RealServerSettings): void {
   if (what === undefined) return
   const to = server ? ` to ${endpoint(server.address, server.port)}` : ''
-  throw new RangeError(`${serviceName(service)}${to}: ipvsadm has no option for ${what}`)
+  throw new SpecError(`${serviceName(service)}${to}`, `ipvsadm has no option for ${what}`)
 }
 
 // ── words ──

@@ -2,7 +2,7 @@
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import { familyOf } from '../../base/address.js'
-import { within } from '../../base/check.js'
+import { SpecError, within } from '../../base/check.js'
 import type {
   Forwarding, Protocol, RealServerSpec, SchedulerFlag, ServiceKey, ServiceSpec, VirtualServiceSpec,
 } from '../model.js'
@@ -136,13 +136,12 @@ function checked<T>(rule: Rule, check: () => T): T {
   try {
     return check()
   } catch (error) {
-    const [, path, why] = /^([\w.]+)(?:\[\d+\])?: (.*)$/s.exec((error as Error).message) ?? []
-    if (path === undefined || !(error instanceof TypeError || error instanceof RangeError)) throw error
+    if (!(error instanceof SpecError)) throw error
     let given: Given | undefined
-    for (let p = path; !given && p !== ''; p = p.slice(0, Math.max(0, p.lastIndexOf('.')))) {
+    for (let p = error.path.replace(/\[.*/, ''); !given && p !== ''; p = p.slice(0, Math.max(0, p.lastIndexOf('.')))) {
       given = rule.options.get(OPTION_OF[p] ?? p as Field)
     }
-    throw rule.fail(given?.value ?? given ?? rule.command, why!)
+    throw rule.fail(given?.value ?? given ?? rule.command, error.why)
   }
 }
 

@@ -142,7 +142,7 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  * - The kernel cannot change some fields in place: label, scope, broadcast, for IPv4 also
  *   `noprefixroute` and the peer, for IPv6
  *   the prefix length. The address is removed and added again then; a plan says so.
- * - `remove` rejects with a RangeError where the kernel would remove other addresses too: the
+ * - `remove` rejects with a SpecError where the kernel would remove other addresses too: the
  *   secondaries of the same network, while `promote_secondaries` is 0.
  * - `get` finds IPv6 addresses whatever their prefix.
  *

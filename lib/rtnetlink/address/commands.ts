@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../../generic-netlink/core.js'
+import { SpecError } from '../../base/check.js'
 import type { RouteClient, RouteCommand, Verb } from '../client.js'
 import { NO_LINKS, namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
@@ -89,11 +90,11 @@ async function promotes(link: string): Promise<boolean> {
   return values.some(value => Number(value) !== 0)
 }
 
-/** @throws RangeError where the kernel would remove secondaries of other owners with it */
+/** @throws SpecError where the kernel would remove secondaries of other owners with it */
 export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
   const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))
   const secondaries = state ? secondariesOf(state, actual).map(({ address }) => address) : []
   if (secondaries.length === 0 || await promotes(id.link)) return
-  throw new RangeError(`address: the kernel would remove ${secondaries.join(', ')} with ${nameOfAddress(id)}; remove `
+  throw new SpecError('address', `the kernel would remove ${secondaries.join(', ')} with ${nameOfAddress(id)}; remove `
     + `${secondaries.length === 1 ? 'it' : 'them'} first, or set net.ipv4.conf.${id.link}.promote_secondaries to 1`)
 }

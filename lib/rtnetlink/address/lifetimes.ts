@@ -1,6 +1,6 @@
 /** Lifetimes of addresses. Pure. */
 
-import { atPath, checkObject, integer } from '../../base/check.js'
+import { atPath, checkObject, integer, SpecError } from '../../base/check.js'
 import type { Field } from '../../base/field.js'
 import type { Entry } from '../client.js'
 
@@ -36,7 +36,7 @@ export const lifetimes: Field<Entry<'address'>> = {
       given === 'forever' ? given : integer(atPath(path, name), given, min, FOREVER - 1)
     const normal = { valid: time('valid', valid, 1), preferred: time('preferred', preferred, 0) }
     if (seconds(normal.preferred) > seconds(normal.valid)) {
-      throw new RangeError(`${path}.preferred: ${normal.preferred} is longer than the address is valid`)
+      throw new SpecError(`${path}.preferred`, `${normal.preferred} is longer than the address is valid`)
     }
     return normal
   },

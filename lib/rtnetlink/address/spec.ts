@@ -1,7 +1,9 @@
 /** Addresses of links, declared field by field. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { address as anyAddress, integer, interfaceName, invalid, oneOf, show, within } from '../../base/check.js'
+import {
+  address as anyAddress, integer, interfaceName, invalid, oneOf, show, SpecError, within,
+} from '../../base/check.js'
 import { fieldSet, inRange, type Check, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
@@ -104,7 +106,7 @@ const onlyIPv6 = {
   absent: (object: Values) => isIPv6(object) ? undefined : 'only IPv6 asks whether another host has the address',
 }
 
-/** A scope, by name or by number. @throws RangeError naming the path */
+/** A scope, by name or by number. @throws SpecError naming the path */
 export const checkScope = (path: string, value: unknown): Scope =>
   typeof value === 'number' ? integer(path, value, 0, 255) : oneOf(path, value, SCOPES)
 
@@ -127,7 +129,7 @@ const peer = attribute('address', given, {
 
 function checkBroadcast(path: string, value: unknown): string {
   const text = anyAddress(path, value)
-  if (text.includes(':')) throw new RangeError(`${path}: ${text} is not an IPv4 address`)
+  if (text.includes(':')) throw new SpecError(path, `${text} is not an IPv4 address`)
   return text
 }
 function checkLabel(path: string, value: unknown): string {
@@ -154,17 +156,17 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
   verify(spec) {
     const id = spec as unknown as AddressSpec
     const prefix = prefixOf(id)
-    if (prefix.length === 0) throw new RangeError('address: /0 would make every address of the Internet a neighbour')
+    if (prefix.length === 0) throw new SpecError('address', '/0 would make every address of the Internet a neighbour')
     if (id.label !== undefined && !id.label.startsWith(id.link)) {
-      throw new RangeError(`label: ${show(id.label)} does not begin with ${id.link}`)
+      throw new SpecError('label', `${show(id.label)} does not begin with ${id.link}`)
     }
     if (prefix.family === 'inet6' && id.scope !== undefined && id.scope !== scopeOf(prefix)) {
-      throw new RangeError(`scope: that of ${prefix.address} is ${scopeOf(prefix)}`)
+      throw new SpecError('scope', `that of ${prefix.address} is ${scopeOf(prefix)}`)
     }
     const { valid, preferred } = id.lifetimes ?? {}
     if (prefix.family === 'inet' && valid === 'forever' && preferred !== 'forever' && preferred !== 0) {
-      throw new RangeError(
-        'lifetimes.preferred: must be 0 or \'forever\' for an IPv4 address that is valid for ever;'
+      throw new SpecError(
+        'lifetimes.preferred', 'must be 0 or \'forever\' for an IPv4 address that is valid for ever;'
         + ' the kernel forgets other values',
       )
     }
@@ -173,7 +175,7 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
 
 // ── normal forms ──
 
-/** An id in its normal form, with a length. @throws RangeError naming the field below `path` */
+/** An id in its normal form, with a length. @throws SpecError naming the field below `path` */
 export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
   const prefix = parsePrefix('address', given.address)
   unicast('address', prefix.address)
@@ -182,11 +184,11 @@ export const normalizeAddressId = (given: AddressId, path = ''): AddressId => wi
   const there = parsePrefix('peer', given.peer)
   unicast('peer', there.address)
   if (there.family !== prefix.family) {
-    throw new RangeError(`peer: ${there.address} is of another family than ${prefix.address}`)
+    throw new SpecError('peer', `${there.address} is of another family than ${prefix.address}`)
   }
   const [mine, theirs] = [given.address.includes('/'), given.peer.includes('/')]
   if (mine && theirs && prefix.length !== there.length) {
-    throw new RangeError(`peer: the two ends have one prefix length, and ${given.address} and ${given.peer} have two`)
+    throw new SpecError('peer', `the two ends have one prefix length, and ${given.address} and ${given.peer} have two`)
   }
   return {
     address: `${prefix.address}/${mine ? prefix.length : there.length}`, link: name,

@@ -2,7 +2,7 @@
 
 import { among, attribute, type Field, type Values, type With } from '../../base/field.js'
 import { familyOf, type Family } from '../../base/address.js'
-import { address, boolean, integer, interfaceName, invalid, oneOf } from '../../base/check.js'
+import { address, boolean, integer, interfaceName, invalid, oneOf, SpecError } from '../../base/check.js'
 import type { LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 
@@ -23,7 +23,7 @@ export const hex = (value: number): string => `0x${value.toString(16)}`
 
 // ── values ──
 
-/** A number or one of the words. @throws RangeError naming the path */
+/** A number or one of the words. @throws SpecError naming the path */
 export function numberOrWord(
   path: string, value: unknown, min: number, max: number, words: readonly string[] = [],
 ): unknown {
@@ -106,8 +106,8 @@ export const endOf = <K extends string>(key: K, family: Family): LinkField<With<
   otherwise: undefined,
   check(path, value) {
     const text = address(path, value)
-    if (familyOf(text) !== family) throw new RangeError(`${path}: ${text} is not an ${FAMILY_NAMES[family]} address`)
-    if (text === '255.255.255.255') throw new RangeError(`${path}: ${text} is the broadcast address`)
+    if (familyOf(text) !== family) throw new SpecError(path, `${text} is not an ${FAMILY_NAMES[family]} address`)
+    if (text === '255.255.255.255') throw new SpecError(path, `${text} is the broadcast address`)
     return specified(text)
   },
   write(to, value) { if (value !== undefined) to[key] = value as string },
@@ -128,7 +128,7 @@ export const linkBelow: LinkField<{ link?: number }> = {
 export const tos: LinkField<{ tos?: number }> = {
   ...number('tos', 'tos', 0, 255, 0, { inherit: 1 }),
   check(path, value) {
-    if (value === 1) throw new RangeError(`${path}: 1 means 'inherit' to the kernel`)
+    if (value === 1) throw new SpecError(path, `1 means 'inherit' to the kernel`)
     return numberOrWord(path, value, 0, 255, ['inherit'])
   },
   words: value => `tos ${value === 'inherit' ? value : hex(value as number)}`,

@@ -1,6 +1,6 @@
 /** Links in their normal form, made from specs, states and the kernel's messages. Pure. */
 
-import { atPath, interfaceName, invalid, show } from '../../base/check.js'
+import { atPath, interfaceName, invalid, show, SpecError } from '../../base/check.js'
 import type { Values } from '../../base/field.js'
 import type { Entry } from '../client.js'
 import type { LinkNames } from '../link-names.js'
@@ -24,17 +24,17 @@ export interface WantedLink extends Link {
   readonly given: readonly string[]
 }
 
-/** The kind that a spec names, and whose fields alone it has. @throws TypeError */
+/** The kind that a spec names, and whose fields alone it has. @throws SpecError */
 export function checkKind(path: string, spec: Values): LinkKind {
   const { kind } = spec
   if (!isKind(kind)) {
-    throw new TypeError(`${atPath(path, 'kind')}: ${show(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
+    throw new SpecError(atPath(path, 'kind'), `${show(kind)} is not one of ${Object.keys(kinds).join(', ')}`)
   }
   kinds[kind].fields.checkNames(spec, path)
   return kind
 }
 
-/** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A spec in its normal form. @throws SpecError naming the field below `path` */
 export function normalizeLink(spec: LinkSpec, path = ''): WantedLink {
   if (typeof spec !== 'object' || (spec as unknown) === null) throw invalid(path || 'link', spec, 'an object')
   const values = spec as unknown as Values
@@ -44,14 +44,14 @@ export function normalizeLink(spec: LinkSpec, path = ''): WantedLink {
   const parameters = fields.complete(fields.pick(values, path)) as Values
   const fallback = FALLBACKS.get(name)
   if (fallback !== undefined && fallback !== kind) {
-    throw new RangeError(`${atPath(path, 'name')}: the kernel reserves ${name} for a link of kind ${fallback}`)
+    throw new SpecError(atPath(path, 'name'), `the kernel reserves ${name} for a link of kind ${fallback}`)
   }
   if (fallback === undefined) fields.verify(parameters, path)
   const end = peer?.(parameters)
   if (end?.name === name && end.netns === undefined) {
-    throw new RangeError(`${atPath(path, 'peer.name')}: ${name} is this end`)
+    throw new SpecError(atPath(path, 'peer.name'), `${name} is this end`)
   }
-  if (parameters.link === name) throw new RangeError(`${atPath(path, 'link')}: ${name} is the link itself`)
+  if (parameters.link === name) throw new SpecError(atPath(path, 'link'), `${name} is the link itself`)
   return {
     name, kind, parameters, up: true, ...normalizeSettings(path, values, ethernet(parameters)),
     given: fields.names.filter(field => values[field] !== undefined),

@@ -1,6 +1,6 @@
 /** Settings of links of every kind: MTU, addresses, masters, and whether they are up. */
 
-import { atPath, boolean, integer, interfaceName, show } from '../../base/check.js'
+import { atPath, boolean, integer, interfaceName, show, SpecError } from '../../base/check.js'
 import { defined, fieldSet, type Values } from '../../base/field.js'
 import type { Entry } from '../client.js'
 import { entryFields } from '../fields.js'
@@ -33,22 +33,22 @@ export interface EthernetSettings extends LinkSettings {
 /** Settings without the name. */
 export interface Settings extends Omit<EthernetSettings, 'name'> {}
 
-/** An MTU in bytes: less than 68 carries no IPv4. @throws RangeError naming the path */
+/** An MTU in bytes: less than 68 carries no IPv4. @throws SpecError naming the path */
 export const checkMtu = (path: string, value: unknown): number => integer(path, value, 68, 65536)
 
-/** A MAC address that a host can have. @throws RangeError naming the path */
+/** A MAC address that a host can have. @throws SpecError naming the path */
 export function macAddress(path: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) {
-    throw new RangeError(`${path}: ${show(value)} is not a MAC address such as 02:00:00:00:00:01`)
+    throw new SpecError(path, `${show(value)} is not a MAC address such as 02:00:00:00:00:01`)
   }
-  if (parseInt(value.slice(0, 2), 16) & 1) throw new RangeError(`${path}: ${value} is a multicast address`)
-  if (/^[0:]+$/.test(value)) throw new RangeError(`${path}: ${value} is not a host's address`)
+  if (parseInt(value.slice(0, 2), 16) & 1) throw new SpecError(path, `${value} is a multicast address`)
+  if (/^[0:]+$/.test(value)) throw new SpecError(path, `${value} is not a host's address`)
   return value.toLowerCase()
 }
 
 function checkAlias(path: string, value: unknown): string {
   if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > 255) {
-    throw new RangeError(`${path}: it is not text of at most 255 bytes`)
+    throw new SpecError(path, 'it is not text of at most 255 bytes')
   }
   return value
 }
@@ -90,10 +90,10 @@ export const settings = fieldSet<Settings, Wire, LinkContext>()('link', {
 export const laterSettings = ({ alias, master, up }: Settings): Settings =>
   defined({ alias, master: master ?? undefined, up: up === true ? up : undefined })
 
-/** The settings that a spec has. @throws TypeError, RangeError naming the field below `path` */
+/** The settings that a spec has. @throws SpecError naming the field below `path` */
 export function normalizeSettings(path: string, given: Values, ethernet = true): Settings {
   const normal = settings.pick(given, path)
   const own = ethernet ? undefined : (['address', 'master'] as const).find(name => normal[name] !== undefined)
-  if (own !== undefined) throw new TypeError(`${atPath(path, own)}: only links that carry Ethernet have one`)
+  if (own !== undefined) throw new SpecError(atPath(path, own), 'only links that carry Ethernet have one')
   return normal
 }

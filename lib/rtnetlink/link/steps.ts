@@ -1,7 +1,7 @@
 /** The steps from existing links to wanted links. */
 
 import { NetlinkError } from '../../../generic-netlink/core.js'
-import { atPath, checkList, interfaceName } from '../../base/check.js'
+import { atPath, checkList, interfaceName, SpecError } from '../../base/check.js'
 import { defined, type Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, stepOn } from '../../plan/resource.js'
@@ -82,14 +82,14 @@ const loading = ({ name, kind }: WantedLink): Step => stepOn(openRtnetlink, {
 /**
  * The links in an order in which each finds the links that it needs:
  * its master, and the link below.
- * @throws RangeError where two need each other
+ * @throws SpecError where two need each other
  */
 function inOrder<T extends Link>(links: readonly T[]): T[] {
   const byName = new Map(links.map(link => [link.name, link]))
   const done = new Set<T>()
   const visit = (link: T, above: readonly string[]): void => {
     if (above.includes(link.name)) {
-      throw new RangeError(`links: ${[...above, link.name].join(' needs ')}: none of them can be first`)
+      throw new SpecError('links', `${[...above, link.name].join(' needs ')}: none of them can be first`)
     }
     if (done.has(link)) return
     for (const name of [link.parameters.link, link.master]) {
@@ -137,10 +137,10 @@ class Model {
     }
   }
 
-  /** @throws RangeError where the kernel could not tell the link from another one */
+  /** @throws SpecError where the kernel could not tell the link from another one */
   checkConflict(link: Link, path: string): void {
     const why = conflictOf(link, [...this.#links.values()])
-    if (why !== undefined) throw new RangeError(`${path}: ${why}`)
+    if (why !== undefined) throw new SpecError(path, why)
   }
 }
 
@@ -158,16 +158,16 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   const fallback = FALLBACKS.has(name)
   if (!actual) return fallback ? [loading(link), ...settingSteps(link, {})] : addSteps(model, link, path)
   if (!isKind(actual.kind) || (actual.kind !== kind && fallback)) {
-    throw new RangeError(
-      `${path}.kind: ${name} exists, and is no ${kind}${actual.kind === undefined ? '' : ` but a ${actual.kind}`}`,
+    throw new SpecError(
+      `${path}.kind`, `${name} exists, and is no ${kind}${actual.kind === undefined ? '' : ` but a ${actual.kind}`}`,
     )
   }
   const changed = actual.kind === kind
     ? fields.differences(parameters, actual.parameters).filter(key => !fallback || given.includes(key))
     : []
   if (fallback && changed.length > 0) {
-    throw new RangeError(
-      `${path}.${changed[0]!}: ${name} is the kernel's own link, whose parameters do not change; add another link`,
+    throw new SpecError(
+      `${path}.${changed[0]!}`, `${name} is the kernel's own link, whose parameters do not change; add another link`,
     )
   }
   const stuck = actual.kind !== kind
@@ -195,7 +195,7 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
  * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
  * can. Otherwise the link is removed and added again with the same index, and the step says why:
  * its addresses and routes go with it. Pure.
- * @throws TypeError, RangeError naming the field of the spec that is wrong,
+ * @throws SpecError naming the field of the spec that is wrong,
  * or the link that conflicts
  */
 export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkState[]): Step[] {
@@ -206,7 +206,7 @@ export function linkSteps(wanted: readonly LinkSpec[], actual: readonly LinkStat
   return inOrder(links).flatMap(({ path, ...link }) => stepsTo(model, link, path))
 }
 
-/** The steps that remove those of the links that exist. Pure. @throws RangeError naming a link */
+/** The steps that remove those of the links that exist. Pure. @throws SpecError naming a link */
 export function linkRemovals(unwanted: readonly string[], actual: readonly LinkState[]): Step[] {
   const model = new Model(actual)
   return unwanted.flatMap((unchecked, i) => {
@@ -215,11 +215,11 @@ export function linkRemovals(unwanted: readonly string[], actual: readonly LinkS
     const link = model.get(name)
     if (!link) return []
     if (FALLBACKS.has(name)) {
-      throw new RangeError(
-        `${path}: the kernel keeps ${name} while the module of its kind is loaded; set it down instead`)
+      throw new SpecError(
+        path, `the kernel keeps ${name} while the module of its kind is loaded; set it down instead`)
     }
     if (!isKind(link.kind)) {
-      throw new RangeError(`${path}: ${name} is of kind ${link.kind ?? 'none'}, and could not be added again`)
+      throw new SpecError(path, `${name} is of kind ${link.kind ?? 'none'}, and could not be added again`)
     }
     const peer = model.get(peerName(link))
     model.remove(link)

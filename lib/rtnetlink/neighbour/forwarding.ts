@@ -1,6 +1,6 @@
 /** Forwarding entries: the bridge's port, or tunnel's end, behind which a MAC address is. Pure. */
 
-import { address } from '../../base/check.js'
+import { address, SpecError } from '../../base/check.js'
 import { among, fieldSet, inRange, type Values } from '../../base/field.js'
 import type { Entry, RouteCommand, Verb } from '../client.js'
 import { entryFields, hexBytes } from '../fields.js'
@@ -72,7 +72,7 @@ const BITS = {
 
 function checkEnd(path: string, value: unknown): string {
   const text = address(path, value)
-  if (text === '0.0.0.0' || text === '::') throw new RangeError(`${path}: ${text} is the unspecified address`)
+  if (text === '0.0.0.0' || text === '::') throw new SpecError(path, `${text} is the unspecified address`)
   return text
 }
 
@@ -109,16 +109,16 @@ export const forwardingFields = fieldSet<ForwardingSpec, Wire, LinkNames>()('for
 
 function verify({ at, vlan, dst, port, vni, srcVni, via, state, sticky }: Values): void {
   if (dst === undefined && (port ?? vni ?? srcVni ?? via) !== undefined) {
-    throw new TypeError('dst: is required with port, vni, srcVni and via')
+    throw new SpecError('dst', 'is required with port, vni, srcVni and via')
   }
   if (dst !== undefined && at === 'master') {
-    throw new TypeError('at: must be self with a destination, which belongs to the tunnel')
+    throw new SpecError('at', 'must be self with a destination, which belongs to the tunnel')
   }
   if (dst !== undefined && vlan !== undefined) {
-    throw new TypeError('vlan: the kernel drops it from entries with a destination')
+    throw new SpecError('vlan', 'the kernel drops it from entries with a destination')
   }
   if (sticky === true && (at === 'self' || state === 'permanent')) {
-    throw new TypeError('sticky: needs at: master, and a state that is not permanent')
+    throw new SpecError('sticky', 'needs at: master, and a state that is not permanent')
   }
 }
 
@@ -126,7 +126,7 @@ const ID: readonly string[] = ['lladdr', 'link', 'at', 'vlan', 'dst', 'port', 'v
 const idOf = (object: object): Values =>
   Object.fromEntries(Object.entries(object).filter(([name]) => ID.includes(name)))
 
-/** An id in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** An id in its normal form. @throws SpecError naming the field below `path` */
 export function normalizeForwardingId(
   given: ForwardingId, path = '',
 ): ForwardingId & { readonly at: 'self' | 'master' } {
@@ -135,7 +135,7 @@ export function normalizeForwardingId(
   return normal as ForwardingId & { readonly at: 'self' | 'master' }
 }
 
-/** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A spec in its normal form. @throws SpecError naming the field below `path` */
 export function normalizeForwarding(spec: ForwardingSpec, path = ''): Forwarding {
   forwardingFields.checkNames(spec, path)
   normalizeForwardingId(spec, path)

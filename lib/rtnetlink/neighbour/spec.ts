@@ -1,5 +1,6 @@
 /** Neighbours: the link-layer addresses of addresses. Pure. */
 
+import { SpecError } from '../../base/check.js'
 import { familyOf, type Family } from '../../base/address.js'
 import { after, among, fieldSet, inRange, type Values } from '../../base/field.js'
 import { unicast } from '../../base/prefix.js'
@@ -101,27 +102,27 @@ export const neighbourFields = fieldSet<IpNeighbourSpec, Wire, LinkNames>()('nei
   stateOnly: ['family', 'external'],
   verify({ proxy, lladdr, state, router, address }) {
     if (proxy === true && (lladdr !== undefined || router === true || state !== 'none')) {
-      throw new TypeError(
-        'proxy: goes without lladdr, state and router: the host answers with its own link-layer address, for ever',
+      throw new SpecError(
+        'proxy', 'goes without lladdr, state and router: the host answers with its own link-layer address, for ever',
       )
     }
-    if (proxy !== true && lladdr === undefined) throw new TypeError('lladdr: is required')
+    if (proxy !== true && lladdr === undefined) throw new SpecError('lladdr', 'is required')
     if (proxy !== true && state === 'none') {
-      throw new RangeError('state: none is not one of permanent, noarp, reachable, stale')
+      throw new SpecError('state', 'none is not one of permanent, noarp, reachable, stale')
     }
     if (router === true && !(address as string).includes(':')) {
-      throw new RangeError('router: only IPv6 neighbours say so')
+      throw new SpecError('router', 'only IPv6 neighbours say so')
     }
   },
 })
 
-/** An id in its normal form. @throws RangeError naming the field below `path` */
+/** An id in its normal form. @throws SpecError naming the field below `path` */
 export const normalizeNeighbourId = (given: NeighbourId, path = ''): Required<NeighbourId> => {
   const { address = null, link = null, proxy = false } = given as Partial<NeighbourId>
   return { proxy, ...neighbourFields.pick({ address, link }, path) } as Required<NeighbourId>
 }
 
-/** A spec in its normal form. @throws TypeError, RangeError naming the field below `path` */
+/** A spec in its normal form. @throws SpecError naming the field below `path` */
 export function normalizeNeighbour(spec: IpNeighbourSpec, path = ''): IpNeighbour {
   neighbourFields.checkNames(spec, path)
   normalizeNeighbourId(spec, path)

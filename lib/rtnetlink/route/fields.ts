@@ -1,7 +1,7 @@
 /** Routes, declared field by field: normal form, words and wire. Pure. */
 
 import { familyOf, type Family } from '../../base/address.js'
-import { checkList, integer, oneOf, within } from '../../base/check.js'
+import { checkList, integer, oneOf, SpecError, within } from '../../base/check.js'
 import { after, among, defined, fieldSet, inRange, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
 import { checkScope, type Scope } from '../address/spec.js'
@@ -34,7 +34,7 @@ const IPV6_METRIC = 1024
 const nameIn = <T extends Readonly<Record<string, number>>>(names: T, value: number): keyof T & string | number =>
   (Object.keys(names) as (keyof T & string)[]).find(name => names[name] === value) ?? value
 
-/** A name, or a number without one; named numbers get it. @throws RangeError naming the path */
+/** A name, or a number without one; named numbers get it. @throws SpecError naming the path */
 const checkNamed = <T extends Readonly<Record<string, number>>>(
   names: T, path: string, value: unknown, min: number, max: number,
 ): keyof T & string | number =>
@@ -50,13 +50,13 @@ const textOf = (prefix: Prefix): string =>
 const textOfNetwork = (family: Family, address: string | undefined, length: number): string | undefined =>
   length === 0 ? undefined : textOf({ family, address: address ?? '', length })
 
-/** A network, without bits behind its prefix. @throws RangeError naming the path */
+/** A network, without bits behind its prefix. @throws SpecError naming the path */
 function network(path: string, value: unknown): Prefix {
   const prefix = parsePrefix(path, value)
   const address = networkOf(prefix)
   if (address === prefix.address) return prefix
   const right = `${address}/${prefix.length}`
-  throw new RangeError(`${path}: ${String(value)} has bits behind its prefix; the network is ${right}`)
+  throw new SpecError(path, `${String(value)} has bits behind its prefix; the network is ${right}`)
 }
 
 const ordinaryMetric = (family: unknown): number => family === 'inet6' ? IPV6_METRIC : 0
@@ -164,15 +164,15 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
     const route = spec as unknown as Route
     const { family, type, nexthops, source, scope, mtu } = route
     if (type !== 'unicast' && nexthopsOf(route).length > 0) {
-      throw new TypeError(`type: ${type} goes nowhere: no via, link, nexthops`)
+      throw new SpecError('type', `${type} goes nowhere: no via, link, nexthops`)
     }
     if (type === 'unicast' && nexthops === undefined) verifyNexthop(route, family)
     nexthops?.forEach((hop, i) => { within(`nexthops[${i}]`, () => { verifyNexthop(hop, family) }) })
     if (source !== undefined && familyOf(source) !== family) {
-      throw new RangeError(`source: ${source} is of another family than the route`)
+      throw new SpecError('source', `${source} is of another family than the route`)
     }
     if (family === 'inet6' && scope !== undefined && scope !== 'global') {
-      throw new RangeError('scope: IPv6 routes have none but global')
+      throw new SpecError('scope', 'IPv6 routes have none but global')
     }
     if (mtu !== undefined && family === 'inet6') integer('mtu', mtu, 1280, 65520)
   },
@@ -183,7 +183,7 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
 /**
  * The fields that identify a route, in their normal form; `hint` is the family of a default route
  * that does not say its own.
- * @throws RangeError naming the field below `path`
+ * @throws SpecError naming the field below `path`
  */
 export const normalizeRouteId = (
   { to, family, table = 'main', metric = 0, tos = 0, from }: RouteId, path = '', hint: Family = 'inet',
@@ -191,13 +191,13 @@ export const normalizeRouteId = (
   if (family !== undefined) oneOf('family', family, ['inet', 'inet6'])
   const prefix = to === 'default' ? undefined : network('to', to)
   if (prefix && family !== undefined && family !== prefix.family) {
-    throw new RangeError(`family: ${to} is ${prefix.family}`)
+    throw new SpecError('family', `${to} is ${prefix.family}`)
   }
   const own = prefix?.family ?? family ?? (from === undefined ? hint : 'inet6')
-  if (own === 'inet6' && tos !== 0) throw new RangeError('tos: IPv6 has none')
-  if (own === 'inet' && from !== undefined) throw new RangeError('from: only IPv6 routes by source')
+  if (own === 'inet6' && tos !== 0) throw new SpecError('tos', 'IPv6 has none')
+  if (own === 'inet' && from !== undefined) throw new SpecError('from', 'only IPv6 routes by source')
   const source = from === undefined ? undefined : network('from', from)
-  if (source?.family === 'inet') throw new RangeError(`from: ${from!} is not an IPv6 network`)
+  if (source?.family === 'inet') throw new SpecError('from', `${from!} is not an IPv6 network`)
   const [number, where] = [integer('metric', metric, 0, U32), checkNamed(TABLES, 'table', table, 1, U32)]
   return {
     to: prefix === undefined || prefix.length === 0 ? 'default' : textOf(prefix), family: own, table: where,
@@ -213,10 +213,10 @@ export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
   const { nexthops, via, link, onlink, source } = given as unknown as Route
   return within(path, () => {
     if (nexthops !== undefined && (via ?? link ?? onlink) !== undefined) {
-      throw new TypeError('nexthops: goes without via, link and onlink')
+      throw new SpecError('nexthops', 'goes without via, link and onlink')
     }
     if (nexthops !== undefined && checkList('nexthops', nexthops).length === 0) {
-      throw new RangeError('nexthops: the list is empty')
+      throw new SpecError('nexthops', 'the list is empty')
     }
     const gateway: unknown = via ?? nexthops?.find(hop => hop.via !== undefined)?.via ?? source
     const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')

@@ -1,7 +1,7 @@
 /** Next hops of routes, declared field by field. Pure. */
 
 import type { Family } from '../../base/address.js'
-import { boolean, interfaceName } from '../../base/check.js'
+import { boolean, interfaceName, SpecError } from '../../base/check.js'
 import { after, defined, fieldSet, inRange, type Values } from '../../base/field.js'
 import { unicast } from '../../base/prefix.js'
 import type { LinkNames } from '../link-names.js'
@@ -17,20 +17,20 @@ export const nexthopsOf = (
 export const gatewayAttribute = (via: string, family: unknown): 'via' | 'gateway' =>
   family === 'inet' && via.includes(':') ? 'via' : 'gateway'
 
-/** Refuses a next hop that leads nowhere. @throws TypeError, RangeError naming the field */
+/** Refuses a next hop that leads nowhere. @throws SpecError naming the field */
 export function verifyNexthop({ via, link, onlink }: Nexthop, family: Family): void {
   if (via !== undefined && family === 'inet6' && !via.includes(':')) {
-    throw new RangeError('via: IPv6 packets have no IPv4 gateway')
+    throw new SpecError('via', 'IPv6 packets have no IPv4 gateway')
   }
   if (onlink === true && (via === undefined || link === undefined)) {
-    throw new TypeError('onlink: needs a gateway (via) and its link (link)')
+    throw new SpecError('onlink', 'needs a gateway (via) and its link (link)')
   }
   if (via === undefined && link === undefined) {
-    throw new TypeError('via: a next hop has a gateway (via), a link (link), or both')
+    throw new SpecError('via', 'a next hop has a gateway (via), a link (link), or both')
   }
   const foreign = via !== undefined && (/^fe[89ab].:/.test(via) || (family === 'inet' && via.includes(':')))
   if (foreign && link === undefined) {
-    throw new TypeError(`link: is required: the gateway ${via} does not lead to it`)
+    throw new SpecError('link', `is required: the gateway ${via} does not lead to it`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Routes: listed, looked up, changed and planned. */
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
-import { address, atPath, interfaceName } from '../../base/check.js'
+import { address, atPath, interfaceName, SpecError } from '../../base/check.js'
 import { familyOf } from '../../base/address.js'
 import { defined } from '../../base/field.js'
 import { unicast, widthOf } from '../../base/prefix.js'
@@ -110,7 +110,7 @@ const removing = (state: RouteState, why?: string): Step => stepOn(openRtnetlink
   undo: (client, options) => sendRoutes(client, 'add', [routeOf(state)], options),
 })
 
-/** Specs in their normal form, by their identity. @throws RangeError where two have the same */
+/** Specs in their normal form, by their identity. @throws SpecError where two have the same */
 function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
   const found = new Map<string, Route>()
   specs.forEach((spec, i) => {
@@ -118,8 +118,8 @@ function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
     const other = found.get(keyOfRoute(route))
     if (other) {
       const both = `${nameOfRoute(other)} and ${nameOfRoute(route)}`
-      throw new RangeError(
-        `${atPath('routes', i)}: ${both} have one destination and metric; give them two metrics,`
+      throw new SpecError(
+        atPath('routes', i), `${both} have one destination and metric; give them two metrics,`
         + ' or one list of nexthops',
       )
     }
@@ -196,7 +196,7 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
     const found = queries.map(query => findAll(query, actual))
     for (const several of found.filter(each => each.length > 1)) {
       const names = several.map(each => nameOfRoute(routeOf(each))).join(' and ')
-      throw new RangeError(`to: there are ${several.length} such routes, ${names}; add via or link`)
+      throw new SpecError('to', `there are ${several.length} such routes, ${names}; add via or link`)
     }
     await removeRoutes(client, found.flat(), options)
   },
@@ -207,7 +207,7 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
  * The routes of this host.
  *
  * - `get` and `remove` take a gateway or a link besides the id, for routes that differ in nothing
- *   else. `remove` rejects with a RangeError where the id means several. (The kernel would remove
+ *   else. `remove` rejects with a SpecError where the id means several. (The kernel would remove
  *   the first, and for a missing route one of another metric.)
  * - When a link goes down the kernel drops its routes, and does not bring them back: plan again
  *   after that.

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { PlanError } from '../../../lib/plan/plan.js'
-import { NetlinkError } from '../../../lib/index.js'
+import { NetlinkError, SpecError } from '../../../lib/index.js'
 import { keyOfAddress, networkOfAddress, normalizeAddress, type AddressSpec, type AddressState } from '../../../lib/rtnetlink/address/spec.js'
 import type { Lifetimes } from '../../../lib/rtnetlink/address/lifetimes.js'
 import { Addresses } from '../../../lib/rtnetlink/address/addresses.js'
@@ -295,7 +295,7 @@ describe('secondaries', () => {
 
   it('are not lost with their primary unnoticed', async () => {
     const error = await refused(addresses.remove(primary))
-    expect(error).toBeInstanceOf(RangeError)
+    expect(error).toBeInstanceOf(SpecError)
     expect(error.message).toBe('address: the kernel would remove 10.50.0.100/24, 10.50.0.101/24 with 10.50.0.1/24 dev a0; remove them first, '
       + 'or set net.ipv4.conf.a0.promote_secondaries to 1')
     expect(left()).toHaveLength(3)

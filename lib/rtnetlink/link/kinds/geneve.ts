@@ -1,6 +1,7 @@
 /** `geneve`: Ethernet in UDP, of one network, to one other end. */
 
 import type { Infer } from '../../../../generic-netlink/core.js'
+import { SpecError } from '../../../base/check.js'
 import { familyOf } from '../../../base/address.js'
 import type { Values } from '../../../base/field.js'
 import type { geneve as wire } from '../../wire/link-info.js'
@@ -56,14 +57,14 @@ const udp6ZeroChecksumTx: LinkField<Wire> = {
 function verify({ id: vni, remote, external, label }: Values): void {
   for (const [name, value] of Object.entries({ id: vni, remote })) {
     if (external === true && value !== undefined) {
-      throw new TypeError(`${name}: an external Geneve link has none; each packet carries its own`)
+      throw new SpecError(name, 'an external Geneve link has none; each packet carries its own')
     }
     if (external !== true && value === undefined) {
-      throw new TypeError(`${name}: is required unless the Geneve link is external`)
+      throw new SpecError(name, 'is required unless the Geneve link is external')
     }
   }
   if (label !== undefined && label !== 0 && !overIPv6({ remote })) {
-    throw new RangeError('label: only packets through IPv6 have one')
+    throw new SpecError('label', 'only packets through IPv6 have one')
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Infer } from '../../../../generic-netlink/core.js'
 import type { Family } from '../../../base/address.js'
-import { checkObject } from '../../../base/check.js'
+import { checkObject, SpecError } from '../../../base/check.js'
 import { networkOf, parsePrefix } from '../../../base/prefix.js'
 import type { iptun } from '../../wire/link-info.js'
 import { bit, FAMILY_NAMES, ifTrue, type LinkField } from '../fields.js'
@@ -36,10 +36,10 @@ type Sixrd = Required<NonNullable<SitParameters['sixrd']>>
 function network(path: string, value: unknown, family: Family): string {
   const prefix = parsePrefix(path, value)
   if (prefix.family !== family) {
-    throw new RangeError(`${path}: ${prefix.address} is not an ${FAMILY_NAMES[family]} prefix`)
+    throw new SpecError(path, `${prefix.address} is not an ${FAMILY_NAMES[family]} prefix`)
   }
   if (networkOf(prefix) !== prefix.address) {
-    throw new RangeError(`${path}: ${prefix.address} has bits behind the prefix of ${prefix.length}`)
+    throw new SpecError(path, `${prefix.address} has bits behind the prefix of ${prefix.length}`)
   }
   return `${prefix.address}/${prefix.length}`
 }

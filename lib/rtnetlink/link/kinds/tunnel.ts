@@ -1,7 +1,7 @@
 /** Parameters that tunnels of several kinds have in common. */
 
 import { familyOf, isMulticast } from '../../../base/address.js'
-import { boolean, checkObject, integer, oneOf } from '../../../base/check.js'
+import { boolean, checkObject, integer, oneOf, SpecError } from '../../../base/check.js'
 import type { Values } from '../../../base/field.js'
 import {
   bit, byte, endOf, hex, linkBelow, number, numberOrWord, orNo, present, tos, type LinkField,
@@ -109,7 +109,7 @@ const encap: LinkField<EncapsulationWire> = {
       checksum: boolean(`${path}.checksum`, checksum), checksum6: boolean(`${path}.checksum6`, checksum6),
       remcsum: boolean(`${path}.remcsum`, remcsum),
     }
-    if (normal.remcsum && kind !== 'gue') throw new RangeError(`${path}.remcsum: only gue has it`)
+    if (normal.remcsum && kind !== 'gue') throw new SpecError(`${path}.remcsum`, 'only gue has it')
     return normal
   },
   write(to, value) {
@@ -211,28 +211,28 @@ export const mode = (names: readonly (keyof typeof PROTOCOLS)[]): LinkField<{ pr
 
 // ── refusals ──
 
-/** Refuses ends that no tunnel can have. @throws RangeError naming the field */
+/** Refuses ends that no tunnel can have. @throws SpecError naming the field */
 export function verifyEnds({ local, remote }: Values): void {
   if (local !== undefined && isMulticast(local as string)) {
-    throw new RangeError(`local: ${local as string} is a multicast address`)
+    throw new SpecError('local', `${local as string} is a multicast address`)
   }
-  if (local !== undefined && local === remote) throw new RangeError(`remote: ${local as string} is the local end`)
+  if (local !== undefined && local === remote) throw new SpecError('remote', `${local as string} is the local end`)
 }
 
-/** Refuses parameters that exclude each other through IPv4. @throws RangeError naming the field */
+/** Refuses parameters that exclude each other through IPv4. @throws SpecError naming the field */
 export function verifyIPv4(tunnel: Values): void {
   const { ttl = 'inherit', pmtudisc, ignoreDf } = tunnel
   if (pmtudisc === false && ttl !== 'inherit') {
-    throw new RangeError('ttl: a fixed one needs pmtudisc, or packets could circle for ever')
+    throw new SpecError('ttl', 'a fixed one needs pmtudisc, or packets could circle for ever')
   }
-  if (ignoreDf === true && pmtudisc === true) throw new RangeError('ignoreDf: it needs pmtudisc: false')
+  if (ignoreDf === true && pmtudisc === true) throw new SpecError('ignoreDf', 'it needs pmtudisc: false')
   verifyEnds(tunnel)
 }
 
-/** Refuses ends of two families. @throws RangeError naming the field */
+/** Refuses ends of two families. @throws SpecError naming the field */
 export function verifyFamilies(local: unknown, there: unknown): void {
   if (local === undefined || there === undefined || familyOf(local as string) === familyOf(there as string)) return
-  throw new RangeError(`local: ${local as string} and ${there as string} are of two families`)
+  throw new SpecError('local', `${local as string} and ${there as string} are of two families`)
 }
 
 /** Why an external tunnel does not change in place, nor a tunnel become external. */

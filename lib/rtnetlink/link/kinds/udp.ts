@@ -1,7 +1,7 @@
 /** Parameters that VXLAN and Geneve have in common: tunnels in UDP, through IPv4 or IPv6. */
 
 import { familyOf, isMulticast } from '../../../base/address.js'
-import { address } from '../../../base/check.js'
+import { address, SpecError } from '../../../base/check.js'
 import { number, numberOrWord, specified, tos, word, type LinkField } from '../fields.js'
 import { LARGEST_LABEL } from './tunnel.js'
 
@@ -32,7 +32,7 @@ export const eitherEnd = <K4 extends string, K6 extends string>(
   check(path, value) {
     const text = specified(address(path, value))
     if (text !== undefined && isMulticast(text) !== multicast) {
-      throw new RangeError(`${path}: ${text} is ${multicast ? 'not a multicast address' : 'a multicast address'}`)
+      throw new SpecError(path, `${text} is ${multicast ? 'not a multicast address' : 'a multicast address'}`)
     }
     return text
   },

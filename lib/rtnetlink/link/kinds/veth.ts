@@ -1,7 +1,7 @@
 /** `veth`: a pair of links; packets that enter one leave the other. */
 
 import type { Infer } from '../../../../generic-netlink/core.js'
-import { checkObject, integer, interfaceName } from '../../../base/check.js'
+import { checkObject, integer, interfaceName, SpecError } from '../../../base/check.js'
 import { defined } from '../../../base/field.js'
 import { ANY_LINK } from '../../link-names.js'
 import type { veth as wire } from '../../wire/link-info.js'
@@ -66,7 +66,7 @@ const peer: LinkField<Infer<typeof wire>> = {
 
 export const veth: Kind = {
   fields: parameters<VethParameters, typeof wire>()({ peer }, wanted => {
-    if (wanted.peer === undefined) throw new TypeError('peer: is required: a pair has two ends')
+    if (wanted.peer === undefined) throw new SpecError('peer', 'is required: a pair has two ends')
   }),
   module: 'veth', ethernet: always, changes: 'some', inPlace: () => 'a pair keeps its ends',
   peer: parameters => parameters.peer as Peer | undefined,

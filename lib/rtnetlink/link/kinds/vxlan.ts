@@ -2,7 +2,7 @@
 
 import type { Infer } from '../../../../generic-netlink/core.js'
 import { familyOf } from '../../../base/address.js'
-import { checkObject, integer } from '../../../base/check.js'
+import { checkObject, integer, SpecError } from '../../../base/check.js'
 import type { Values } from '../../../base/field.js'
 import type { vxlan as wire } from '../../wire/link-info.js'
 import { byte, ifTrue, linkBelow, number, orNo, present, specified, type LinkField } from '../fields.js'
@@ -91,7 +91,7 @@ const portRange: LinkField<Wire> = {
   check(path, value) {
     const { low, high } = checkObject(path, value, RANGE)
     const normal = { low: integer(`${path}.low`, low, 0, 65535), high: integer(`${path}.high`, high, 0, 65535) }
-    if (normal.low > normal.high) throw new RangeError(`${path}.high: ${normal.high} is less than ${normal.low}`)
+    if (normal.low > normal.high) throw new SpecError(`${path}.high`, `${normal.high} is less than ${normal.low}`)
     return normal
   },
   write(to, value) { to.portRange = value as NonNullable<Wire['portRange']> },
@@ -108,27 +108,27 @@ const NOT_WITH_GPE = ['gbp', 'learning', 'proxy', 'rsc', 'l2miss', 'l3miss', 're
 function verify(wanted: Values): void {
   const { id: vni, external, remote, group, local: here, link, gpe, label } = wanted
   if (external !== true && vni === undefined) {
-    throw new TypeError('id: is required (1 to 16777215) unless the VXLAN is external')
+    throw new SpecError('id', 'is required (1 to 16777215) unless the VXLAN is external')
   }
   for (const [name, value] of Object.entries({ id: vni, remote, group })) {
     if (external === true && value !== undefined) {
-      throw new TypeError(`${name}: an external VXLAN has none; each packet carries its own`)
+      throw new SpecError(name, 'an external VXLAN has none; each packet carries its own')
     }
   }
   if (remote !== undefined && group !== undefined) {
-    throw new TypeError('group: a VXLAN has a remote or a group, not both')
+    throw new SpecError('group', 'a VXLAN has a remote or a group, not both')
   }
   if (group !== undefined && link === undefined) {
-    throw new TypeError('link: is required with a group, which is joined on it')
+    throw new SpecError('link', 'is required with a group, which is joined on it')
   }
   verifyFamilies(here, remote ?? group)
   if (label !== 0 && ![here, remote, group].some(text => text !== undefined && familyOf(text as string) === 'inet6')) {
-    throw new RangeError('label: only packets through IPv6 have one')
+    throw new SpecError('label', 'only packets through IPv6 have one')
   }
   if (gpe === true) {
-    if (external !== true) throw new RangeError('gpe: only an external VXLAN can have it')
+    if (external !== true) throw new SpecError('gpe', 'only an external VXLAN can have it')
     const other = NOT_WITH_GPE.find(name => wanted[name] === true)
-    if (other !== undefined) throw new RangeError(`${other}: the kernel does not know it together with gpe`)
+    if (other !== undefined) throw new SpecError(other, 'the kernel does not know it together with gpe')
   }
   verifyEnds(wanted)
 }

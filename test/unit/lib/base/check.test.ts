@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { atPath, boolean, checkList, checkObject, integer, within } from '../../../../lib/base/check.js'
+import { atPath, boolean, checkList, checkObject, integer, SpecError, within } from '../../../../lib/base/check.js'
 
 describe('atPath', () => {
   it.each([
@@ -11,6 +11,13 @@ describe('atPath', () => {
   ])('%j, %j', (path, key, joined) => expect(atPath(path, key)).toBe(joined))
 })
 
+it('a SpecError has the path and the reason apart, and is a RangeError', () => {
+  const error = new SpecError('port', 'is closed').within('servers[0]')
+  expect(error).toBeInstanceOf(RangeError)
+  expect(error).toMatchObject({ name: 'SpecError', path: 'servers[0].port', why: 'is closed', message: 'servers[0].port: is closed' })
+  expect(new SpecError('', 'no such list').message).toBe('no such list')
+})
+
 describe('within', () => {
   it.each<[string, () => unknown, string]>([
     ['a field', () => integer('port', -1, 0, 9), 'server.port: -1 is not an integer from 0 to 9'],
@@ -18,7 +25,9 @@ describe('within', () => {
     ['an element', () => integer('[2]', -1, 0, 9), 'server[2]: -1 is not an integer from 0 to 9'],
   ])('begins the path of %s with the part\'s', (_, check, sentence) => expect(() => within('server', check)).toThrow(sentence))
 
-  it('leaves errors that no check throws', () => expect(() => within('server', () => { throw new Error('port: gone') })).toThrow(/^port: gone$/))
+  it('leaves errors that no check throws, such as a TypeError of a getter', () => {
+    expect(() => within('server', () => { throw new TypeError('port: gone') })).toThrow(new TypeError('port: gone'))
+  })
 })
 
 it('checkObject names the field that is unknown, and those that are known', () => {

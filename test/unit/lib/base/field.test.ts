@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { integer, oneOf } from '../../../../lib/base/check.js'
+import { integer, oneOf, SpecError } from '../../../../lib/base/check.js'
 import { fieldSet, type Field } from '../../../../lib/base/field.js'
 
 interface Wire { port?: number; color?: string; owner?: number; size?: number }
@@ -40,7 +40,7 @@ const fields = {
 }
 const things = fieldSet<Spec, Wire, Names>()('thing', fields, {
   stateOnly: ['index'],
-  verify({ port: number, size }) { if (number === size) throw new RangeError(`size: ${String(size)} is the port`) },
+  verify({ port: number, size }) { if (number === size) throw new SpecError('size', `${String(size)} is the port`) },
 })
 const names: Names = { nameOf: index => index === 7 ? 'seven' : '?', indexOf: name => name === 'seven' ? 7 : -1 }
 

@@ -1,6 +1,7 @@
 /** Resources, by one whose kernel is a list. */
 
 import { beforeEach, describe, expect, it } from 'vitest'
+import { atPath, SpecError } from '../../../../lib/base/check.js'
 import { Resource, stepOn, type ResourceKind } from '../../../../lib/plan/resource.js'
 import type { Conversation } from '../../../../lib/plan/session.js'
 
@@ -27,7 +28,7 @@ const step = (action: 'add' | 'change' | 'remove', lamp: Lamp) => stepOn<Kernel>
   undo: () => Promise.resolve(),
 })
 const checkId = (id: number): number => {
-  if (!(id > 0)) throw new RangeError(`id: ${id} is not above 0`)
+  if (!(id > 0)) throw new SpecError('id', `${id} is not above 0`)
   return id
 }
 function find(id: number, actual: readonly Required<Lamp>[]): Required<Lamp> | undefined {
@@ -47,7 +48,7 @@ const kind: ResourceKind<Kernel, Lamp, number, Required<Lamp>, LampFilter, Lamp>
   idOf: ({ id }) => id,
   missing: (verb, id) => new Error(`cannot ${verb} lamp ${id}`),
   check({ id }, path) {
-    if (!(id > 0)) throw new RangeError(`${path && `${path}.`}id: ${id} is not above 0`)
+    if (!(id > 0)) throw new SpecError(atPath(path, 'id'), `${id} is not above 0`)
   },
   add(kernel, lamps) {
     for (const lamp of lamps) {
