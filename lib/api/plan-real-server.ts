@@ -11,7 +11,8 @@ import { Plan } from '../plan/plan.js'
 /**
  * Plans this host as a real server: the tunnel that unwraps, the VIP, and the sysctls that keep the
  * VIP out of ARP and let the packets in; with `masq` the route back. The plan is empty where all is
- * so; `plan.revert()` restores the state before.
+ * so; `plan.revert()` restores the state before. The VIP comes up last and goes first: where a step
+ * fails that keeps the VIP out of ARP, the VIP does not come up, whatever `onFailure` says.
  *
  * GUE needs the kernel's module fou (for IPv6 also fou6), which the kernel does not load by itself:
  * rejects with `ENOENT` where the module is not loaded.

@@ -1,4 +1,7 @@
-/** A host's network in one plan: objects come after the objects that they depend on. */
+/**
+ * A host's network in one plan, in an order that is safe at every moment: links, sysctls,
+ * addresses, routes, neighbours. An address comes up on a host that is quiet already.
+ */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
@@ -60,7 +63,19 @@ export async function readNetwork(
   }
 }
 
-/** The steps to the wanted network: ports, links, addresses, sysctls, routes, neighbours. Pure. */
+/** The sysctls without which a host answers ARP for an address that is another host's too. */
+const QUIETING = /^net\.ipv4\.conf\..+\.arp_(ignore|announce)$/
+
+/** Whether an address needs a step: IPv4 a quiet host, and IPv6 a link that has IPv6. */
+const isNeeded = ({ address, link }: AddressSpec, { sets = '' }: Step): boolean => !address.includes(':')
+  ? QUIETING.test(sets)
+  : ['all', link.replaceAll('.', '/')].some(device => sets === `net.ipv6.conf.${device}.disable_ipv6`)
+
+/**
+ * The steps to the wanted network: ports, links, sysctls, addresses, routes, neighbours. An address
+ * does not come up unless the steps are applied that keep the host quiet, or that switch IPv6 on.
+ * Pure.
+ */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
   const ofLinks = linkSteps(links, actual.links)
@@ -68,20 +83,29 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
   const names = gone.map(name => name.replaceAll('.', '/')).join('|')
   const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${names})\\.`)
   const present = new Map([...actual.sysctls].filter(([name]) => gone.length === 0 || !onGone.test(name)))
+  // A link that is to be added has no sysctls yet: their steps read them when they run.
+  const settings = sysctlSteps(sysctls, present)
+  const needsOf = (address: AddressSpec): Step[] | undefined => {
+    const needs = settings.filter(step => isNeeded(address, step))
+    return needs.length > 0 ? needs : undefined
+  }
   return [
     ...fouSteps(fouPorts, actual.fouPorts),
     ...ofLinks,
-    ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link))),
-    // A link that is to be added has no sysctls yet: their steps read them when they run.
-    ...sysctlSteps(sysctls, present),
+    ...settings,
+    ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link)), needsOf),
     ...routeSteps(routes, actual.routes.filter(({ link }) => link === undefined || !gone.includes(link))),
     ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
   ]
 }
 
 /**
- * Plans this host's network: ports and links, addresses, sysctls, routes, neighbours.
+ * Plans this host's network: ports and links, sysctls, addresses, routes, neighbours.
  * The plan is empty where the network is as wanted. Objects that the spec does not name stay.
+ *
+ * Where a step fails that keeps the host from answering ARP (`arp_ignore`, `arp_announce`), no IPv4
+ * address comes up, whatever `onFailure` says; where `disable_ipv6` stays set, no IPv6 address of
+ * that link. Reverting takes the addresses away before the host answers again.
  *
  * @example
  * ```ts

@@ -22,6 +22,13 @@ export interface Step {
   readonly why?: string | undefined
   /** The link that the step removes, with the objects on it; the next step may add it again. */
   readonly removes?: string
+  /** The sysctl that the step sets: `net.ipv4.conf.all.arp_ignore`. */
+  readonly sets?: string
+  /**
+   * Earlier steps of the plan. The step is not applied unless they are, whatever `onFailure` says,
+   * and while it is applied they are not undone.
+   */
+  readonly needs?: readonly Step[] | undefined
   /** Makes the change. @internal */
   run(session: Session, options?: CallOptions): Promise<void>
   /** Undoes the change. @internal */
@@ -37,6 +44,8 @@ export type Outcome =
 /** Steps that are applied together, faster than one by one. @internal */
 export interface StepBatch {
   readonly length: number
+  /** As {@link Step.needs}, of all steps. */
+  readonly needs?: readonly Step[] | undefined
   /** The step of this index, from 0. */
   at(index: number): Step
   /** Applies the steps of these indices, in this order. Resolves with the outcome of each. */
@@ -128,6 +137,10 @@ export class Plan {
   readonly #session: () => Session
   /** For each step 1 where it is applied. */
   readonly #made: Uint8Array
+  /** The index of each part's first step among all steps. */
+  readonly #starts = new Map<Step | StepBatch, number>()
+  /** The parts that need others. */
+  readonly #needy: readonly (Step | StepBatch)[]
   #steps: readonly Step[] | undefined
   #failed: readonly StepFailure[] = []
 
@@ -138,8 +151,14 @@ export class Plan {
   ) {
     this.brake = brake
     this.#parts = parts
+    this.#needy = parts.filter(({ needs }) => needs !== undefined)
     this.#session = session
-    this.#made = new Uint8Array(parts.reduce((sum, part) => sum + lengthOf(part), 0))
+    let length = 0
+    for (const part of parts) {
+      this.#starts.set(part, length)
+      length += lengthOf(part)
+    }
+    this.#made = new Uint8Array(length)
   }
 
   /** The steps, in the order in which they are applied. */
@@ -183,6 +202,7 @@ export class Plan {
     let done = this.done
     for (const group of this.#groups()) {
       signal?.throwIfAborted()
+      if (group.part.needs?.every(step => this.#isMade(step)) === false) continue
       done += this.#note(group, await perform('run', group, session, { signal }), signal?.aborted ? [] : failed)
       const step = stepOf(group, group.indices.length - 1)
       progress?.({ done, failed: failed.length, total: this.#made.length, step })
@@ -198,10 +218,22 @@ export class Plan {
     await using session = this.#session()
     for (const group of this.#groups(true)) {
       options?.signal?.throwIfAborted()
+      if (this.#isNeeded(group.part)) continue
       const outcomes = await perform('undo', group, session, options)
       outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group.start + group.indices[n]!] = 0 })
       for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
     }
+  }
+
+  /** Whether a step of a part is applied. */
+  #isMade(part: Step | StepBatch): boolean {
+    const start = this.#starts.get(part) ?? 0
+    return this.#made.subarray(start, start + lengthOf(part)).includes(1)
+  }
+
+  /** Whether an applied step needs this one. */
+  #isNeeded(part: Step | StepBatch): boolean {
+    return this.#needy.some(each => each.needs!.some(step => step === part) && this.#isMade(each))
   }
 
   /** Notes the outcomes of a group. Returns the number of applied steps. */
@@ -219,9 +251,8 @@ export class Plan {
 
   /** Groups the steps to apply, or, last first, the steps to undo. */
   * #groups(backwards = false): Generator<Group> {
-    let end = 0
-    const parts = this.#parts.map(part => ({ part, start: end, end: end += lengthOf(part) }))
-    for (const { part, start, end } of backwards ? parts.reverse() : parts) {
+    for (const part of backwards ? this.#parts.toReversed() : this.#parts) {
+      const start = this.#starts.get(part)!, end = start + lengthOf(part)
       const indices: number[] = []
       for (let i = start; i < end; i++) if (this.#made[i] === (backwards ? 1 : 0)) indices.push(i - start)
       if (backwards) indices.reverse()

@@ -91,7 +91,8 @@ const quoted = (text: string): string => /^[\w./:,-]+$/.test(text) ? text : `'${
 function setting(files: SysctlFiles, { target, text, why }: Wanted): Step {
   let recorded: Recorded = []
   return {
-    action: 'change', object: 'sysctl', line: `sysctl -w ${target.name}=${quoted(text)}`,
+    action: 'change', object: 'sysctl', sets: target.name,
+    line: `sysctl -w ${target.name}=${quoted(text)}`,
     ...why !== undefined && { why },
     async run(_session, options) {
       recorded = await record(files, target)

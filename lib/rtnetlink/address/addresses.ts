@@ -26,6 +26,9 @@ const REPLACEABLE: Readonly<Record<Family, readonly string[]>> = {
   inet6: ['lifetimes', 'protocol', 'noprefixroute', 'nodad'],
 }
 
+/** The steps that an address needs before it comes up. */
+export type NeedsOf = (spec: AddressSpec) => readonly Step[] | undefined
+
 const adding = (spec: AddressSpec, why?: string): Step => stepOn(openRtnetlink, {
   action: 'add', object: 'address', line: `ip addr add ${notationOfAddress(spec)}`, why,
   run: (client, options) => sendAddresses(client, 'add', [spec], options),
@@ -83,9 +86,14 @@ function stepsTo(wanted: Iterable<AddressSpec>, actual: readonly AddressState[])
 }
 
 /** The steps to the wanted addresses. Fields left out, and other addresses, stay. Pure. */
-export function addressSteps(wanted: readonly AddressSpec[], actual: readonly AddressState[]): Step[] {
+export function addressSteps(
+  wanted: readonly AddressSpec[], actual: readonly AddressState[], needsOf: NeedsOf = () => undefined,
+): Step[] {
   const normal = wanted.map((spec, i) => normalizeAddress(spec, atPath('addresses', i)))
-  return stepsTo(byKey('addresses', normal, keyOfAddress, nameOfAddress).values(), actual)
+  return [...byKey('addresses', normal, keyOfAddress, nameOfAddress).values()].flatMap(spec => {
+    const needs = needsOf(spec)
+    return stepsTo([spec], actual).map(step => needs ? { ...step, needs } : step)
+  })
 }
 
 /** The steps that remove those of the addresses that exist, secondaries before primaries. Pure. */

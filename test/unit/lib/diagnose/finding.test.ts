@@ -45,7 +45,7 @@ describe('a real server', () => {
 
   it('whose host has nothing: each once, and what mends all', () => {
     expect(find(nothing)).toEqual([
-      'tunnel-missing\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  ip addr add 192.0.2.1/32 dev tun0\n  sysctl -w net.ipv4.conf.tun0.rp_filter=2',
+      'tunnel-missing\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  sysctl -w net.ipv4.conf.tun0.rp_filter=2\n  ip addr add 192.0.2.1/32 dev tun0',
       'arp-leak\n  sysctl -w net.ipv4.conf.all.arp_ignore=1\n  sysctl -w net.ipv4.conf.all.arp_announce=2',
     ])
   })
@@ -89,7 +89,7 @@ describe('a real server', () => {
   it('a tunnel of another kind takes its addresses along when it is made anew', () => {
     const other = { ...working, links: [...nothing.links, link({ kind: 'dummy', name: 'tun0' })] }
     expect(find(other)).toEqual([
-      'tunnel-mode\n  ip link del tun0\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  ip addr add 192.0.2.1/32 dev tun0\n  sysctl -w net.ipv4.conf.tun0.rp_filter=2',
+      'tunnel-mode\n  ip link del tun0\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  sysctl -w net.ipv4.conf.tun0.rp_filter=2\n  ip addr add 192.0.2.1/32 dev tun0',
     ])
   })
 

@@ -130,3 +130,32 @@ describe('steps that go together', () => {
     expect(log).toHaveLength(3)
   })
 })
+
+describe('a step that needs another', () => {
+  it('is not applied without it, and keeps it applied', async () => {
+    const log: string[] = []
+    const broken = new Set(['a'])
+    const [a, b, c] = steps(log, broken, 'a', 'b', 'c') as [Step, Step, Step]
+    const plan = new Plan([a, { ...b, needs: [a] }, c])
+    const error: unknown = await plan.apply({ onFailure: 'continue' }).catch((e: unknown) => e)
+    expect((error as PlanError).failed.map(({ step }) => step.line)).toEqual(['ip link add a'])
+    expect(log).toEqual(['+c'])
+    broken.clear()
+    await plan.apply()
+    expect(log).toEqual(['+c', '+a', '+b'])
+    await plan.revert()
+    expect(log.slice(3)).toEqual(['-c', '-b', '-a'])
+  })
+
+  it('holds for the steps of a batch', async () => {
+    const log: string[] = []
+    const [a, b] = steps(log, new Set(['a']), 'a', 'b') as [Step, Step]
+    const batch: StepBatch = {
+      length: 1, needs: [a], at: () => b,
+      run: () => { log.push('run'); return Promise.resolve([{ done: true }]) },
+      undo: () => Promise.resolve([{ done: true }]),
+    }
+    await expect(new Plan([a, batch]).apply({ onFailure: 'continue' })).rejects.toThrow('step 1 of 2')
+    expect(log).toEqual([])
+  })
+})
