@@ -45,7 +45,8 @@ export type { TableChange, WatchOptions } from './ipvs/watch.js'
 
 export type { Finding, Problem } from './diagnose/finding.js'
 export {
-  BrakeError, Plan, PlanError, type ApplyOptions, type PlanProgress, type Step, type StepFailure, type StepObject,
+  BrakeError, Plan, PlanError,
+  type ApplyOptions, type PlanProgress, type RevertOptions, type Step, type StepFailure, type StepObject,
 } from './plan/plan.js'
 export type { Patch, Resource } from './plan/resource.js'
 export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'

@@ -1,13 +1,12 @@
 /** The sender of all edits of services and real servers. Combines each edit with the overrides. */
 
-import { NetlinkError, type CallOptions, type Sequence } from '../../generic-netlink/core.js'
+import type { CallOptions, Sequence } from '../../generic-netlink/core.js'
 import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
-import type { Outcome } from '../plan/plan.js'
-import { additions, type Change } from './changes.js'
+import type { Change } from './changes.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
 import { destinationKey, keyAttributes } from './key.js'
+import { Meanwhile, PlanRun, type ChangeOutcome } from './meanwhile.js'
 import type { RealServerKey, RealServerSettings, ServiceKey, ServiceSettings } from './model.js'
-import { serviceName } from './names.js'
 import type { Overrides } from './overrides.js'
 import { destinationAttributes, emptyDestination } from './real-server.js'
 import { serviceAttributes } from './service.js'
@@ -38,33 +37,26 @@ export const edit = (ipvs: IpvsClient, edits: readonly Edit[], options?: CallOpt
 
 // ── changes ──
 
-const DONE: Outcome = Object.freeze({ done: true })
-const SKIPPED: Outcome = Object.freeze({ done: false, skipped: true })
-
-/** Retries when another process undoes a change. */
-const ATTEMPTS = 4
-
 /**
- * Makes changes together, in order, whatever other processes changed since the plan. Never rejects.
- * An addition of an object that exists becomes a change; a change of an object that is gone becomes
- * an addition; a removal of an object that is gone is done.
+ * Makes changes together, in order, whatever other programs changed since the plan: see
+ * {@link Meanwhile}. Never rejects.
  *
- * @param failedServices - The names of services that could not be made so far; grows.
+ * @param run - What the application of a plan remembers from one group of steps to the next.
  */
 export async function applyChanges(
-  ipvs: IpvsClient, changes: readonly Change[], failedServices: Set<string>, options?: CallOptions,
-): Promise<Outcome[]> {
-  const outcomes = new Array<Outcome>(changes.length).fill(DONE)
-  for (let attempt = 1, batch = new Batch(changes, ipvs.overrides); batch.length > 0; attempt++) {
-    const errors = await ipvs.attempt(batch, options)
-    batch = batch.next(errors, attempt < ATTEMPTS, failedServices, outcomes)
+  ipvs: IpvsClient, changes: readonly Change[], run: PlanRun, options?: CallOptions,
+): Promise<readonly ChangeOutcome[]> {
+  const meanwhile = new Meanwhile(ipvs, changes, run)
+  for (let pending = changes; pending.length > 0;) {
+    const errors = await ipvs.attempt(new Batch(pending, ipvs.overrides), options)
+    pending = await meanwhile.next(errors, options)
   }
-  return outcomes
+  return meanwhile.outcomes()
 }
 
 /** {@link applyChanges}, rejecting with the first error. */
 export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
-  const outcomes = await applyChanges(ipvs, changes, new Set(), options)
+  const outcomes = await applyChanges(ipvs, changes, new PlanRun(), options)
   throwFirst(outcomes.map(outcome => 'error' in outcome ? outcome.error : undefined))
 }
 
@@ -72,62 +64,17 @@ export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], opt
 class Batch implements Sequence<IpvsCommand> {
   readonly #changes: readonly Change[]
   readonly #overrides: Overrides
-  /** For each change, the index of the original change; absent where these are the originals. */
-  readonly #indices: readonly number[] | undefined
   readonly #servers = new ServerCommands()
 
-  constructor(changes: readonly Change[], overrides: Overrides, indices?: readonly number[]) {
+  constructor(changes: readonly Change[], overrides: Overrides) {
     this.#changes = changes
     this.#overrides = overrides
-    this.#indices = indices
   }
 
   get length(): number { return this.#changes.length }
 
   each(send: (command: IpvsCommand) => boolean, from: number, to: number): void {
-    for (let i = from; i < to && send(this.#command(i)); i++);
-  }
-
-  #command(i: number): IpvsCommand { return commandOf(this.#changes[i]!, this.#overrides, this.#servers) }
-
-  /** Notes the outcomes, and returns the changes to try next. */
-  next(errors: readonly unknown[], again: boolean, failedServices: Set<string>, outcomes: Outcome[]): Batch {
-    const changes: Change[] = [], indices: number[] = []
-    for (let i = 0; i < errors.length; i++) {
-      const error = errors[i]
-      if (error === undefined) continue
-      const change = this.#changes[i]!, index = this.#indices?.[i] ?? i
-      const name = serviceName(change.service)
-      const retried = again && !failedServices.has(name)
-      const substitutes = retried ? substitutesOf(change, error, this.#command(i)[0]) : undefined
-      if (substitutes) {
-        for (const substitute of substitutes) {
-          changes.push(substitute)
-          indices.push(index)
-        }
-      } else if (change.server && failedServices.has(name)) outcomes[index] = SKIPPED
-      else {
-        outcomes[index] = { done: false, error }
-        if (!change.server && change.action !== 'remove') failedServices.add(name)
-      }
-    }
-    return new Batch(changes, this.#overrides, indices)
-  }
-}
-
-/** The changes to make where another process was quicker; undefined where the error stands. */
-function substitutesOf(change: Change, error: unknown, command: IpvsCommand[0]): Change[] | undefined {
-  if (!(error instanceof NetlinkError)) return undefined
-  const { service, server } = change
-  const add = (): Change => ({ action: 'add', service, ...server && { server } })
-  switch (`${command} ${error.code}`) {
-    case 'newService EEXIST': case 'newDest EEXIST': return [{ ...add(), action: 'change' }]
-    case 'setDest ENOENT': return [add()]
-    // The service has gone, and its real servers with it.
-    case 'setService ESRCH': case 'newDest ESRCH': case 'setDest ESRCH': return additions(service)
-    case 'delService ESRCH': case 'delDest ESRCH': case 'delDest ENOENT': return []
-    // The outcome is unknown: the same command again finds the object, or makes it.
-    default: return error.code === 'ENOBUFS' ? [change] : undefined
+    for (let i = from; i < to && send(commandOf(this.#changes[i]!, this.#overrides, this.#servers)); i++);
   }
 }
 

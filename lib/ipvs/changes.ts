@@ -11,21 +11,25 @@ export interface Change {
   readonly server?: RealServerSettings
   /** The actual service or real server; absent where the kernel has none. */
   readonly before?: Service | RealServerSettings
+  /** The actual service of a real server that is changed. */
+  readonly was?: Service
 }
 
 /** The addition of a service, then of each of its real servers. */
-export const additions = (service: Service): Change[] =>
+const additions = (service: Service): Change[] =>
   [{ action: 'add', service }, ...service.realServers.map((server): Change => ({ action: 'add', service, server }))]
 
-/** The changes that undo one, in order. */
-export function inverse(change: Change): Change[] {
-  const { action, service, server, before } = change
+/**
+ * The changes that undo one, in order. Their service is the actual one before the change: where it
+ * has gone meanwhile, it comes back as it was.
+ */
+export function inverse({ action, service, server, before, was = service }: Change): Change[] {
   switch (action) {
     case 'add': return [{ action: 'remove', service, ...server && { server }, before: server ?? service }]
     case 'remove': return server ? [{ action: 'add', service, server }] : additions(service)
     case 'change': return server
-      ? [{ action: 'change', service, server: before as RealServerSettings, before: server }]
-      : [{ action: 'change', service: { ...before as Service, realServers: service.realServers }, before: service }]
+      ? [{ action: 'change', service: was, server: before as RealServerSettings, before: server, was: service }]
+      : [{ action: 'change', service: before as Service, before: service }]
   }
 }
 

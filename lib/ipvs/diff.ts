@@ -69,12 +69,16 @@ export class Comparison {
       const before = servers.take(server)
       if (!before) changes.push({ action: 'add', service, server })
       else if (!sameRealServer(server, before)) {
-        (server.weight < before.weight ? weaker : changes).push({ action: 'change', service, server, before })
+        const change: Change = { action: 'change', service, server, before, was: state }
+        if (server.weight < before.weight) weaker.push(change)
+        else changes.push(change)
       }
     }
     for (const change of weaker) changes.push(change)
     if (!this.#prune) return
-    for (const server of servers.rest()) this.#removals.push({ action: 'remove', service, server, before: server })
+    for (const server of servers.rest()) {
+      this.#removals.push({ action: 'remove', service: state, server, before: server })
+    }
   }
 
   /** The number of owned real servers that would be removed. */

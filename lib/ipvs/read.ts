@@ -35,6 +35,14 @@ export async function readServiceState(
   return service && await readState(ipvs, service, options)
 }
 
+/** Reads a service with its real servers; undefined where the kernel has none. */
+export async function readServiceSettings(
+  ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
+): Promise<Service | undefined> {
+  const service = await findService(ipvs, key, options)
+  return service && { ...service, realServers: await listRealServers(ipvs, service, ofSettings, options) }
+}
+
 /** Up to this many services are read one by one in place of a listing. */
 const FEW_SERVICES = 16
 

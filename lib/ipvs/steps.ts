@@ -6,7 +6,8 @@ import type { Session } from '../plan/session.js'
 import { applyChanges } from './apply.js'
 import { inverse, type Change, type Changes } from './changes.js'
 import { openIpvs } from './client.js'
-import { serviceName } from './names.js'
+import { PlanRun } from './meanwhile.js'
+import type { RealServerSettings, Service } from './model.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
 
 /** Changes as steps, applied together. A step is made when it is read: there may be thousands. */
@@ -14,8 +15,11 @@ export class IpvsChanges implements StepBatch {
   readonly length: number
   readonly #changes: readonly Change[] | Changes
   readonly #why: string | undefined
-  /** The names of services that could not be made: their real servers are not tried. */
-  readonly #failedServices = new Set<string>()
+  /** What steps made that met what other programs did meanwhile, by the index of the step. */
+  readonly #made = new Map<number, readonly Change[]>()
+  /** The application that goes on, or the last one. */
+  #session: Session | undefined
+  #run = new PlanRun()
 
   constructor(changes: readonly Change[] | Changes, why?: string) {
     this.length = changes.length
@@ -27,26 +31,47 @@ export class IpvsChanges implements StepBatch {
 
   async run(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await session.use(openIpvs, options)
-    const changes = this.#pick(indices)
-    const failed = this.#failedServices
-    // A service that failed before is tried again.
-    if (failed.size > 0) for (const { server, service } of changes) if (!server) failed.delete(serviceName(service))
-    return await ipvs.lock.shared(() => applyChanges(ipvs, changes, this.#failedServices, options))
+    const changes = indices.map(i => this.#changes.at(i)!)
+    const run = this.#runOf(session, indices.at(-1)! + 1)
+    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, changes, run, options))
+    for (let n = 0; n < outcomes.length; n++) {
+      const { made } = outcomes[n]!
+      if (made) this.#made.set(indices[n]!, made)
+      else if (this.#made.size > 0) this.#made.delete(indices[n]!)
+    }
+    return outcomes as Outcome[]
   }
 
   async undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<Outcome[]> {
     const ipvs = await session.use(openIpvs, options)
-    const wanted = this.#pick(indices).map(inverse)
-    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, wanted.flat(), this.#failedServices, options))
+    const wanted = indices.map(i =>
+      (this.#made.get(i) ?? [this.#changes.at(i)!]).toReversed().flatMap(inverse))
+    const run = this.#runOf(session, this.length)
+    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, wanted.flat(), run, options))
     let next = 0
     return wanted.map(({ length }): Outcome =>
       outcomes.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
   }
 
-  #pick(indices: readonly number[]): Change[] {
-    const changes: Change[] = []
-    for (const i of indices) changes.push(this.#changes.at(i)!)
-    return changes
+  /** The memory of this application, before the group of steps that ends at index `end`. */
+  #runOf(session: Session, end: number): PlanRun {
+    if (session !== this.#session) {
+      this.#session = session
+      this.#run = new PlanRun()
+    }
+    this.#run.later = service => this.#additionsFrom(end, service)
+    return this.#run
+  }
+
+  /** The real servers of a service that steps from this index on add. They follow one another. */
+  #additionsFrom(index: number, service: Service): Set<RealServerSettings> {
+    const servers = new Set<RealServerSettings>()
+    for (let i = index; i < this.length; i++) {
+      const change = this.#changes.at(i)!
+      if (change.service !== service) break
+      if (change.action === 'add' && change.server) servers.add(change.server)
+    }
+    return servers
   }
 }
 

@@ -67,13 +67,17 @@ export interface PlanProgress {
   readonly step: Step
 }
 
-/** Options of {@link Plan.apply}. */
-export interface ApplyOptions extends CallOptions {
+/** Options of {@link Plan.revert}. */
+export interface RevertOptions extends CallOptions {
   /**
    * On the failure of a step, stops, or continues with the steps that do not depend on it.
    * @defaultValue `'stop'`
    */
   readonly onFailure?: 'stop' | 'continue'
+}
+
+/** Options of {@link Plan.apply}. */
+export interface ApplyOptions extends RevertOptions {
   /**
    * Called after each step, or after each thousand steps that are sent together.
    * An error that it throws ends the application, and is thrown on.
@@ -81,7 +85,10 @@ export interface ApplyOptions extends CallOptions {
   readonly progress?: (progress: PlanProgress) => void
 }
 
-/** Steps of a plan failed. Applied steps stay applied; a second apply continues from there. */
+/**
+ * Steps of a plan could not be applied, or not be reverted. The others keep their state; a second
+ * apply or revert continues from there.
+ */
 export class PlanError extends Error {
   static { this.prototype.name = 'PlanError' }
   /** The first step that failed; `cause` is its error. */
@@ -142,7 +149,7 @@ export class Plan {
   /** The parts that need others. */
   readonly #needy: readonly (Step | StepBatch)[]
   #steps: readonly Step[] | undefined
-  #failed: readonly StepFailure[] = []
+  #failed: StepFailure[] = []
 
   /** @internal */
   constructor(
@@ -192,37 +199,43 @@ export class Plan {
    * Steps of IPVS are sent a thousand at a time; where one fails, the others of its thousand may be
    * applied. A step that another program has made meanwhile is no failure. Rejects with
    * {@link PlanError} where a step failed, with {@link BrakeError} where the plan removes too much,
-   * and with the signal's reason; {@link Plan.applied} lists the applied steps.
+   * and with the signal's reason; {@link Plan.applied} lists the applied steps. Where the director
+   * of the plan is closed meanwhile, no further step begins, whatever `onFailure` says, and the
+   * application rejects with `ECANCELED`.
    */
-  async apply({ signal, onFailure = 'stop', progress }: ApplyOptions = {}): Promise<void> {
+  async apply(options: ApplyOptions = {}): Promise<void> {
     if (this.brake !== undefined) throw new BrakeError(this.brake)
+    await this.#perform('run', options, this.#failed = [])
+  }
+
+  /**
+   * Undoes the applied steps, last first: each object is again as its step found it, whatever
+   * others did since. A step that found its object added already undoes no addition; an added
+   * object that has gone is done. A step that fails stays applied; a second revert tries it again.
+   *
+   * Rejects with {@link PlanError} where a step failed, with the signal's reason, and, where the
+   * director of the plan is closed meanwhile, with `ECANCELED`.
+   */
+  async revert(options: RevertOptions = {}): Promise<void> { await this.#perform('undo', options, []) }
+
+  async #perform(
+    direction: 'run' | 'undo', { signal, onFailure = 'stop', progress }: ApplyOptions, failed: StepFailure[],
+  ): Promise<void> {
     await using session = this.#session()
-    const failed: StepFailure[] = []
-    this.#failed = failed
-    let done = this.done
-    for (const group of this.#groups()) {
-      signal?.throwIfAborted()
-      if (group.part.needs?.every(step => this.#isMade(step)) === false) continue
-      done += this.#note(group, await perform('run', group, session, { signal }), signal?.aborted ? [] : failed)
+    const made = direction === 'run' ? 1 : 0
+    let { done } = this
+    for (const group of this.#groups(direction === 'undo')) {
+      throwIfEnded(session, signal)
+      if (direction === 'run' ? this.#lacksNeeds(group.part) : this.#isNeeded(group.part)) continue
+      const outcomes = await perform(direction, group, session, { signal })
+      done += this.#note(group, outcomes, made, isEnded(session, signal) ? [] : failed)
       const step = stepOf(group, group.indices.length - 1)
       progress?.({ done, failed: failed.length, total: this.#made.length, step })
       if (failed.length > 0 && onFailure === 'stop') break
     }
     const [first, ...more] = failed
     if (first) throw new PlanError(this, [first, ...more])
-    if (this.#made.includes(0)) signal?.throwIfAborted()
-  }
-
-  /** Undoes applied steps, last first. Rejects with the first error; a second revert continues. */
-  async revert(options?: CallOptions): Promise<void> {
-    await using session = this.#session()
-    for (const group of this.#groups(true)) {
-      options?.signal?.throwIfAborted()
-      if (this.#isNeeded(group.part)) continue
-      const outcomes = await perform('undo', group, session, options)
-      outcomes.forEach((outcome, n) => { if (outcome.done) this.#made[group.start + group.indices[n]!] = 0 })
-      for (const outcome of outcomes) if ('error' in outcome) throw outcome.error
-    }
+    if (this.#made.includes(1 - made)) throwIfEnded(session, signal)
   }
 
   /** Whether a step of a part is applied. */
@@ -231,22 +244,25 @@ export class Plan {
     return this.#made.subarray(start, start + lengthOf(part)).includes(1)
   }
 
+  /** Whether a step that this one needs is not applied. */
+  #lacksNeeds({ needs }: Step | StepBatch): boolean { return needs?.every(step => this.#isMade(step)) === false }
+
   /** Whether an applied step needs this one. */
   #isNeeded(part: Step | StepBatch): boolean {
     return this.#needy.some(each => each.needs!.some(step => step === part) && this.#isMade(each))
   }
 
-  /** Notes the outcomes of a group. Returns the number of applied steps. */
-  #note({ start, indices }: Group, outcomes: readonly Outcome[], failed: StepFailure[]): number {
-    let made = 0
+  /** Notes the outcomes of a group. Returns the number of steps that are done. */
+  #note({ start, indices }: Group, outcomes: readonly Outcome[], made: 0 | 1, failed: StepFailure[]): number {
+    let done = 0
     for (let n = 0; n < indices.length; n++) {
       const i = start + indices[n]!, outcome = outcomes[n]!
       if (outcome.done) {
-        this.#made[i] = 1
-        made++
+        this.#made[i] = made
+        done++
       } else if ('error' in outcome) failed.push({ step: this.steps[i]!, error: outcome.error })
     }
-    return made
+    return done
   }
 
   /** Groups the steps to apply, or, last first, the steps to undo. */
@@ -278,6 +294,16 @@ export class Plan {
 const lengthOf = (part: Step | StepBatch): number => 'at' in part ? part.length : 1
 
 const stepOf = ({ part, indices }: Group, n: number): Step => 'at' in part ? part.at(indices[n]!) : part
+
+/** Whether no further step may begin. */
+const isEnded = (session: Session, signal?: AbortSignal): boolean =>
+  signal?.aborted === true || session.ended !== undefined
+
+/** @throws the signal's reason, or `ECANCELED` where the director is closed */
+function throwIfEnded({ ended }: Session, signal?: AbortSignal): void {
+  signal?.throwIfAborted()
+  if (ended) throw ended
+}
 
 /** Applies or undoes a group. Never rejects. */
 async function perform(

@@ -64,6 +64,8 @@ function textOf(bytes: Buffer | undefined, max: number): string | undefined {
 export class FakeIpvs {
   readonly services = new Map<string, Entry>()
   readonly daemons = new Map<number, DaemonAttributes>()
+  /** Schedulers whose modules are not there. */
+  readonly missing = new Set<string>()
   timeouts = { timeoutTcp: 900, timeoutTcpFin: 120, timeoutUdp: 300 }
 
   /** Answers one message: the command and attributes of each answer. @throws Refused */
@@ -128,7 +130,7 @@ export class FakeIpvs {
     const peName = textOf(found.get(SVC.pe), 16)
     if (name === 'setService' && !entry) refuse(ESRCH)
     if (name === 'newService' && entry) refuse(EEXIST)
-    if (!schedulers.includes(schedName) || (peName ?? 'sip') !== 'sip') refuse(ENOENT)
+    if (!schedulers.includes(schedName) || this.missing.has(schedName) || (peName ?? 'sip') !== 'sip') refuse(ENOENT)
     const value = service.decode(attributes.get(1)!)
     if (value.af === 'inet6' && !(value.netmask as number >= 1 && value.netmask as number <= 128)) refuse(EINVAL)
     const [flags, mask] = [found.get(SVC.flags)!.readUInt32LE(), found.get(SVC.flags)!.readUInt32LE(4)]
