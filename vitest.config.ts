@@ -26,6 +26,7 @@ export default defineConfig({
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
           fileParallelism: false,
+          isolate: false, // a process for each file takes a second longer
           testTimeout: 400_000,
           hookTimeout: 400_000,
         },

@@ -100,10 +100,11 @@ compete(['byHand', 'idle', 'busy', 'visit', 'writeByHand', 'write'])
 compete(['plainIdle', 'plainBusy', 'plainVisit', 'plainWrite']) // later: V8 optimizes a codec for the callers that it has seen
 
 // Each start is a process of its own; every kernel has the family 'nlctrl'.
-const index = new URL('../../generic-netlink/index.js', import.meta.url).href
-const FIND = `
-  const { Connection, describeFamily, NETLINK_GENERIC } = await import('${index}')
+const find = (entry: string): string => `
+  const { Connection, describeFamily, NETLINK_GENERIC } = await import('${entry}')
   await describeFamily(new Connection(NETLINK_GENERIC), 'nlctrl')`
+const load = (entry: string): string => `await import('${entry}')`
+const file = (name: string): string => new URL(`../../${name}`, import.meta.url).href
 
 /** Empty files in the number of this library's wire, each with four imports: the share of Node itself. */
 const FILES = readdirSync(new URL('../../generic-netlink', import.meta.url), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.js')).length
@@ -112,14 +113,18 @@ for (let file = 0; file < FILES; file++) {
   const others = Array.from({ length: Math.min(file, 4) }, (_, i) => file - 1 - i)
   writeFileSync(join(folder, `${file}.mjs`), [...others.map(other => `import { n as n${other} } from './${other}.mjs'`), 'export const n = 1', ''].join('\n'))
 }
-const NOTHING = `await import('${pathToFileURL(join(folder, `${FILES - 1}.mjs`)).href}')`
+const empty = pathToFileURL(join(folder, `${FILES - 1}.mjs`)).href
 
 const start = (script: string): number =>
   Number(execFileSync(process.execPath, ['--input-type=module', '-e', `const start = performance.now()\n${script}\nconsole.log(performance.now() - start)`], { encoding: 'utf8' }))
-const starts = Array.from({ length: 9 }, () => ({ ours: start(FIND), nothing: start(NOTHING) }))
+const scripts = {
+  found: find(import.meta.resolve('ipvs-nl/generic-netlink')), foundByFiles: find(file('generic-netlink/index.js')), empty: load(empty),
+  library: load(import.meta.resolve('ipvs-nl')), libraryByFiles: load(file('lib/index.js')),
+}
+type Script = keyof typeof scripts
+const rounds = Array.from({ length: 9 }, () => Object.fromEntries(Object.entries(scripts).map(([name, script]) => [name, start(script)])) as Record<Script, number>)
 rmSync(folder, { recursive: true })
-const starting = median(starts.map(({ ours }) => ours))
-const nothing = median(starts.map(({ nothing }) => nothing))
+const started = (name: Script): number => median(rounds.map(round => round[name]))
 
 const ns = (n: number): string => `${digits(n)} ns`
 const times = (n: number, of: number): string => `${digits(n / of)}x`
@@ -132,8 +137,10 @@ print(`Codecs, Node ${process.version}. The goals in ns are for an unloaded mach
   [`encode a destination (${output.length} bytes)`, ns(took.plainWrite), ns(took.write), verdict(took.write <= 600, '≤ 600'), ns(took.writeByHand),
     times(took.write, took.writeByHand), verdict(took.write / took.writeByHand <= 4, '≤ 4x')],
 ])
+const ms = (name: Script): string => `${digits(started(name))} ms`
 print('Start', [
-  ['', 'time', 'goal'],
-  ['import to family resolved', `${digits(starting)} ms`, verdict(starting <= 10, '≤ 10')],
-  [`import of ${FILES} files with nothing in them, by Node itself`, `${digits(nothing)} ms`, '-'],
+  ['', 'as bundles', 'as single files', 'goal'],
+  ['import of ipvs-nl/generic-netlink to family resolved', ms('found'), ms('foundByFiles'), verdict(started('found') <= 10, '≤ 10')],
+  ['import of ipvs-nl', ms('library'), ms('libraryByFiles'), '-'],
+  [`import of ${FILES} files with nothing in them, by Node itself`, '-', ms('empty'), '-'],
 ])

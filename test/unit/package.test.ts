@@ -41,6 +41,13 @@ describe('the package as users get it', () => {
     expect(run(process.execPath, ['--input-type=module', '-e', script], home)).toBe('function function function 1 1\n')
   })
 
+  it('has stack traces that name the sources', () => {
+    const script = 'import { parseRules } from \'ipvs-nl\'\ntry { parseRules(\'nonsense\') } catch (error) { console.log(error.stack) }'
+    const stack = run(process.execPath, ['--enable-source-maps', '--input-type=module', '-e', script], home)
+    const [, place] = /node_modules\/ipvs-nl\/(lib\/ipvs\/rules\/\w+\.ts):\d+/.exec(stack) ?? []
+    expect(place, stack).toBe('lib/ipvs/rules/rule.ts')
+  })
+
   it('types a consumer, who checks libraries strictly, and refuses what is wrong', () => {
     writeFileSync(join(home, 'user.ts'), `
       import { VirtualService, type Step, type VirtualServiceSpec } from 'ipvs-nl'
@@ -61,8 +68,11 @@ describe('the package as users get it', () => {
 
   it('holds the library and nothing else', () => {
     const files = run('tar', ['-tf', tarball], home).trim().split('\n').map(file => file.replace('package/', ''))
-    expect(files.filter(file => !/^(dist\/)?(lib|generic-netlink)\/[\w/-]+\.(ts|js|js\.map|d\.ts|d\.ts\.map)$/.test(file)).sort()).toEqual([
-      'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json',
+    const sources = /^(lib|generic-netlink)\/[\w/-]+\.ts$/, types = /^dist\/(lib|generic-netlink)\/[\w/-]+\.d\.ts(\.map)?$/
+    expect(files.filter(file => !sources.test(file) && !types.test(file)).sort()).toEqual([
+      'CHANGELOG.md', 'LICENSE', 'README.md',
+      'dist/generic-netlink.js', 'dist/index.js', 'dist/index.js.map', 'dist/ipvsadm.js', 'dist/ipvsadm.js.map', 'dist/wire.js', 'dist/wire.js.map',
+      'package.json',
     ])
     const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object }
     expect(Object.keys(dependencies).sort()).toEqual(['bitwise', 'debug', 'ip-address', 'netlink'])

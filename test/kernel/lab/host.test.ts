@@ -16,6 +16,12 @@ const host = (script: string, options: { cwd?: string; input?: string; env?: Rec
 const modules = () => readFileSync('/proc/modules', 'utf8').split('\n').flatMap(line => line.split(' ', 1)).filter(name => name !== '').sort()
 const processes = (name: string) => spawnSync('pgrep', ['-fx', name], { encoding: 'utf8' }).stdout
 
+// Other files of this guest may have loaded these.
+execFileSync('ipvsadm', ['-C'])
+for (let left: string[]; (left = modules().filter(name => /^(ip_vs\w*|ipip|tunnel4|ip_tunnel)$/.test(name))).length > 0;) {
+  if (left.every(name => spawnSync('rmmod', [name], { stdio: 'ignore' }).status !== 0)) throw new Error(`modules are in use: ${left.join(' ')}`)
+}
+
 // ipv6 stays loaded in every kernel: it is there before, and so is a module that nobody uses.
 execFileSync('modprobe', ['-a', 'ipv6', 'sch_mqprio'])
 

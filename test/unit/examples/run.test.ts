@@ -14,6 +14,7 @@ let home: string
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'demo-'))
   put('test/lab/install', 'echo "install $*" >>ran')
+  put('node_modules/.bin/rolldown', 'echo "rolldown $*" >>ran')
   put('node_modules/.bin/tsc', 'echo "tsc $*" >>ran')
   put('test/lab/run', 'echo "run $*" >>ran; echo first; echo second; echo problem >&2; exit 3')
   mkdirSync(join(home, 'examples/dns-over-ipip'), { recursive: true })
@@ -58,7 +59,7 @@ describe('in a pipe', () => {
       + '* packages (N s)\n* build (N s)\n* a Linux kernel boots (N s)\nfirst\nsecond\n')
     expect(stderr).toBe('problem\n')
     expect(code).toBe(3)
-    expect(ran()).toEqual(['install demo', 'tsc -p tsconfig.demo.json', 'run node dist/examples/dns-over-ipip/demo.js --verbose detour'])
+    expect(ran()).toEqual(['install demo', 'rolldown -c', 'tsc -p tsconfig.demo.json', 'run node dist/examples/dns-over-ipip/demo.js --verbose detour'])
   })
 
   it('says something every five seconds', async () => {
@@ -138,6 +139,6 @@ describe('a signal', () => {
     put('bin/env', 'trap "" INT; sleep 0.5; exec /usr/bin/env "$@"')
     const { code } = await run([], { env: { PATH: `${home}/bin:${process.env.PATH}` }, signal: ['SIGINT', 'packages (', 200] })
     expect(code).toBe(130)
-    expect(ran()).toEqual(['install demo'])
+    expect(ran()).toEqual(['install demo', 'rolldown -c'])
   }, 20_000)
 })
