@@ -89,8 +89,10 @@ export class VirtualService implements AsyncDisposable {
    * consequence for clients and a repairing plan. A fault that follows from another is left out.
    */
   async diagnose(options?: CallOptions): Promise<Finding[]> {
-    const facts = await readDirector(this.#services, await this.state(options), options)
-    return directorFindings(this.spec, this.#services, facts)
+    const { ipvs } = this.#director
+    const services = this.#services.map(service => ipvs.overrides.service(service))
+    const facts = await readDirector(ipvs, this.spec, services, await this.state(options), options)
+    return directorFindings(this.spec, services, facts)
   }
 
   /** Reads the kernel's services: one for each protocol, as far as they exist. */

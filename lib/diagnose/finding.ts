@@ -1,26 +1,21 @@
 /** Findings: a fault of a host, its consequence for clients, and its repair. */
 
-import type { CallOptions } from '../../generic-netlink/core.js'
-import type { NetworkState } from '../network/network.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { openRtnetlink } from '../rtnetlink/client.js'
-import { Addresses } from '../rtnetlink/address/addresses.js'
 import type { AddressState } from '../rtnetlink/address/spec.js'
 import { setLink } from '../rtnetlink/link/commands.js'
 import { FALLBACKS } from '../rtnetlink/link/kinds/index.js'
 import type { Settings } from '../rtnetlink/link/settings.js'
 import type { LinkState } from '../rtnetlink/link/spec.js'
-import { Links } from '../rtnetlink/link/links.js'
-import { Routes } from '../rtnetlink/route/routes.js'
-import { sysctl } from '../sysctl/accessor.js'
-import type { SysctlKey } from '../sysctl/keys.js'
 
 /** The faults that a diagnosis finds: first of both hosts, then of a real server, of a director. */
 export type Problem =
-  | 'wrong-namespace' | 'no-local-address' | 'vip-missing' | 'no-route'
+  | 'wrong-namespace' | 'no-local-address' | 'vip-missing' | 'link-down' | 'no-route' | 'neighbour-failed'
+  | 'no-listener' | 'packets-lost'
   | 'module-missing' | 'fou-port-missing' | 'tunnel-missing' | 'tunnel-down' | 'tunnel-mode' | 'gre-checksum'
-  | 'rp-filter' | 'arp-leak'
-  | 'service-missing' | 'service-differs' | 'port-mismatch' | 'forwarding-off' | 'vip-as-source' | 'mtu'
+  | 'rp-filter' | 'arp-leak' | 'way-back'
+  | 'service-missing' | 'service-differs' | 'port-mismatch' | 'no-real-server' | 'defence' | 'backup-only'
+  | 'forwarding-off' | 'vip-as-source' | 'behind-gateway' | 'mtu'
 
 /** A fault of a host. */
 export interface Finding {
@@ -42,20 +37,6 @@ export function finding(
   return { problem, found, consequence, ...advised, plan: new Plan(steps) }
 }
 
-/** Reads a host's links, addresses, routes, and these sysctls. */
-export async function readHost(keys: Iterable<SysctlKey>, options?: CallOptions): Promise<NetworkState> {
-  await using links = await Links.open()
-  await using addresses = await Addresses.open()
-  await using routes = await Routes.open()
-  return {
-    fouPorts: [], neighbours: [],
-    links: await links.list({}, options),
-    addresses: await addresses.list({}, options),
-    routes: await routes.list({}, options),
-    sysctls: await sysctl.read(keys, options),
-  }
-}
-
 /** The step that sets a link of any kind, also the kernel's own links. */
 export const linkSetting = (name: string, words: string, wanted: Settings, before: Settings): Step => ({
   action: 'change', object: 'link', line: `ip link set ${name} ${words}`,
@@ -73,6 +54,10 @@ export const bare = ({ address }: Pick<AddressState, 'address'>): string => addr
 /** The names of the links that exist, for a sentence about a missing link. */
 export const otherLinks = (links: readonly LinkState[]): string =>
   links.map(({ name }) => name).filter(name => !FALLBACKS.has(name)).join(', ') || 'none'
+
+/** A list for a sentence: its first three, and the number of the others. */
+export const some = (names: readonly string[]): string => names.length > 4
+  ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
 /** The advice for a diagnosis in the wrong namespace. */
 export const ELSEWHERE = 'run in the network namespace of the host (ip netns exec NAME …, nsenter -t PID -n …)'

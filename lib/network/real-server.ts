@@ -1,7 +1,11 @@
 /** The network of a real server, for each way in which a director forwards to it. Pure. */
 
 import { familyOf, type Family } from '../base/address.js'
-import { address, atPath, interfaceName, show, SpecError, within } from '../base/check.js'
+import {
+  address, atPath, checkList, integer, interfaceName, oneOf, show, SpecError, within,
+} from '../base/check.js'
+import { parsePrefix } from '../base/prefix.js'
+import type { Protocol } from '../ipvs/model.js'
 import { checkTunnel, tunnels, type Tunnel } from '../ipvs/tunnels.js'
 import type { LinkSpec, LinkState } from '../rtnetlink/link/spec.js'
 import type { SysctlSetting } from '../sysctl/steps.js'
@@ -24,11 +28,24 @@ export type RealServerTunnel = Tunnel & {
   readonly carrier?: string
 }
 
+/** What serves the clients. Diagnoses look at it; plans need none of it. */
+export interface RealServerUse {
+  /** The port of the service; with `masq` the real server's own. @defaultValue not looked at */
+  readonly port?: number
+  /** The protocols of the service. @defaultValue either of TCP and UDP is enough */
+  readonly protocols?: readonly Protocol[]
+}
+
 /** The real server's side of a service, by `tunnel`, `route` (LVS-DR) or `masq` (LVS-NAT). */
-export type RealServerSetup =
+export type RealServerSetup = RealServerUse & (
   | {
     /** The VIPs of the services; with `tunnel` all of one family. */
     readonly vip: string | readonly string[]
+    /**
+     * The network of the clients: diagnoses look at the way back to it.
+     * @defaultValue anywhere, by the default route; without one, the VIP's network
+     */
+    readonly clients?: string
     readonly masq?: never
   } & (
     | { readonly tunnel: RealServerTunnel; readonly route?: never }
@@ -53,9 +70,11 @@ export type RealServerSetup =
       readonly clients?: string
     }
     readonly vip?: never
+    readonly clients?: never
     readonly tunnel?: never
     readonly route?: never
   }
+)
 
 /** The link that unwraps packets for a VIP of the inner family. */
 function tunnelLink(
@@ -70,7 +89,7 @@ function tunnelLink(
 const QUIET = 'only the director may answer ARP for the VIP; a real server that answers takes its clients away'
 
 /** No ARP answer and no ARP question may name the VIP. */
-const quiet = (link: string): SysctlSetting[] => [
+export const quiet = (link: string): SysctlSetting[] => [
   { key: ['net', 'ipv4', 'conf', link, 'arp_ignore'], value: 1, why: QUIET },
   { key: ['net', 'ipv4', 'conf', link, 'arp_announce'], value: 2, why: QUIET },
 ]
@@ -102,11 +121,20 @@ export function vipsOf({ vip = [] }: RealServerSetup): string[] {
   return typeof vip === 'string' ? [address('vip', vip)] : vip.map((each, i) => address(atPath('vip', i), each))
 }
 
+/** The check of what only diagnoses look at. @throws SpecError naming the field */
+function checkUse({ port, protocols, clients }: RealServerSetup): void {
+  if (port !== undefined) integer('port', port, 1, 65535)
+  if (clients !== undefined && clients !== 'default') parsePrefix('clients', clients)
+  if (protocols === undefined) return
+  checkList('protocols', protocols).forEach((each, i) => oneOf(atPath('protocols', i), each, ['tcp', 'udp', 'sctp']))
+}
+
 /** The network that the real server needs. Pure. @throws SpecError naming the field */
 export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   if (typeof spec !== 'object' || (spec as unknown) === null) {
     throw new SpecError('spec', `${show(spec)} is not an object`)
   }
+  checkUse(spec)
   const ways = (['tunnel', 'route', 'masq'] as const).filter(way => spec[way] !== undefined)
   if (ways.length !== 1) {
     throw new SpecError('spec', `set one of tunnel, route and masq, not ${ways.join(' and ') || 'none'}`)

@@ -111,14 +111,15 @@ export const operations = {
     const [links, addresses, routes, fou] = (await asked).stdout.trim().split('\n').map(line => JSON.parse(line) as unknown)
     return { links, addresses, routes, fou, sysctls: Object.fromEntries(sysctlsOf('/proc/sys/net')) }
   },
-  /** Answers with whatever it is told, on a port of all addresses. */
-  async echo(port: number) {
+  /** Answers with whatever it is told, on a port of one or of all addresses. */
+  async echo(at: number | { port: number; host: string }) {
+    const { port, host } = typeof at === 'number' ? { port: at, host: '::' } : at
     const server = createServer({ allowHalfOpen: true }, socket => {
       socket.on('error', () => socket.destroy())
       socket.pipe(socket)
     })
     servers.push(server)
-    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, '::', resolve) })
+    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, host, resolve) })
   },
   /** Tells a server this many bytes, and compares what comes back. */
   async exchange({ host, port, bytes = 1000, timeout = 5000 }: { host: string; port: number; bytes?: number; timeout?: number }): Promise<Outcome> {

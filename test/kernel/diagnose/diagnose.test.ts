@@ -1,57 +1,14 @@
 /** Working services, each broken in one way: it is the only finding, the client fails by it, and its plan mends it. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Problem } from '../../../lib/diagnose/finding.js'
-import type { VirtualServiceSpec } from '../../../lib/ipvs/model.js'
-import type { RealServerSetup } from '../../../lib/network/real-server.js'
-import type { Told } from '../../support/agent.js'
-import { TestHosts } from '../../support/hosts.js'
-import { run } from '../../support/run.js'
+import { breaking, set, sh, upServices, VIP, web, type Group } from '../../support/breaking.js'
+import type { TestHosts } from '../../support/hosts.js'
 
 let hosts: TestHosts
 
-beforeAll(async () => {
-  run('modprobe', ['-a', 'fou', 'fou6', 'ipip', 'sit', 'ip6_tunnel', 'ip_gre', 'ip6_gre', 'dummy', 'ip_vs', 'ip_vs_wlc'])
-  hosts = await TestHosts.up([
-    { name: 'client', links: { eth0: ['front', '10.1.0.10/24', 'fd01::10/64'] } },
-    { name: 'director', links: { eth0: ['front', '10.1.0.1/24', 'fd01::1/64'], eth1: ['back', '10.2.0.1/24', 'fd02::1/64'] } },
-    { name: 'server', links: { eth0: ['front', '10.1.0.20/24', 'fd01::20/64'], eth1: ['back', '10.2.0.20/24', '10.3.0.20/24', 'fd02::20/64'] } },
-    { name: 'inner', links: { eth0: ['back', '10.2.0.30/24', 'fd02::30/64'] } },
-    { name: 'bare', links: { eth0: ['front'] }, untouched: true },
-  ])
-  await Promise.all([hosts.host('server').call('echo', 80), hosts.host('inner').call('echo', 8080)])
-})
+beforeAll(async () => { hosts = await upServices({ name: 'bare', links: { eth0: ['front'] }, untouched: true }) })
 afterAll(() => hosts[Symbol.asyncDispose]())
 
-/** A way to break a service. */
-interface Case {
-  readonly problem: Problem
-  /** How, where it does not show. */
-  readonly how?: string
-  /** Where it is broken, and found. */
-  readonly at: 'director' | 'server'
-  /** Commands, or a port to which IPVS forwards instead of the service's. */
-  readonly broken: readonly (readonly string[] | number)[]
-  /** Of clients of whom it need not be the end: why. */
-  readonly served?: string
-  /** What an operator does where no plan may. */
-  readonly byHand?: readonly (readonly string[])[]
-}
-
-interface Group {
-  readonly name: string
-  readonly service: VirtualServiceSpec & { readonly vip: string }
-  readonly preparation: RealServerSetup
-  readonly server?: 'inner'
-  readonly bytes?: number
-  readonly cases: readonly Case[]
-}
-
-const sh = (command: string): string[] => command.split(' ')
-const set = (...settings: string[]): string[] => ['sysctl', '-qw', ...settings.map(setting => `net.ipv4.conf.${setting}`)]
-const web = { port: 80, protocols: ['tcp'] } as const
-const VIP = '10.1.0.100'
-const misdirected = { address: '10.1.0.20', forward: 'route', weight: 1, thresholds: { upper: 0, lower: 0 } } as const
 const routed = { link: 'eth0', routes: [{ to: '10.3.0.0/24', link: 'eth1' }] }
 
 const groups: readonly Group[] = [
@@ -179,50 +136,7 @@ const groups: readonly Group[] = [
   },
 ]
 
-describe.each(groups)('$name', ({ service, preparation, server = 'server', bytes = 1000, cases }) => {
-  const hostOf = (at: Case['at']) => hosts.host(at === 'server' ? server : at)
-  const problems = (found: Told[]): string[] => found.map(({ problem }) => problem)
-  const diagnoses = async (): Promise<Record<Case['at'], Told[]>> => ({
-    director: await hosts.host('director').call('diagnoseService', service),
-    server: await hosts.host(server).call('diagnose', preparation),
-  })
-  const ask = (timeout: number): Promise<string> => hosts.host('client').call('exchange', { host: service.vip, port: service.port, bytes, timeout })
-
-  beforeAll(async () => {
-    for (const name of ['client', 'director', 'server', 'inner']) hosts.host(name).forget()
-    await hosts.host(server).call('prepare', preparation)
-    await hosts.host('director').call('serve', service)
-    expect(await ask(5000)).toBe('echoed')
-    expect(await diagnoses()).toEqual({ director: [], server: [] })
-  })
-  afterAll(async () => {
-    await hosts.host('director').call('revert')
-    await hosts.host(server).call('revert')
-  })
-
-  it.each(cases.map(each => ({ ...each, title: `${each.problem} at the ${each.at}${each.how === undefined ? '' : `: ${each.how}`}` })))(
-    '$title', async ({ problem, at, broken, served, byHand }) => {
-      const host = hostOf(at)
-      for (const deed of broken) {
-        if (typeof deed === 'number') await host.call('misdirect', { service: { ...web, vip: service.vip, protocol: 'tcp' }, server: { ...misdirected, port: deed } })
-        else await host.call('run', [...deed])
-      }
-      if (served === undefined) expect(await ask(1500)).not.toBe('echoed')
-      else expect(await ask(5000), served).toBe('echoed')
-
-      const found = await diagnoses()
-      expect({ director: problems(found.director), server: problems(found.server) }).toEqual({ director: [], server: [], [at]: [problem] })
-      const [finding] = found[at]
-      expect(finding!.found).not.toBe('')
-      expect(finding!.consequence).not.toBe('')
-      expect([finding!.plan === '', finding!.advice !== undefined]).toEqual([byHand !== undefined, byHand !== undefined])
-
-      if (byHand) for (const command of byHand) await host.call('run', [...command])
-      else await host.call('mend')
-      expect(await ask(5000)).toBe('echoed')
-      expect(await diagnoses()).toEqual({ director: [], server: [] })
-    })
-})
+breaking(() => hosts, groups)
 
 describe('another place', () => {
   afterEach(() => hosts.host('bare').call('revert'))

@@ -17,12 +17,14 @@ const link = (spec: LinkSpec, more: object = {}): LinkState => {
   const { given: _, parameters, ...settings } = normalizeLink(spec)
   return { index: 9, operstate: 'unknown', carrier: true, mtu: 1480, altNames: [], statistics: {}, ...settings, ...parameters, ...more } as LinkState
 }
-const plainLink = (name: string, mtu = 1500): LinkState => ({ index: 2, name, up: true, operstate: 'up', carrier: true, mtu, altNames: [], statistics: {} } as unknown as LinkState)
+const plainLink = (name: string, mtu = 1500): LinkState => ({ index: 2, name, up: true, operstate: 'up', carrier: true, mtu, address: '02:00:00:00:00:01', altNames: [], statistics: {} } as unknown as LinkState)
 const at = (name: string, address: string, more: object = {}): AddressState => ({
   scope: 'global', lifetimes: { valid: 'forever', preferred: 'forever' }, noprefixroute: false, nodad: address.includes(':'), secondary: false, temporary: false,
   tentative: false, dadfailed: false, deprecated: false, family: address.includes(':') ? 'inet6' : 'inet', ...normalizeAddress({ address, link: name }), ...more,
 } as AddressState)
 const nothing: NetworkState = { fouPorts: [], links: [plainLink('lo'), plainLink('eth0')], addresses: [at('lo', '127.0.0.1/8'), at('eth0', '198.51.100.1/24')], routes: [], neighbours: [], sysctls: new Map() }
+/** Nothing of what is read besides the network. */
+const idle = { back: [], listeners: [] }
 const told = (findings: readonly Finding[]): string[] => findings.map(({ problem, plan, advice }) => [problem, ...plan.steps.map(({ line }) => line), ...advice === undefined ? [] : [`(${advice})`]].join('\n  '))
 const VIP = '192.0.2.1'
 
@@ -36,7 +38,7 @@ describe('a real server', () => {
   const working: NetworkState = {
     ...nothing, links: [...nothing.links, link({ kind: 'ipip', name: 'tun0', local: '198.51.100.1' })], addresses: [...nothing.addresses, at('tun0', `${VIP}/32`)], sysctls: conf(quiet),
   }
-  const find = (network: NetworkState, spec: RealServerSetup = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...more }))
+  const find = (network: NetworkState, spec: RealServerSetup = tunnelled, more: Partial<RealServerFacts> = {}): string[] => told(realServerFindings(spec, { network, ...idle, ...more }))
   const sysctls = (values: Record<string, number>): NetworkState => ({ ...working, sysctls: conf({ ...quiet, ...values }) })
 
   it('works', () => {
@@ -57,7 +59,7 @@ describe('a real server', () => {
     ['strict by all',              { 'all.rp_filter': 1, 'tun0.rp_filter': 0 }, 'rp_filter of tun0 is in effect 1: the larger of conf.all (1) and conf.tun0 (0) counts'],
     ['strict by the link',         { 'all.rp_filter': 0, 'tun0.rp_filter': 1 }, 'rp_filter of tun0 is in effect 1: the larger of conf.all (0) and conf.tun0 (1) counts'],
   ])('reverse path filter: %s', (_, values, found) => {
-    const findings = realServerFindings(tunnelled, { network: sysctls(values) })
+    const findings = realServerFindings(tunnelled, { network: sysctls(values), ...idle })
     expect(findings.map(each => each.problem)).toEqual(found === undefined ? [] : ['rp-filter'])
     if (found !== undefined) expect([findings[0]!.found.startsWith(found), `${findings[0]!.plan}`.split('   #')[0]]).toEqual([true, '~ sysctl -w net.ipv4.conf.tun0.rp_filter=2'])
   })
@@ -95,7 +97,7 @@ describe('a real server', () => {
 
   it('a tunnel whose place another link has: no plan', () => {
     const rival = { ...nothing, links: [...nothing.links, link({ kind: 'ipip', name: 'other', local: '198.51.100.1' })], sysctls: conf(quiet) }
-    const [found] = realServerFindings(tunnelled, { network: rival })
+    const [found] = realServerFindings(tunnelled, { network: rival, ...idle })
     expect([found!.problem, found!.plan.empty, found!.advice]).toEqual(['tunnel-mode', true, 'remove the conflicting link, or use another name'])
     expect(found!.found).toContain('other')
   })
@@ -123,9 +125,9 @@ describe('a real server', () => {
 
   it('in a namespace that is another\'s, or without the tunnel\'s end', () => {
     const bare = { ...nothing, addresses: [at('lo', '127.0.0.1/8'), at('eth0', 'fe80::1/64', { scope: 'link' })] }
-    expect(realServerFindings(tunnelled, { network: bare }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
-    expect(realServerFindings({ vip: VIP, route: { link: 'eth7' } }, { network: working }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
-    expect(realServerFindings({ vip: VIP, tunnel: { kind: 'ipip', local: '198.51.100.7' } }, { network: working }).map(({ problem }) => problem)).toEqual(['no-local-address'])
+    expect(realServerFindings(tunnelled, { network: bare, ...idle }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
+    expect(realServerFindings({ vip: VIP, route: { link: 'eth7' } }, { network: working, ...idle }).map(({ problem }) => problem)).toEqual(['wrong-namespace'])
+    expect(realServerFindings({ vip: VIP, tunnel: { kind: 'ipip', local: '198.51.100.7' } }, { network: working, ...idle }).map(({ problem }) => problem)).toEqual(['no-local-address'])
   })
 
   it('whose replies go another way than through the director', () => {
@@ -146,7 +148,7 @@ describe('a director', () => {
   })
   const spec: VirtualServiceSpec = { vip: VIP, port: 80, protocols: ['tcp'], forward: 'tunnel', realServers: ['203.0.113.1'], network: { link: 'eth0' } }
   const network: NetworkState = { ...nothing, addresses: [...nothing.addresses, at('eth0', `${VIP}/32`)], sysctls: new Map([['net.ipv4.ip_forward', '0'], ['net.ipv6.conf.all.forwarding', '0'], ['net.ipv4.vs.pmtu_disc', '1']]) }
-  const working: DirectorFacts = { network, states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', link: 'lo' })], ['203.0.113.1', way()]]) }
+  const working: DirectorFacts = { network, daemons: [], listeners: [], states: stateOf(spec), ways: new Map([[VIP, way({ type: 'local', link: 'lo' })], ['203.0.113.1', way()]]) }
   const find = (facts: Partial<DirectorFacts>, of: VirtualServiceSpec = spec): string[] => told(directorFindings(of, normalize(of), { ...working, ...facts }))
   const servers = (more: Partial<RouteState> | string): Partial<DirectorFacts> =>
     ({ ways: new Map([...working.ways, ['203.0.113.1', typeof more === 'string' ? more : way(more)] as const]) })
@@ -170,7 +172,7 @@ describe('a director', () => {
     ]],
     ['no VIP', { network: { ...network, addresses: nothing.addresses }, ways: new Map([...working.ways, [VIP, way()]]) }, spec, ['vip-missing\n  ip addr add 192.0.2.1/32 dev eth0']],
     ['no VIP, which another program cares for', { ways: new Map([...working.ways, [VIP, way()]]), network: nothing }, { ...spec, network: {} }, [expect.stringMatching(/^vip-missing\n {2}\(set network\.link/) as string]],
-    ['the VIP on a link that is down', { network: { ...network, links: [plainLink('lo'), { ...plainLink('eth0'), up: false }] }, ways: new Map([...working.ways, [VIP, way()]]) }, spec, ['vip-missing\n  ip link set eth0 up']],
+    ['the VIP on a link that is down', { network: { ...network, links: [plainLink('lo'), { ...plainLink('eth0'), up: false }] }, ways: new Map([...working.ways, [VIP, way()]]) }, spec, ['link-down\n  ip link set eth0 up']],
     ['no such link', { network: { ...network, links: [plainLink('lo')] } }, spec, [expect.stringMatching(/^wrong-namespace\n {2}\(run in/) as string]],
     ['no local address', { states: [], network: { ...network, addresses: [], links: [{ ...plainLink('lo'), up: false }, plainLink('eth0')] } }, spec, [
       'no-local-address\n  ip link set lo up\n  ip addr add 192.0.2.1/32 dev eth0\n  ipvsadm -A -t 192.0.2.1:80 -s wlc\n  ipvsadm -a -t 192.0.2.1:80 -r 203.0.113.1:80 -i -w 1 --tun-type ipip',
