@@ -49,7 +49,14 @@ export interface KernelSocket {
 }
 
 /** Opens a socket of a netlink protocol. */
-export type OpenSocket = (protocol: number, listener: SocketListener) => KernelSocket
+export interface OpenSocket {
+  (protocol: number, listener: SocketListener): KernelSocket
+  /**
+   * The name of the network namespace in which the sockets speak: clients of one namespace share
+   * what they know of it. @defaultValue that of the thread
+   */
+  readonly namespace?: string
+}
 
 /** Above a dump's parts (32 KB); constant: the kernel sizes parts by the largest buffer seen. */
 const READ_SIZE = 65536

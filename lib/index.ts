@@ -11,7 +11,7 @@
 export {
   DecodeError, NetlinkError, SpecError, type CallOptions, type ConnectionOptions, type Errno, type ExtendedAck,
 } from '../generic-netlink/core.js'
-export { DrainError, type DrainOptions, type DrainProgress } from './api/drain.js'
+export { DrainError, type Draining, type DrainOptions, type DrainProgress } from './api/drain-options.js'
 export { Director, type DirectorInfo, type DirectorOptions } from './api/director.js'
 export { connections, type ConnectionFilter, type ConnectionListOptions } from './proc/connections.js'
 export {

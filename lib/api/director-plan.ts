@@ -17,6 +17,7 @@ import { directorNetwork } from '../network/director.js'
 import { networkSteps, readNetwork, type NetworkSpec } from '../network/network.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { Session } from '../plan/session.js'
+import { drainSteps } from './drain-needs.js'
 
 /** The tables that a director should have. Tables that are left out stay. */
 export interface DirectorSpec {
@@ -96,25 +97,26 @@ export async function planServices(
       settings?: readonly Step[]
     },
 ): Promise<Plan> {
-  const comparison = new Comparison({ prune, ...owned && { owned } })
+  const comparison = new Comparison({ prune, ...owned && { owned }, overrides: ipvs.overrides })
   let left = STRETCH
   for await (const pairs of readWanted(ipvs, services, prune && owned !== undefined, options)) {
-    left -= compareAll(comparison, pairs, ipvs)
+    left -= compareAll(comparison, pairs)
     if (left > 0) continue
     await nextTurn()
     left = STRETCH
   }
   const changes = new IpvsChanges(comparison.finish())
-  return new Plan([...networkSteps(network, await readNetwork(network, options)), ...settings, changes], {
+  const drains = await drainSteps([...services.values()], options)
+  return new Plan([...networkSteps(network, await readNetwork(network, options)), ...settings, ...drains, changes], {
     session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison),
   })
 }
 
 /** Compares some services. Returns the number of services and real servers. */
-function compareAll(comparison: Comparison, pairs: readonly Pair[], { overrides }: IpvsClient): number {
+function compareAll(comparison: Comparison, pairs: readonly Pair[]): number {
   let compared = 0
   for (const { wanted, actual } of pairs) {
-    if (wanted) comparison.compare(overrides.service(wanted), actual)
+    if (wanted) comparison.compare(wanted, actual)
     else comparison.unwanted(actual)
     compared += 1 + (wanted ?? actual).realServers.length
   }

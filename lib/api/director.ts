@@ -1,8 +1,8 @@
 /** The IPVS table of this host: the Director. */
 
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/core.js'
-import { within } from '../base/check.js'
-import { attempt, edit } from '../ipvs/apply.js'
+import { SpecError, within } from '../base/check.js'
+import { attempt, edit, flush } from '../ipvs/apply.js'
 import { IpvsClient, throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey, serviceKeys } from '../ipvs/key.js'
 import type {
@@ -23,6 +23,9 @@ import type { Plan } from '../plan/plan.js'
 import type { ConnectionState } from '../proc/connection-rows.js'
 import { connections, type ConnectionFilter, type ConnectionListOptions } from '../proc/connections.js'
 import { planDirector, type DirectorSpec, type PlanOptions } from './director-plan.js'
+import { drain, undrain } from './drain.js'
+import type { Place } from './drain-begin.js'
+import type { Draining, DrainOptions } from './drain-options.js'
 
 /** The kernel's version of IPVS, such as `1.2.1`, and the buckets of its connection table. */
 export interface DirectorInfo { version: string; connectionTableSize: number }
@@ -133,7 +136,7 @@ export class Director implements AsyncDisposable {
    */
   async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
     const services = normalize(spec), { ipvs } = this
-    await ipvs.lock.shared(async () => {
+    await ipvs.edit(async () => {
       const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
       const servers = services.filter((_, i) => errors[i] === undefined)
         .flatMap(service => service.realServers.map(server => ({ action: 'add' as const, service, server })))
@@ -150,26 +153,23 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Removes services with their real servers. Their connections hang, or are reset with
-   * `net.ipv4.vs.expire_nodest_conn`.
+   * Removes services with their real servers, and ends their drains. Their connections hang, or are
+   * reset with `net.ipv4.vs.expire_nodest_conn`.
    */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    await edit(this.ipvs, serviceKeys(id).map(service => {
-      this.ipvs.overrides.clear(service)
-      return { action: 'remove', service }
-    }), options)
+    await edit(this.ipvs, serviceKeys(id).map(service => ({ action: 'remove', service })), options)
   }
 
   // ── real servers ──
 
-  /** Adds a real server; fields that the spec leaves out get their defaults. Ends its drain. */
+  /**
+   * Adds a real server; fields that the spec leaves out get their defaults. Ends its drain; where
+   * it exists already, rejects with `EEXIST`, and the drain goes on.
+   */
   async addRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
   ): Promise<void> {
-    await edit(this.ipvs, placesOf(id, server).map(({ service, server }) => {
-      this.ipvs.overrides.delete(service, server)
-      return { action: 'add', service, server }
-    }), options)
+    await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'add', ...place, undrains: true })), options)
   }
 
   /**
@@ -183,18 +183,27 @@ export class Director implements AsyncDisposable {
   }
 
   /**
-   * Removes a real server. Its connections hang,
+   * Removes a real server, and ends its drain. Its connections hang,
    * or are reset with `net.ipv4.vs.expire_nodest_conn`; weight 0 first lets them end.
    */
   async removeRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions,
   ): Promise<void> {
-    const given = typeof server === 'string' ? { address: server } : server
-    await edit(this.ipvs, serviceKeys(id).map(service => {
-      const key = within('server', () => realServerKey(given, service))
-      this.ipvs.overrides.delete(service, key)
-      return { action: 'remove', service, server: key }
-    }), options)
+    const places = keysOf(id, server)
+    await edit(this.ipvs, places.map(({ service, id }) => ({ action: 'remove', service, server: id })), options)
+  }
+
+  /**
+   * Drains a real server in the services of an id, as {@link RealServer.drain} does. Undrained, it
+   * gets the weight that was set last, or that before the drain.
+   */
+  drain(id: ServiceId | ServiceKey, server: string | RealServerId, options?: DrainOptions): Draining {
+    return drain(this.ipvs, keysOf(id, server), options)
+  }
+
+  /** Takes a real server back in, as {@link RealServer.undrain} does. */
+  async undrain(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
+    await undrain(this.ipvs, keysOf(id, server), options)
   }
 
   // ── the whole table ──
@@ -236,10 +245,12 @@ export class Director implements AsyncDisposable {
     throwFirst(await this.ipvs.attempt(objects.map(object => ['zero', object] as const), options))
   }
 
-  /** Removes all services and real servers of this network namespace; timeouts and daemons stay. */
+  /**
+   * Removes all services and real servers of this network namespace, and ends all drains; timeouts
+   * and daemons stay.
+   */
   async flush(options?: CallOptions): Promise<void> {
-    this.ipvs.overrides.clear()
-    await this.ipvs.call('flush', {}, options)
+    await flush(this.ipvs, options)
   }
 
   /**
@@ -263,5 +274,14 @@ export class Director implements AsyncDisposable {
 /** A real server in each of the services of an id. */
 const placesOf = (
   id: ServiceId | ServiceKey, server: string | RealServerSpec,
-): { service: ServiceKey; server: RealServerSettings }[] => serviceKeys(id).map(service =>
-  ({ service, server: within('server', () => normalizeRealServer(server, service)) }))
+): { service: ServiceKey; server: RealServerSettings }[] => serviceKeys(id).map(service => {
+  const settings = within('server', () => normalizeRealServer(server, service))
+  if (!settings.drain) return { service, server: settings }
+  throw new SpecError('server.drain', 'is for plans, which prepare the service for it; call drain()')
+})
+
+/** The keys of a real server in each of the services of an id. */
+function keysOf(id: ServiceId | ServiceKey, server: string | RealServerId): Place[] {
+  const given = typeof server === 'string' ? { address: server } : server
+  return serviceKeys(id).map(service => ({ service, id: within('server', () => realServerKey(given, service)) }))
+}

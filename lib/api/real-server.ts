@@ -1,12 +1,14 @@
 /** A real server of a virtual service, and the verbs about it. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { send, type Edit } from '../ipvs/apply.js'
-import type { RealServerState } from '../ipvs/model.js'
+import { edit, send, type Edit } from '../ipvs/apply.js'
+import type { RealServerSettings, RealServerState } from '../ipvs/model.js'
 import { findRealServer } from '../ipvs/names.js'
 import { checkWeight, readRealServerSettings } from '../ipvs/real-server.js'
 import type { Director } from './director.js'
-import { drain, restoreSettings, undrain, type DrainOptions, type DrainProgress, type Place } from './drain.js'
+import { drain, undrain } from './drain.js'
+import { declarationOf, type Place } from './drain-begin.js'
+import type { Draining, DrainOptions } from './drain-options.js'
 
 /** A real server of a virtual service, in the services of all its protocols. */
 export class RealServer {
@@ -32,29 +34,33 @@ export class RealServer {
    */
   async setWeight(weight: number, options?: CallOptions): Promise<void> {
     checkWeight('weight', weight)
-    const { ipvs } = this.#director
+    const { ipvs } = this.#director, { overrides } = ipvs
     await ipvs.lock.exclusive(async () => {
-      const edits = (await this.#read(options)).flatMap(({ service, id, state }): Edit[] => {
-        // The edit of an absent real server is sent too: the kernel's answer names what is missing.
-        const wanted = { ...state ?? ABSENT, ...id, weight }
-        const override = ipvs.overrides.get(service, id)
-        if (override) ipvs.overrides.declare(service, { ...override.declared, weight })
-        return override ? [] : [{ action: 'change', service, server: wanted }]
-      })
-      await send(ipvs, edits, options)
+      const found = (await this.#read(options)).map(place =>
+        ({ ...place, drained: overrides.get(place.service, place.id)?.declared ?? drainOf(place) }))
+      // The edit of an absent real server is sent too: the kernel's answer names what is missing.
+      await send(ipvs, found.filter(({ drained }) => !drained).map(({ service, id, state }): Edit =>
+        ({ action: 'change', service, server: { ...state ?? ABSENT, ...id, weight } })), options)
+      for (const { service, declared = service, drained } of found) {
+        if (drained) overrides.took({ action: 'change', service: declared, server: { ...drained, weight } })
+      }
     })
   }
 
   /**
    * Takes it out without losing a client, and resolves when its connections have ended: it takes no
-   * new connections, its connections stay, and no client is refused, with any scheduler but dh.
+   * new connections, its connections stay, and no client is refused, with any scheduler but dh. The
+   * promise's `out` resolves before, when it takes no new connections.
    * {@link DrainOptions} names the settings that this needs, and the moment without dh.
    *
-   * It stays drained for the lifetime of the process, whatever plans declare, until
-   * {@link RealServer.undrain}. For longer, declare its weight 0. After a restart drain it again:
-   * the drain continues from the kernel's state.
+   * It stays drained for the lifetime of the process, whatever plans declare and whichever director
+   * asks, until {@link RealServer.undrain}, or its removal. What the drain replaced comes back when
+   * the last drain of the service ends. For longer, declare `drain: true`. After a restart drain it
+   * again: the drain continues from the kernel's state.
    *
-   * Rejects with {@link DrainError}, or with the signal's reason; it then stays drained.
+   * Where a step of the beginning is refused, everything is as before. A later {@link DrainError},
+   * or the signal's reason, ends the waiting alone: its weight stays 0, unless it was undrained or
+   * removed, or another program overruled the drain.
    *
    * @example
    * ```ts
@@ -72,11 +78,14 @@ export class RealServer {
    * await server.remove()
    * ```
    */
-  async drain(options?: DrainOptions): Promise<DrainProgress> {
-    return await drain(this.#director.ipvs, this.#places, options)
-  }
+  drain(options?: DrainOptions): Draining { return drain(this.#director.ipvs, this.#places, options) }
 
-  /** Takes it back in with its declared weight; where there is none, with that before the drain. */
+  /**
+   * Takes it back in, with the weight that was declared or set last; where there is none, with that
+   * before the drain. Ends a pending {@link RealServer.drain} with the code `undrained`. Where the
+   * service is missing, it counts when the service returns. Rejects with the code `declared` where
+   * the spec declares the drain.
+   */
   async undrain(options?: CallOptions): Promise<void> {
     await undrain(this.#director.ipvs, this.#places, options)
   }
@@ -86,22 +95,22 @@ export class RealServer {
    * {@link RealServer.drain} lets them end first.
    */
   async remove(options?: CallOptions): Promise<void> {
-    const { ipvs } = this.#director
-    const drained = this.#places.filter(({ service, id }) => ipvs.overrides.get(service, id))
-    const present = this.#places.filter(({ service, id }) => ipvs.overrides.get(service, id)?.by !== 'absence')
-    await ipvs.lock.exclusive(async () => {
-      await send(ipvs, present.map(({ service, id }) => ({ action: 'remove', service, server: id })), options)
-      for (const { service, id } of drained) ipvs.overrides.delete(service, id)
-      if (drained.length > 0) await restoreSettings(ipvs, drained, options)
-    })
+    await edit(this.#director.ipvs, this.#places.map(({ service, id }) =>
+      ({ action: 'remove', service, server: id })), options)
   }
 
   async #read(options?: CallOptions): Promise<(Place & { state: RealServerState | undefined })[]> {
-    return await Promise.all(this.#places.map(async ({ service, id }) => {
-      const [found] = await this.#director.get(service, options)
-      return { service, id, state: found && findRealServer(found.realServers, id) }
+    return await Promise.all(this.#places.map(async place => {
+      const [found] = await this.#director.get(place.service, options)
+      return { ...place, state: found && findRealServer(found.realServers, place.id) }
     }))
   }
+}
+
+/** A real server whose drain is declared, as declared. */
+const drainOf = (place: Place): RealServerSettings | undefined => {
+  const declared = declarationOf(place)
+  return declared?.drain ? declared : undefined
 }
 
 /**

@@ -129,7 +129,7 @@ export class VirtualService implements AsyncDisposable {
         throw new SpecError('realServer.port', `${address} is declared with ports ${ports}; name one`)
       }
       const id = { address, port: port ?? declared[0]?.port }
-      return { service, id: within('realServer', () => realServerKey(id, service)) }
+      return { service, declared: service, id: within('realServer', () => realServerKey(id, service)) }
     }))
   }
 
@@ -139,11 +139,9 @@ export class VirtualService implements AsyncDisposable {
     throwFirst(await this.#director.ipvs.attempt(commands, options))
   }
 
-  /** Removes the service with all its real servers. */
+  /** Removes the service with all its real servers, and ends their drains. */
   async remove(options?: CallOptions): Promise<void> {
-    const { ipvs } = this.#director
-    for (const service of this.#services) ipvs.overrides.clear(service)
-    await edit(ipvs, this.#services.map(service => ({ action: 'remove', service })), options)
+    await edit(this.#director.ipvs, this.#services.map(service => ({ action: 'remove', service })), options)
   }
 
   /** Closes the sockets; the kernel keeps the service. */

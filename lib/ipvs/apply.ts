@@ -1,30 +1,62 @@
 /** The sender of all edits of services and real servers. Combines each edit with the overrides. */
 
-import type { CallOptions, Sequence } from '../../generic-netlink/core.js'
+import { NetlinkError, type CallOptions, type Sequence } from '../../generic-netlink/core.js'
 import type { ServiceAttributes } from '../../generic-netlink/families/ipvs.js'
 import type { Change } from './changes.js'
 import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
 import { destinationKey, keyAttributes } from './key.js'
 import { Meanwhile, PlanRun, type ChangeOutcome } from './meanwhile.js'
 import type { RealServerKey, RealServerSettings, ServiceKey, ServiceSettings } from './model.js'
-import type { Overrides } from './overrides.js'
+import { serviceName } from './names.js'
+import { Overrides } from './overrides.js'
+import { findService } from './read.js'
 import { destinationAttributes, emptyDestination } from './real-server.js'
 import { serviceAttributes } from './service.js'
 
 /** An edit of a service, or of a real server of the service that a key names. */
 export type Edit =
   | { readonly action: 'add' | 'change'; readonly service: ServiceKey & ServiceSettings; readonly server?: undefined }
-  | { readonly action: 'add' | 'change'; readonly service: ServiceKey; readonly server: RealServerSettings }
+  | {
+    readonly action: 'add' | 'change'
+    readonly service: ServiceKey
+    readonly server: RealServerSettings
+    /** Whether it ends an operator's override. */
+    readonly undrains?: boolean
+  }
   | { readonly action: 'remove'; readonly service: ServiceKey; readonly server?: RealServerKey | undefined }
 
 // ── edits ──
 
-/** Sends edits together, in order. Resolves with the error of each, or undefined. Never rejects. */
+/**
+ * Sends edits together, in order, combined with the overrides, which note what the kernel took.
+ * A real server that its override keeps absent is only noted. Resolves with the error of each edit,
+ * or undefined. Never rejects. The caller holds the lock.
+ */
 export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
-  const commands = edits.map(edit =>
-    commandOf(edit, ipvs.overrides, new ServerCommands(), edit.server as RealServerSettings | undefined))
-  return await ipvs.attempt(commands, options)
+  const { overrides } = ipvs
+  const isAbsent = (edit: Edit): boolean =>
+    edit.server !== undefined && !undrains(edit) && overrides.get(edit.service, edit.server)?.by === 'absence'
+  const sent = edits.filter(edit => !isAbsent(edit))
+  const outcomes = await ipvs.attempt(sent.map(edit =>
+    commandOf(edit, undrains(edit) ? NO_OVERRIDES : overrides, new ServerCommands())), options)
+  const errors = sent.length === edits.length ? outcomes : edits.map(edit => outcomes[sent.indexOf(edit)])
+  edits.forEach((edit, i) => {
+    const error = errors[i]
+    if (error !== undefined && !(edit.action === 'remove' && isGone(error))) return
+    if (edit.server && undrains(edit)) overrides.end('operator', edit.service, edit.server)
+    overrides.took(edit)
+  })
+  const unsettled = await settle(ipvs)
+  if (unsettled.size === 0) return errors
+  return errors.map((error, i) => error ?? unsettled.get(serviceName(edits[i]!.service)))
 }
+
+const NO_OVERRIDES = new Overrides()
+
+const undrains = (edit: Edit): boolean => 'undrains' in edit && edit.undrains === true
+
+const isGone = (error: unknown): boolean =>
+  error instanceof NetlinkError && (error.code === 'ENOENT' || error.code === 'ESRCH')
 
 /** Sends edits together, in order. Rejects with the first error; the others are still made. */
 export async function send(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<void> {
@@ -33,7 +65,44 @@ export async function send(ipvs: IpvsClient, edits: readonly Edit[], options?: C
 
 /** {@link send} beside other edits. */
 export const edit = (ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<void> =>
-  ipvs.lock.shared(() => send(ipvs, edits, options))
+  ipvs.edit(() => send(ipvs, edits, options))
+
+/** Removes all services, and ends all overrides where the kernel did so. */
+export const flush = (ipvs: IpvsClient, options?: CallOptions): Promise<void> => ipvs.edit(async () => {
+  await ipvs.call('flush', {}, options)
+  ipvs.overrides.clear()
+})
+
+// ── overrides ──
+
+/**
+ * Sends edits together as they are, for a task that then writes the overrides. Resolves with the
+ * error of each edit, or undefined. Never rejects. The caller holds the exclusive lock.
+ */
+export async function enforce(ipvs: IpvsClient, edits: readonly Edit[], options?: CallOptions): Promise<unknown[]> {
+  return await ipvs.attempt(edits.map(edit => commandOf(edit, NO_OVERRIDES, new ServerCommands())), options)
+}
+
+/**
+ * Corrects the settings of services whose overrides began or ended: without overrides they get back
+ * their scheduler and flags. Settings of another program stay. A service that the kernel refuses is
+ * tried again by the next edit. Resolves with the errors, by the names of services.
+ */
+export async function settle(ipvs: IpvsClient): Promise<ReadonlyMap<string, unknown>> {
+  const { overrides } = ipvs, errors = new Map<string, unknown>()
+  for (const record of overrides.unsettled()) {
+    try {
+      const actual = await findService(ipvs, record.key)
+      const settings = actual && overrides.correction(record, actual)
+      const service = settings && { ...record.key, ...settings }
+      if (service) throwFirst(await enforce(ipvs, [{ action: 'change', service }]))
+      overrides.settled(record)
+    } catch (error) {
+      errors.set(serviceName(record.key), error)
+    }
+  }
+  return errors
+}
 
 // ── changes ──
 
@@ -47,17 +116,11 @@ export async function applyChanges(
   ipvs: IpvsClient, changes: readonly Change[], run: PlanRun, options?: CallOptions,
 ): Promise<readonly ChangeOutcome[]> {
   const meanwhile = new Meanwhile(ipvs, changes, run)
-  for (let pending = changes; pending.length > 0;) {
-    const errors = await ipvs.attempt(new Batch(pending, ipvs.overrides), options)
-    pending = await meanwhile.next(errors, options)
+  while (meanwhile.pending.length > 0) {
+    const errors = await ipvs.attempt(new Batch(meanwhile.pending, ipvs.overrides), options)
+    await meanwhile.next(errors, options)
   }
-  return meanwhile.outcomes()
-}
-
-/** {@link applyChanges}, rejecting with the first error. */
-export async function applyAll(ipvs: IpvsClient, changes: readonly Change[], options?: CallOptions): Promise<void> {
-  const outcomes = await applyChanges(ipvs, changes, new PlanRun(), options)
-  throwFirst(outcomes.map(outcome => 'error' in outcome ? outcome.error : undefined))
+  return meanwhile.outcomes(await settle(ipvs))
 }
 
 /** Changes as the commands that are sent for them. */
@@ -100,22 +163,15 @@ class ServerCommands {
   }
 }
 
-/**
- * The command for an edit, combined with the overrides; valid until `servers` make the next one.
- *
- * @param ifAbsent - The settings to send for a real server that an override keeps absent;
- * none removes it, as a plan does.
- */
-function commandOf(
-  edit: Edit | Change, overrides: Overrides, servers: ServerCommands, ifAbsent?: RealServerSettings,
-): IpvsCommand {
+/** The command for an edit, combined with overrides; valid until `servers` make the next one. */
+function commandOf(edit: Edit | Change, overrides: Overrides, servers: ServerCommands): IpvsCommand {
   const { action, service, server } = edit
   if (!server) {
     if (action === 'remove') return ['delService', { service: keyAttributes(service) }]
     const command = action === 'add' ? 'newService' : 'setService'
     return [command, { service: serviceAttributes(overrides.settings(service)) }]
   }
-  const effective = action === 'remove' ? undefined : overrides.server(service, server) ?? ifAbsent
+  const effective = action === 'remove' ? undefined : overrides.server(service, server)
   if (action === 'remove' || !effective) {
     return ['delDest', { service: servers.key(service), dest: destinationKey(server) }]
   }

@@ -13,6 +13,8 @@ export interface Change {
   readonly before?: Service | RealServerSettings
   /** The actual service of a real server that is changed. */
   readonly was?: Service
+  /** The reason, where the command does not show it. */
+  readonly why?: string
 }
 
 /** The addition of a service, then of each of its real servers. */

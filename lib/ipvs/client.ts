@@ -5,34 +5,37 @@ import {
   type Attributes, type CallOptions, type Command, type ConnectionOptions, type Reply, type Sequence,
 } from '../../generic-netlink/core.js'
 import { ipvs, type CommandAttributes } from '../../generic-netlink/families/ipvs.js'
-import { EditLock } from './edit-lock.js'
+import type { EditLock } from './edit-lock.js'
 import { explained } from './explain.js'
-import { Overrides } from './overrides.js'
+import type { Overrides } from './overrides.js'
+import { Registry } from './registry.js'
 
 type IpvsTable = typeof ipvs.commands
 
 /** A command to IPVS. */
 export type IpvsCommand = Command<IpvsTable>
 
-/** A conversation with IPVS, with the lock and the overrides that its edits share. */
+/** A conversation with IPVS, with the lock and the overrides of its network namespace. */
 export class IpvsClient {
   readonly #connection: Connection
   readonly #family: FamilyClient<IpvsTable>
-  readonly overrides = new Overrides()
-  readonly lock = new EditLock()
+  readonly #registry: Registry
   #closed = false
 
-  private constructor(connection: Connection, family: FamilyClient<IpvsTable>) {
+  private constructor(connection: Connection, family: FamilyClient<IpvsTable>, registry: Registry) {
     this.#connection = connection
     this.#family = family
+    this.#registry = registry
   }
 
   /** Opens a conversation. The kernel loads its module; without one, rejects with `ENOENT`. */
   static async open({ signal, ...options }: CallOptions & ConnectionOptions = {}): Promise<IpvsClient> {
     const connection = new Connection(NETLINK_GENERIC, options)
+    const registry = Registry.join(options.openSocket?.namespace)
     try {
-      return new IpvsClient(connection, await FamilyClient.find(connection, ipvs, { signal }))
+      return new IpvsClient(connection, await FamilyClient.find(connection, ipvs, { signal }), registry)
     } catch (error) {
+      registry.leave()
       connection.close()
       throw explained(error, 'getFamily', {})
     }
@@ -62,11 +65,19 @@ export class IpvsClient {
     return errorsOf(sequence(commands), await this.#family.batch(commands, options))
   }
 
+  get overrides(): Overrides { return this.#registry.overrides }
+  get lock(): EditLock { return this.#registry.lock }
+
+  /** Runs an edit under the lock: beside other edits, and alone while there are overrides. */
+  edit<T>(task: () => Promise<T>): Promise<T> { return this.lock.shared(task, () => !this.overrides.empty) }
+
   get closed(): boolean { return this.#closed }
 
   /** Closes the sockets. Pending calls reject with `ECANCELED`. */
   close(): void {
+    if (this.#closed) return
     this.#closed = true
+    this.#registry.leave()
     this.#connection.close()
   }
 }

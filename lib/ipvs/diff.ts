@@ -4,7 +4,9 @@ import { Changes, type Change } from './changes.js'
 import { ServerMatcher } from './match.js'
 import type { Service } from './model.js'
 import { byName, serviceName } from './names.js'
+import { Overrides } from './overrides.js'
 import { sameRealServer } from './real-server.js'
+import { withFallback } from './schedulers.js'
 import { sameSettings } from './service.js'
 
 /** The removals that a comparison may plan. */
@@ -13,6 +15,8 @@ export interface Pruning {
   readonly prune?: boolean
   /** Whether `prune` removes an unwanted service with its real servers. @defaultValue none */
   readonly owned?: (service: Service) => boolean
+  /** The overrides with which the changes will be combined. @defaultValue none */
+  readonly overrides?: Overrides
 }
 
 /**
@@ -36,14 +40,16 @@ export function differences(wanted: readonly Service[], actual: readonly Service
 export class Comparison {
   readonly #prune: boolean
   readonly #isOwned: (service: Service) => boolean
+  readonly #overrides: Overrides
   readonly #changes = new Changes()
   readonly #removals: Change[] = []
   /** The number of actual real servers in services that are wanted or owned. */
   owned = 0
 
-  constructor({ prune = false, owned = () => false }: Pruning = {}) {
+  constructor({ prune = false, owned = () => false, overrides = new Overrides() }: Pruning = {}) {
     this.#prune = prune
     this.#isOwned = owned
+    this.#overrides = overrides
   }
 
   /** Compares a wanted service with the actual one. */
@@ -56,28 +62,45 @@ export class Comparison {
   unwanted(state: Service): void {
     if (!this.#isOwned(state)) return
     this.owned += state.realServers.length
-    if (this.#prune) this.#removals.push({ action: 'remove', service: state, before: state })
+    if (!this.#prune) return
+    const service = this.#overrides.declared(state)
+    this.#removals.push({ action: 'remove', service, before: service })
   }
 
+  /**
+   * With overrides or declared drains, compares the effective settings with the actual ones, and
+   * the declared ones with those before. The changes hold what is declared.
+   */
   #compareWith(state: Service, service: Service): void {
-    const changes = this.#changes
+    const changes = this.#changes, weaker: Change[] = []
+    const out = this.#overrides.concerns(service) ? this.#overrides : undefined
     this.owned += state.realServers.length
-    if (!sameSettings(service, state)) changes.push({ action: 'change', service, before: state })
-    const servers = new ServerMatcher(state.realServers)
-    const weaker: Change[] = []
+    const equal = sameSettings(out ? out.settings(service) : service, state) && !out?.redeclares(service)
+    // Settings with which a real server of weight 0 refuses clients go after the weights.
+    const late = !equal && sameSettings(withFallback(service), state)
+    const was = out ? out.declared(state) : state
+    const settings: Change = { action: 'change', service, before: was }
+    if (!equal && !late) changes.push(settings)
+    const servers = new ServerMatcher(state.realServers), absent = out && new ServerMatcher(out.absent(state))
     for (const server of service.realServers) {
-      const before = servers.take(server)
+      const actual = servers.take(server), before = actual ?? absent?.take(server)
       if (!before) changes.push({ action: 'add', service, server })
-      else if (!sameRealServer(server, before)) {
-        const change: Change = { action: 'change', service, server, before, was: state }
-        if (server.weight < before.weight) weaker.push(change)
+      else if (out ? out.differs(service, server, actual) : !sameRealServer(server, before)) {
+        const weight = out ? out.server(service, server)?.weight ?? 0 : server.weight
+        const change: Change = out ? out.change(service, server, before, was)
+          : { action: 'change', service, server, before, was }
+        if (weight < before.weight) weaker.push(change)
         else changes.push(change)
       }
     }
     for (const change of weaker) changes.push(change)
+    if (late) changes.push(settings)
     if (!this.#prune) return
     for (const server of servers.rest()) {
-      this.#removals.push({ action: 'remove', service: state, server, before: server })
+      this.#removals.push(out ? out.removal(was, server) : { action: 'remove', service: was, server, before: server })
+    }
+    for (const server of absent?.rest() ?? []) {
+      this.#removals.push({ action: 'remove', service: was, server, before: server })
     }
   }
 

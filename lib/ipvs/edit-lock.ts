@@ -7,9 +7,14 @@ export class EditLock {
   /** The last exclusive task; never rejects. */
   #exclusive: Promise<unknown> | undefined
 
-  /** Runs an edit, at once where no exclusive task runs. */
-  async shared<T>(edit: () => Promise<T>): Promise<T> {
+  /**
+   * Runs an edit, at once where no exclusive task runs.
+   *
+   * @param alone - Asked when the edit's turn comes: whether it must run alone.
+   */
+  async shared<T>(edit: () => Promise<T>, alone?: () => boolean): Promise<T> {
     while (this.#exclusive) await this.#exclusive
+    if (alone?.()) return await this.exclusive(edit)
     const running = edit()
     const settled = running.then(() => {}, () => {})
     this.#edits.add(settled)

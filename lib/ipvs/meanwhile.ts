@@ -7,6 +7,7 @@ import type { IpvsClient } from './client.js'
 import { ServerMatcher } from './match.js'
 import type { RealServerSettings, Service } from './model.js'
 import { realServerName, serviceName } from './names.js'
+import type { Overrides } from './overrides.js'
 import { readServiceSettings } from './read.js'
 import { sameRealServer } from './real-server.js'
 import { sameSettings } from './service.js'
@@ -35,11 +36,13 @@ const ATTEMPTS = 4
  * - An addition of an object that exists becomes its change; where it is as wanted, it is done.
  * - A change of an object that is gone becomes its addition.
  * - Where a service is gone, it is added again, once, with all real servers that it should have.
- * - A removal of an object that is gone is done.
+ * - A removal of an object that is gone is done; that of a real server whose connections a drain
+ *   awaits is left to the drain.
  * - A change whose answer was lost is sent again.
  */
 export class Meanwhile {
   readonly #ipvs: IpvsClient
+  readonly #changes: readonly Change[]
   readonly #run: PlanRun
   readonly #outcomes: ChangeOutcome[]
   /** What was made in place of a change, by the index of the change. */
@@ -47,7 +50,7 @@ export class Meanwhile {
   /** The indices of changes that an answer was lost of: they may have been made. */
   readonly #lost = new Set<number>()
   #attempt = 0
-  /** The changes on their way, and, after the first attempt, the index that each is made for. */
+  /** The changes on their way, and the index that each is made for, where they are not all. */
   #sent: readonly Change[]
   #indices: readonly number[] | undefined
 
@@ -55,46 +58,71 @@ export class Meanwhile {
     this.#ipvs = ipvs
     this.#run = run
     this.#outcomes = new Array<ChangeOutcome>(changes.length).fill(DONE)
+    this.#changes = changes
     this.#sent = changes
+    if (!ipvs.overrides.empty) this.#leaveToDrains(ipvs.overrides)
   }
 
-  /** The outcome of each change. */
-  outcomes(): readonly ChangeOutcome[] {
+  /** The changes to send next. */
+  get pending(): readonly Change[] { return this.#sent }
+
+  /**
+   * The outcome of each change.
+   *
+   * @param errors - Of services that could not be settled, by name.
+   */
+  outcomes(errors: ReadonlyMap<string, unknown>): readonly ChangeOutcome[] {
     const outcomes = this.#outcomes
     for (const [index, made] of this.#made) if (outcomes[index]!.done) outcomes[index] = { done: true, made }
-    return outcomes
+    if (errors.size === 0) return outcomes
+    return outcomes.map((outcome, i) => {
+      const error = errors.get(serviceName(this.#changes[i]!.service))
+      return error === undefined || !outcome.done ? outcome : { done: false, error }
+    })
   }
 
-  /** Takes the error of each change that was sent. Resolves with the changes to send next. */
-  async next(errors: readonly unknown[], options?: CallOptions): Promise<readonly Change[]> {
+  /** Leaves removals of real servers to the drains that wait for their connections. */
+  #leaveToDrains(overrides: Overrides): void {
+    const indices: number[] = []
+    for (const [i, { action, service, server }] of this.#changes.entries()) {
+      if (action !== 'remove' || !server || !overrides.leave(service, server)) indices.push(i)
+    }
+    if (indices.length === this.#changes.length) return
+    this.#sent = indices.map(i => this.#changes[i]!)
+    this.#indices = indices
+  }
+
+  /** Takes the error of each change that was sent. Then `pending` has the changes to send next. */
+  async next(errors: readonly unknown[], options?: CallOptions): Promise<void> {
+    const { overrides } = this.#ipvs
     const again = new Again(this.#run)
     const present: { readonly change: Change; readonly index: number }[] = []
     const mayRetry = ++this.#attempt < ATTEMPTS
     for (let i = 0; i < errors.length; i++) {
-      const error = errors[i], index = this.#indices?.[i] ?? i
-      if (error === undefined && !this.#indices) continue
-      const change = this.#sent[i]!
+      const error = errors[i], index = this.#indices?.[i] ?? i, change = this.#sent[i]!
       if (error === undefined) {
-        this.#made.get(index)?.push(change)
+        overrides.took(change)
+        if (this.#indices) this.#made.get(index)?.push(change)
         continue
       }
       const name = serviceName(change.service)
-      const met = mayRetry && !this.#run.failedServices.has(name) ? metBy(change, error) : undefined
+      const met = mayRetry && !this.#run.failedServices.has(name) ? metBy(change, error, overrides) : undefined
       if (met === undefined) this.#fail(change, name, index, error)
       else if (met === 'lost') {
         this.#lost.add(index)
         again.push(change, index)
-      } else {
+      } else if (met === 'kept absent') overrides.took(change)
+      else {
         if (!this.#lost.has(index) && !this.#made.has(index)) this.#made.set(index, [])
         if (met === 'exists') present.push({ change, index })
         else if (met === 'no real server') again.push({ ...change, action: 'add' }, index)
         else if (met === 'no service') again.pushService(name, change, index)
+        else overrides.took(change)
       }
     }
     if (present.length > 0) await this.#compare(present, again, options)
     this.#sent = again.changes
     this.#indices = again.indices
-    return again.changes
   }
 
   #fail(change: Change, name: string, index: number, error: unknown): void {
@@ -126,14 +154,14 @@ export class Meanwhile {
       else if (!server) {
         if (!sameSettings(overrides.settings(service), was)) {
           again.push({ action: 'change', service, before: was }, index)
-        }
+        } else overrides.took(change)
       } else {
         const before = there.servers.take(server), wanted = overrides.server(service, server)
         if (!before) again.push(change, index)
         else if (!wanted || !sameRealServer(wanted, before)) {
           const declared = overrides.get(service, server)?.declared ?? before
           again.push({ action: 'change', service, server, before: declared, was }, index)
-        }
+        } else overrides.took(change)
       }
     }
   }
@@ -190,14 +218,16 @@ class Again {
 }
 
 /** What a change met in the kernel; undefined where its error stands. */
-function metBy({ action, server }: Change, error: unknown):
-'exists' | 'gone' | 'no real server' | 'no service' | 'lost' | undefined {
+function metBy({ action, service, server }: Change, error: unknown, overrides: Overrides):
+'exists' | 'gone' | 'kept absent' | 'no real server' | 'no service' | 'lost' | undefined {
   if (!(error instanceof NetlinkError)) return undefined
   switch (error.code) {
     case 'EEXIST': return 'exists'
     case 'ESRCH': return action === 'remove' ? 'gone' : 'no service'
-    // Of a service, the scheduler is missing. An override may remove in place of an addition.
-    case 'ENOENT': return !server ? undefined : action === 'change' ? 'no real server' : 'gone'
+    // Of a service, the scheduler is missing.
+    case 'ENOENT':
+      if (!server || action === 'remove') return server && 'gone'
+      return overrides.server(service, server) ? 'no real server' : 'kept absent'
     case 'ENOBUFS': return 'lost'
     default: return undefined
   }

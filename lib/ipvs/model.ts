@@ -87,6 +87,12 @@ export interface RealServerSpec extends RealServerId {
   readonly forward?: Forwarding
   /** @defaultValue no limit */
   readonly thresholds?: Thresholds
+  /**
+   * Takes it out: weight 0, with the scheduler flags and sysctls of a drain, which plans set; its
+   * connections stay, UDP flows too until they are silent. `weight` counts when the drain is no
+   * longer declared. A declared drain survives a restart. @defaultValue false
+   */
+  readonly drain?: boolean
 }
 
 /** A client's connections go to the real server of its previous connections. */
@@ -170,6 +176,8 @@ export interface RealServerSettings extends RealServerKey {
   forward: ActualForwarding
   weight: number
   thresholds: { upper: number; lower: number }
+  /** Declared by a spec: the weight is 0 for now. The kernel knows none. */
+  drain?: true
 }
 
 /** The options of a service in their normal form. */

@@ -139,7 +139,8 @@ async function readUntilStable<T>(
 
 type ServicesByName = Map<string, ServiceAlone>
 
-async function findService(
+/** Reads a service without its real servers; undefined where the kernel has none. */
+export async function findService(
   ipvs: IpvsClient, key: ServiceKey, options?: CallOptions,
 ): Promise<ServiceAlone | undefined> {
   try {

@@ -11,7 +11,7 @@
 import { parseIPv4 } from '../../generic-netlink/core.js'
 import type { DestinationAttributes, TunnelFlags } from '../../generic-netlink/families/ipvs.js'
 import { familyOf } from '../base/address.js'
-import { address, checkObject, integer, oneOf, SpecError, within } from '../base/check.js'
+import { address, boolean, checkObject, integer, oneOf, SpecError, within } from '../base/check.js'
 import { checkUsable } from './address.js'
 import { realServerPort } from './key.js'
 import type {
@@ -110,9 +110,12 @@ function checksumOf(flags: TunnelFlags): TunnelChecksum | number | undefined {
   return word === 0 ? undefined : word === 1 ? 'csum' : word === 2 ? 'remcsum' : word
 }
 
-/** Every field but the key. A field missing here, or in a function below, does not compile. */
+/**
+ * Every field but the key and `drain`, which is no attribute.
+ * A field missing here, or in a function below, does not compile.
+ */
 const fields = { weight, forward, thresholds } satisfies {
-  [K in Exclude<keyof RealServerSettings, keyof RealServerKey>]: RealServerField<RealServerSettings[K]>
+  [K in Exclude<keyof RealServerSettings, keyof RealServerKey | 'drain'>]: RealServerField<RealServerSettings[K]>
 }
 
 // ── specs ──
@@ -120,7 +123,7 @@ const fields = { weight, forward, thresholds } satisfies {
 /** Fields of states alone: a spec may have them, so that a state can be edited and given back. */
 const STATE_FIELDS: Readonly<Record<Exclude<keyof RealServerState, keyof RealServerSettings>, true>> =
   { activeConnections: true, inactiveConnections: true, persistentConnections: true, stats: true }
-const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), ...Object.keys(STATE_FIELDS)])
+const SPEC_FIELDS = new Set(['address', 'port', ...Object.keys(fields), 'drain', ...Object.keys(STATE_FIELDS)])
 
 /** The default way to a service's real servers. @throws SpecError naming the field */
 export const checkForward = (value: unknown): Forwarding =>
@@ -139,11 +142,13 @@ export function normalizeRealServer(
   const own = ipv4 >= 0 ? given.address : address('address', given.address)
   const port = realServerPort(given.port, service)
   checkReachable(own, port, forward, ipv4, service)
-  return {
+  const server: RealServerSettings = {
     address: own, port, forward,
     weight: fields.weight.check('weight', weight),
     thresholds: limits === undefined ? NO_THRESHOLDS : fields.thresholds.check('thresholds', limits),
   }
+  if (given.drain !== undefined && boolean('drain', given.drain)) server.drain = true
+  return server
 }
 
 /** Refuses an address or a port to which the service's packets cannot be forwarded. */

@@ -1,6 +1,6 @@
 /** Schedulers: the names of their flags, and their behaviour towards a real server of weight 0. */
 
-import type { SchedulerFlag, ServiceSettings } from './model.js'
+import type { SchedulerFlag, Service, ServiceSettings } from './model.js'
 
 const BITS = ['sched1', 'sched2', 'sched3'] as const
 
@@ -46,3 +46,16 @@ export function withFallback<S extends ServiceSettings>(service: S): S {
   if (scheduler === 'dh') return { ...service, scheduler: 'lblc' }
   return { ...service, schedulerFlags: [schedulerFlagName(scheduler, 'sched1'), ...schedulerFlags] }
 }
+
+/** Whether a service declares drains. A loop: there may be thousands of real servers. */
+export function hasDrain(servers: Service['realServers'] | undefined): boolean {
+  if (servers) for (const server of servers) if (server.drain) return true
+  return false
+}
+
+/** The settings of a service, and its declared real servers. */
+export type DrainableSettings = ServiceSettings & Partial<Pick<Service, 'realServers'>>
+
+/** The settings of a service with those that its declared drains need. */
+export const withDrains = <S extends DrainableSettings>(service: S): S =>
+  hasDrain(service.realServers) ? withFallback(service) : service

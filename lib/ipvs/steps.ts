@@ -9,6 +9,7 @@ import { openIpvs } from './client.js'
 import { PlanRun } from './meanwhile.js'
 import type { RealServerSettings, Service } from './model.js'
 import { realServerArguments, realServerKeyArguments, serviceArguments, serviceKeyArguments } from './rules/format.js'
+import { withDrains } from './schedulers.js'
 
 /** Changes as steps, applied together. A step is made when it is read: there may be thousands. */
 export class IpvsChanges implements StepBatch {
@@ -33,7 +34,7 @@ export class IpvsChanges implements StepBatch {
     const ipvs = await session.use(openIpvs, options)
     const changes = indices.map(i => this.#changes.at(i)!)
     const run = this.#runOf(session, indices.at(-1)! + 1)
-    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, changes, run, options))
+    const outcomes = await ipvs.edit(() => applyChanges(ipvs, changes, run, options))
     for (let n = 0; n < outcomes.length; n++) {
       const { made } = outcomes[n]!
       if (made) this.#made.set(indices[n]!, made)
@@ -47,7 +48,7 @@ export class IpvsChanges implements StepBatch {
     const wanted = indices.map(i =>
       (this.#made.get(i) ?? [this.#changes.at(i)!]).toReversed().flatMap(inverse))
     const run = this.#runOf(session, this.length)
-    const outcomes = await ipvs.lock.shared(() => applyChanges(ipvs, wanted.flat(), run, options))
+    const outcomes = await ipvs.edit(() => applyChanges(ipvs, wanted.flat(), run, options))
     let next = 0
     return wanted.map(({ length }): Outcome =>
       outcomes.slice(next, next += length).find(({ done }) => !done) ?? { done: true })
@@ -84,7 +85,7 @@ class IpvsStep implements Step {
 
   constructor(change: Change, why: string | undefined, batch: IpvsChanges, index: number) {
     this.change = change
-    this.why = why
+    this.why = change.why ?? why
     this.batch = batch
     this.index = index
   }
@@ -114,7 +115,9 @@ const LETTERS = { add: ['-A', '-a'], change: ['-E', '-e'], remove: ['-D', '-d'] 
 function lineOf({ action, service, server }: Change): string {
   const [ofService, ofServer] = LETTERS[action]
   const removal = action === 'remove'
-  if (!server) return `ipvsadm ${ofService} ${removal ? serviceKeyArguments(service) : serviceArguments(service)}`
+  if (!server) {
+    return `ipvsadm ${ofService} ${removal ? serviceKeyArguments(service) : serviceArguments(withDrains(service))}`
+  }
   const argumentsOf = removal ? realServerKeyArguments : realServerArguments
   return `ipvsadm ${ofServer} ${argumentsOf(service, server)}`
 }

@@ -1,7 +1,7 @@
 /** What a director does: operations of a test's hosts. */
 
 import { Director } from '../../lib/api/director.js'
-import { DrainError, type DrainOptions, type DrainProgress } from '../../lib/api/drain.js'
+import { DrainError, type DrainOptions, type DrainProgress } from '../../lib/api/drain-options.js'
 import type { VirtualServiceSpec } from '../../lib/ipvs/model.js'
 import type { DirectorSpec, PlanOptions } from '../../lib/api/director-plan.js'
 import { VirtualService } from '../../lib/api/virtual-service.js'
@@ -48,7 +48,9 @@ export const directing = {
   },
   /** Has the next operation begin as a new process would. */
   async forget() {
-    await (await opened)?.close()
+    const closed = await opened
+    closed?.ipvs.overrides.clear()
+    await closed?.close()
     opened = undefined
   },
 }

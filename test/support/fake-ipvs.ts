@@ -68,6 +68,9 @@ export class FakeIpvs {
   readonly missing = new Set<string>()
   timeouts = { timeoutTcp: 900, timeoutTcpFin: 120, timeoutUdp: 300 }
 
+  /** The errno, positive, with which a test refuses a command; 0 lets it pass. */
+  refuse: (name: string, sent: CommandAttributes) => number = () => 0
+
   /** Answers one message: the command and attributes of each answer. @throws Refused */
   answer(cmd: number, dump: boolean, payload: Uint8Array): { cmd: number; attributes: Uint8Array }[] {
     const [name] = Object.entries(ipvs.commands).find(([, [number]]) => number === cmd) ?? []
@@ -81,6 +84,8 @@ export class FakeIpvs {
         default: return refuse(EOPNOTSUPP)
       }
     }
+    const errno = this.refuse(name ?? '', command.decode(payload))
+    if (errno) refuse(errno)
     switch (name) {
       case 'getInfo': return [{ cmd: 14, attributes: info.encode({ version: 0x010201, connTabSize: 4096 }) }]
       case 'getConfig': return reply(12, this.timeouts)
@@ -165,8 +170,9 @@ export class FakeIpvs {
     const bytes = Buffer.from(attributes.get(2)!)
     const value = destination.decode(found.has(af) ? bytes : Buffer.concat([bytes, Buffer.from([6, 0, af, 0, family, 0, 0, 0])]))
     if (name === 'newDest' && !isUnicast(value.addr!)) refuse(EINVAL)
+    const { activeConns = 0, inactConns = 0 } = entry.dests.get(key) ?? {}
     entry.dests.set(key, {
-      tunType: 'ipip', tunPort: 0, tunFlags: {}, activeConns: 0, inactConns: 0, persistConns: 0,
+      tunType: 'ipip', tunPort: 0, tunFlags: {}, activeConns, inactConns, persistConns: 0,
       ...given(value), stats: zero, stats64: zero64,
     })
   }

@@ -4,7 +4,7 @@ import { controller } from '../../generic-netlink/controller.js'
 import { Input } from '../../generic-netlink/buffers.js'
 import { NetlinkError } from '../../generic-netlink/errors.js'
 import { ipvs } from '../../generic-netlink/families/ipvs.js'
-import type { OpenSocket, SocketListener } from '../../generic-netlink/socket.js'
+import type { KernelSocket, OpenSocket, SocketListener } from '../../generic-netlink/socket.js'
 import { attributesOf, errnos, FakeIpvs, Refused } from './fake-ipvs.js'
 
 const NOOP = 1, ERROR = 2, DONE = 3, CONTROLLER = 16
@@ -40,6 +40,8 @@ export interface Misbehaviour {
 
 interface Open { readonly listener: SocketListener; readonly waiting: Buffer[]; readonly port: number; referenced: boolean; closed: boolean }
 
+let kernels = 0
+
 export class FakeKernel {
   ipvs = new FakeIpvs()
   familyId = 28
@@ -59,7 +61,7 @@ export class FakeKernel {
     this.ipvs = new FakeIpvs()
   }
 
-  readonly open: OpenSocket = (_, listener) => {
+  readonly open: OpenSocket = Object.assign((_: number, listener: SocketListener): KernelSocket => {
     const socket: Open = { listener, waiting: [], port: 1000 + this.sockets.length, referenced: false, closed: false }
     this.sockets.push(socket)
     return {
@@ -71,7 +73,7 @@ export class FakeKernel {
       unref: () => { socket.referenced = false },
       close: () => { socket.closed = true },
     }
-  }
+  }, { namespace: `fake ${++kernels}` })
 
   #deliver(socket: Open): boolean {
     const datagram = socket.waiting.shift()

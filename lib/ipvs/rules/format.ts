@@ -3,8 +3,8 @@
  *
  * The lossless form is a superset of ipvsadm's: thresholds (`-x`, `-y`) and the netmask of a
  * service without persistence (`-M`), which ipvsadm reads but never prints; marks from 2147483648
- * on unchanged, which ipvsadm prints negative; and `--local` for forwarding to the director itself,
- * for which ipvsadm has no option.
+ * on unchanged, which ipvsadm prints negative; `--local` for forwarding to the director itself, for
+ * which ipvsadm has no option; and `--drain` for a declared drain, which ipvsadm does not know.
  */
 
 import type {
@@ -14,7 +14,7 @@ import type {
 import { SpecError } from '../../base/check.js'
 import { serviceFamily, serviceName } from '../names.js'
 import { normalize } from '../normalize.js'
-import { schedulerBits, schedulerFlagNames } from '../schedulers.js'
+import { schedulerBits, schedulerFlagNames, withDrains } from '../schedulers.js'
 import { singleClient } from '../service.js'
 import { checksumsOf, isTunnelKind, tunnels } from '../tunnels.js'
 import { addressInC, sortServices } from './order.js'
@@ -38,11 +38,11 @@ export function formatRules(
   const lines: string[] = []
   for (const service of sortServices(services.flatMap(asListed))) {
     if (!strict) refuse(service, unknownProtocol(service))
-    lines.push(`-A ${strict ? strictService(service) : serviceArguments(service)}\n`)
+    lines.push(`-A ${strict ? strictService(withDrains(service)) : serviceArguments(service)}\n`)
     const key = strict ? strictKey(service) : serviceKeyArguments(service)
     for (const server of service.realServers) {
       refuse(service, (strict ? unprintable : unknownForwarding)(server.forward), server)
-      lines.push(`-a ${key} ${strict ? strictServer(server) : serverOptions(server)}\n`)
+      lines.push(`-a ${key} ${strict ? strictServer(server) : losslessServer(server)}\n`)
     }
   }
   return lines.join('')
@@ -103,12 +103,17 @@ function flagNames({ scheduler, schedulerFlags }: ServiceSettings): SchedulerFla
   return schedulerFlagNames(scheduler, bit => bits.has(bit))
 }
 
-function serverOptions({ address, port, forward, weight, thresholds: { upper, lower } }: RealServerSettings): string {
+function serverOptions(server: RealServerSettings, weight = server.drain ? 0 : server.weight): string {
+  const { address, port, forward, thresholds: { upper, lower } } = server
   const tunnel = tunnelOf(forward)
   const method = tunnel ? '-i' : METHODS[forward as string] ?? `--forward ${forward as string | number}`
   return `-r ${endpoint(address, port)} ${method} -w ${weight}${tunnel ? tunnelOptions(tunnel) : ''}${
     upper !== 0 || lower !== 0 ? ` -x ${upper} -y ${lower}` : ''}`
 }
+
+/** With the weight that counts after the drain. */
+const losslessServer = (server: RealServerSettings): string =>
+  `${serverOptions(server, server.weight)}${server.drain ? ' --drain' : ''}`
 
 /** A tunnel with all its values; the checksum as the kernel's flags. */
 interface AnyTunnel { kind: string | number; port: number; flags: number }
@@ -161,11 +166,11 @@ function strictService(service: ServiceKey & ServiceSettings): string {
   return serviceOptions(service, strictKey(service), undefined, flags)
 }
 
-function strictServer({ address, port, forward, weight }: RealServerSettings): string {
+function strictServer({ address, port, forward, weight, drain }: RealServerSettings): string {
   const tunnel = tunnelOf(forward)
   const method = tunnel ? '-i'
     : forward === 'masq' ? '-m' : forward === 'route' || forward === 'local' ? '-g' : '(null)'
-  return `-r ${endpoint(address, port)} ${method} -w ${weight}${tunnel ? strictTunnel(tunnel) : ''}`
+  return `-r ${endpoint(address, port)} ${method} -w ${drain ? 0 : weight}${tunnel ? strictTunnel(tunnel) : ''}`
 }
 
 function strictTunnel({ kind, port, flags }: AnyTunnel): string {

@@ -4,7 +4,7 @@
 export type Field =
   | 'command' | 'service' | 'family' | 'scheduler' | 'persistence' | 'netmask' | 'persistence.engine' | 'onePacket'
   | 'schedulerFlags' | 'server.address' | 'server.forward' | 'server.weight'
-  | 'server.thresholds.upper' | 'server.thresholds.lower'
+  | 'server.thresholds.upper' | 'server.thresholds.lower' | 'server.drain'
   | 'server.forward.kind' | 'server.forward.port' | 'server.forward.checksum'
 
 export interface Option {
@@ -40,6 +40,7 @@ const OPTIONS: readonly Option[] = ([
   ['weight',         'w', 'server.weight',           'value',   'a'],
   ['u-threshold',    'x', 'server.thresholds.upper', 'value',   'a'],
   ['l-threshold',    'y', 'server.thresholds.lower', 'value',   'a'],
+  ['drain',          '',  'server.drain',            'nothing', 'a'],
   ['tun-type',       '',  'server.forward.kind',     'value',   'a'],
   ['tun-port',       '',  'server.forward.port',     'value',   'a'],
   ['tun-nocsum',     '',  'server.forward.checksum', 'nothing', 'a'],

@@ -116,6 +116,7 @@ function addServer(rule: Rule, services: Map<string, Added>): void {
   const spec: RealServerSpec = {
     address: named.address, port, forward, weight: weight ?? 1,
     ...(upper !== undefined || lower !== undefined) && { thresholds: { upper: upper ?? 0, lower: lower ?? 0 } },
+    ...rule.options.has('server.drain') && { drain: true },
   }
   checked(rule, () => within('server', () => normalizeRealServer(spec, key)))
   const name = realServerName({ address: spec.address, port })

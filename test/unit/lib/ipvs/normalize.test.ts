@@ -105,7 +105,7 @@ describe('refuses before anything is sent, naming the field', () => {
     [{ realServers: ['192.0.2.1'] },                'realServers[0].address: 192.0.2.1 is the VIP itself; use the real server\'s own address'],
     [{ realServers: ['2001:db8::2'] },              'realServers[0].address: 2001:db8::2 is of another family than the service, which needs a tunnel; set forward: \'tunnel\''],
     [{ realServers: ['fe80::1'], forward: 'tunnel' }, 'realServers[0].address: fe80::1 is link-local, and IPVS does not store the link; use a global address'],
-    [server({ weigth: 1 }),                         'realServers[0]: there is no field "weigth"; there are address, port, weight, forward, thresholds, activeConnections, '
+    [server({ weigth: 1 }),                         'realServers[0]: there is no field "weigth"; there are address, port, weight, forward, thresholds, drain, activeConnections, '
     + 'inactiveConnections, persistentConnections, stats'],
     [server({ weight: -1 }),                        'realServers[0].weight: -1 is not an integer from 0 to 2147483647'],
     [server({ weight: 2147483648 }),                'realServers[0].weight: 2147483648 is not an integer from 0 to 2147483647'],

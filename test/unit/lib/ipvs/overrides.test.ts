@@ -31,36 +31,60 @@ describe('overrides', () => {
       const services = specs.flatMap(normalize)
       const overrides = new Overrides()
       for (const service of services) {
-        expect(overrides.service(service)).toBe(service)
+        expect(overrides.settings(service)).toBe(service)
+        expect(overrides.declared(service)).toBe(service)
         for (const server of service.realServers) {
-          overrides.set('drain', service, server, 'weight')
+          overrides.set('operator', service, server, 'weight')
           expect(overrides.server(service, server)!.weight).toBe(0)
-          overrides.delete(service, server)
+          overrides.end('operator', service, server)
+          expect(overrides.server(service, server)).toBe(server)
         }
-        expect(overrides.service(service)).toBe(service)
+        for (const record of overrides.unsettled()) overrides.settled(record)
+        expect(overrides.empty).toBe(true)
       }
     }))
   })
 
-  it('keep what was wanted of a real server, and take it out by weight or by absence', () => {
+  it('keep what is declared of a real server, and take it out by weight or by absence', () => {
     const overrides = new Overrides()
-    overrides.set('drain', sh!, one, 'weight')
+    const actual = (flags: Service['schedulerFlags'], ...realServers: Service['realServers']): Service => ({ ...sh!, schedulerFlags: flags, realServers })
+    const two = sh!.realServers[1]!
+    overrides.set('operator', sh!, one, 'weight')
     expect(overrides.get(sh!, one)).toEqual({ by: 'weight', declared: one })
-    expect(overrides.service(sh!)).toEqual({ ...sh!, schedulerFlags: ['sh-fallback'], realServers: [{ ...one, weight: 0 }, sh!.realServers[1]] })
-    overrides.set('drain', sh!, one, 'absence')
-    expect(overrides.service(sh!)).toEqual({ ...sh!, realServers: [sh!.realServers[1]] })
+    expect(overrides.settings(sh!)).toEqual({ ...sh!, schedulerFlags: ['sh-fallback'] })
+    expect(overrides.declared(actual(['sh-fallback'], { ...one, weight: 0 }, two))).toEqual(sh)
+    expect(overrides.declared(actual(['sh-port'], { ...one, weight: 3 }, two))).toEqual(actual(['sh-port'], { ...one, weight: 3 }, two)) // another program's
+    overrides.set('operator', sh!, one, 'absence')
+    expect(overrides.settings(sh!)).toBe(sh)
     expect(overrides.server(sh!, one)).toBeUndefined()
+    expect(overrides.declared(actual([], two)).realServers).toEqual([two, one])
     expect(overrides.server({ ...sh!, port: 81 } as Service, one)).toBe(one)
-    overrides.clear({ ...sh!, port: 81 } as Service)
-    expect(overrides.get(sh!, one)).toBeDefined()
-    overrides.clear(sh)
-    expect(overrides.get(sh!, one)).toBeUndefined()
-    overrides.set('drain', sh!, one, 'weight')
-    overrides.declare(sh!, { ...one, weight: 7 })
-    overrides.declare(sh!, sh!.realServers[1]!)
+  })
+
+  it('note what the kernel took: what is declared now, and what is gone', () => {
+    const overrides = new Overrides()
+    overrides.set('operator', sh!, one, 'weight')
+    overrides.took({ action: 'change', service: sh!, server: { ...one, weight: 7 } })
+    overrides.took({ action: 'change', service: sh!, server: sh!.realServers[1]! })
     expect(overrides.get(sh!, one)).toEqual({ by: 'weight', declared: { ...one, weight: 7 } })
     expect(overrides.get(sh!, sh!.realServers[1]!)).toBeUndefined()
-    overrides.clear()
-    expect(overrides.service(sh!)).toBe(sh)
+    overrides.took({ action: 'remove', service: { ...sh!, port: 81 } as Service })
+    expect(overrides.empty).toBe(false)
+    overrides.took({ action: 'remove', service: sh! })
+    expect(overrides.empty).toBe(true)
+  })
+
+  it('out beats in: a declared drain and that of an operator end each by itself', () => {
+    const overrides = new Overrides(), declared = { ...one, drain: true } as const
+    overrides.took({ action: 'add', service: sh!, server: declared })
+    overrides.set('operator', sh!, declared, 'weight')
+    overrides.end('operator', sh!, one)
+    expect(overrides.get(sh!, one)).toEqual({ by: 'weight', declared })
+    overrides.set('operator', sh!, declared, 'weight')
+    overrides.took({ action: 'change', service: sh!, server: one })
+    expect(overrides.server(sh!, one)!.weight).toBe(0)
+    overrides.end('operator', sh!, one)
+    expect(overrides.get(sh!, one)).toBeUndefined()
+    expect(overrides.unsettled()).toHaveLength(1)
   })
 })
