@@ -79,6 +79,12 @@ export class Overrides {
     return record && hasWeightZero(record) ? withFallback(service) : withDrains(service)
   }
 
+  /** A service with its real servers as they are now. */
+  service(service: Service): Service {
+    if (!this.concerns(service)) return service
+    return { ...this.settings(service), realServers: service.realServers.flatMap(each => this.server(service, each) ?? []) }
+  }
+
   /** Whether a service has overrides, or declares drains. */
   concerns(service: Service): boolean { return this.#of(service) !== undefined || hasDrain(service.realServers) }
 
