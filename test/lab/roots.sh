@@ -122,9 +122,13 @@ inside() { # 'root|user[ offline]' COMMAND
     ln -s /proc/self/fd dev/fd
     for stream in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${stream%:*}" "dev/${stream#*:}"; done
     mount -t tmpfs -o size=64m,noexec,nosuid,nodev,mode=1777 tmpfs dev/shm
+    # Not by chroot: user namespaces, which tests make, are denied inside.
+    mkdir -p .outside
+    pivot_root . .outside
+    umount -l /.outside
     if [[ $who == root ]]; then id=0 home=/root; else id=1000 home=/home/user; fi
     # This shell stays, as root: a process that becomes a user no longer ends with its parent.
-    chroot --userspec="$id:$id" --groups= . /usr/bin/env -i --default-signal=INT,QUIT "${@:4}" HOME=$home USER=$who TERM=dumb \
+    chroot --userspec="$id:$id" --groups= / /usr/bin/env -i --default-signal=INT,QUIT "${@:4}" HOME=$home USER=$who TERM=dumb \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "umask 077; cd ~/ipvs-nl; $command"
     exit
     ' inside "$root" "${1% offline}" "$2" "${environment[@]}"

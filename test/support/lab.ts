@@ -23,6 +23,19 @@ export function lab(command: string[], { env, input, cwd, through = [], script =
   return { status, stdout, stderr }
 }
 
+/**
+ * A shell that is root with mounts of its own, which a script changes before it runs the lab. Users
+ * need user namespaces for that, which some machines deny them.
+ */
+export function mounted(script: string): string[] {
+  const root = process.getuid?.() === 0 ? [] : ['--map-root-user']
+  if (root.length > 0 && spawnSync('unshare', ['--mount', ...root, 'true']).status !== 0) {
+    throw new Error('this machine denies user namespaces, which this test needs: run it as root, or allow them, '
+      + 'on Ubuntu by sysctl -w kernel.apparmor_restrict_unprivileged_userns=0')
+  }
+  return ['unshare', '--mount', ...root, 'sh', '-ec', `${script}\nexec "$@"`, 'sh']
+}
+
 /** Processes of guests whose files are in `directory`, so that no test sees those of another. */
 export const guests = (directory: string) => readdirSync('/proc').filter(pid => {
   if (!/^\d+$/.test(pid)) return false

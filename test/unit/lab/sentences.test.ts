@@ -5,7 +5,7 @@ import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlin
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, describe, expect, test } from 'vitest'
-import { guests, lab, run } from '../../support/lab.js'
+import { guests, lab, mounted, run } from '../../support/lab.js'
 
 const isRoot = process.getuid?.() === 0
 const directory = mkdtempSync('/var/tmp/lab-sentences-')
@@ -17,9 +17,6 @@ const AFFINITY = [203, 204] // set and get
 const CONTAINER = [135, 165, 272, 308, 321, 298, 312, 310]
 
 const denied = (...calls: number[]) => ['python3', join(import.meta.dirname, '../../support/deny.py'), calls.join()]
-/** A shell that is root with mounts of its own, which it changes before it runs the lab. */
-const mounted = (script: string) => ['unshare', '--mount', ...isRoot ? [] : ['--map-root-user'], 'sh', '-ec', `${script}\nexec "$@"`, 'sh']
-
 /** A directory of the programs in PATH, without some. */
 function farm(without: RegExp) {
   const bin = mkdtempSync(join(directory, 'bin'))

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { lab } from '../../support/lab.js'
+import { lab, mounted } from '../../support/lab.js'
 
 const here = import.meta.dirname
 const directory = mkdtempSync('/var/tmp/lab-xstate-')
@@ -48,8 +48,7 @@ function kernel(version: string) {
 
 const cpuinfo = (flags: string) => {
   writeFileSync(join(directory, 'cpuinfo'), `flags\t\t: fpu ${flags} sse\n`)
-  const root = process.getuid?.() === 0 ? [] : ['--map-root-user']
-  return ['unshare', '--mount', ...root, 'sh', '-ec', `mount --bind ${directory}/cpuinfo /proc/cpuinfo; exec "$@"`, 'sh']
+  return mounted(`mount --bind ${directory}/cpuinfo /proc/cpuinfo`)
 }
 
 describe('the library is preloaded', () => {
