@@ -2,8 +2,9 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { atPath, checkList, checkObject, SpecError, within } from '../base/check.js'
+import { atPath, checkList, checkObject, show, SpecError, within } from '../base/check.js'
 import { contains, parsePrefix } from '../base/prefix.js'
+import { snapshot } from '../base/snapshot.js'
 import { openIpvs, type IpvsClient } from '../ipvs/client.js'
 import { Comparison } from '../ipvs/diff.js'
 import type { Service, VirtualServiceSpec } from '../ipvs/model.js'
@@ -43,34 +44,48 @@ export interface PlanOptions extends CallOptions {
    * `owner`, and sync daemons, where the spec declares any. @defaultValue false
    */
   readonly prune?: boolean
-  /** The services that `prune` may remove; `() => true` chooses all. @defaultValue none */
+  /**
+   * The services that `prune` may remove; `() => true` chooses all. It is refused without `prune`.
+   * Where the spec has no `services`, no service is removed. @defaultValue none
+   */
   readonly owner?: Owner
   /**
-   * Allows a plan that removes more than half of the owned real servers.
+   * Allows a plan that takes capacity away: after which a service that takes connections has no
+   * real server with a weight, or none of the addresses that it had; or that removes more than
+   * half of the owned real servers, less those that come in their place.
    * @defaultValue false: such a plan can be read, but not applied
    */
   readonly force?: boolean
 }
 
-/** Plans a director. @throws SpecError naming the field */
+/** Plans a director. All input is read before the first wait. @throws SpecError naming the field */
 export async function planDirector(
-  ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, options: PlanOptions = {},
+  ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, { owner, ...options }: PlanOptions = {},
 ): Promise<Plan> {
   const spec = (Array.isArray(wanted) ? { services: wanted } : wanted) as DirectorSpec
   checkObject('director', spec, SPEC_FIELDS)
+  if (spec.services !== undefined) checkList('services', spec.services)
   const services: Service[][] = []
-  const specs = spec.services ?? []
-  checkList('services', specs)
+  normalizeSome(spec.services ?? [], services)
+  const read = services.length
+  const specs = (spec.services ?? []).map((each, i) => i < read && !each.network ? each : snapshot(each))
+  const settings = checkSettings(spec)
+  const given = spec.network && snapshot(spec.network)
+  if (owner !== undefined && options.prune !== true) {
+    throw new SpecError('owner', 'chooses what prune removes; set prune: true, or remove it')
+  }
+  const owned = owner === undefined ? undefined : ownership(owner)
+
   while (services.length < specs.length) {
-    if (services.length > 0) await nextTurn()
+    await nextTurn()
     normalizeSome(specs, services)
   }
   const byName = distinctServices(services)
-  const owned = options.owner === undefined ? undefined : ownership(options.owner)
-  const settings = await settingsSteps(ipvs, spec, options)
   const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
-  const network = merge([...spec.network ? [spec.network] : [], ...networks])
-  return await planServices(ipvs, byName, { ...options, owned, network, settings })
+  const network = merge([...given ? [given] : [], ...networks])
+  const steps = await settingsSteps(ipvs, settings, options)
+  // Without a list of services, none is unwanted.
+  return await planServices(ipvs, byName, { ...options, owned: spec.services && owned, network, settings: steps })
 }
 
 /** The objects that are handled between two turns of the event loop: some milliseconds. */
@@ -108,7 +123,7 @@ export async function planServices(
   const changes = new IpvsChanges(comparison.finish())
   const drains = await drainSteps([...services.values()], options)
   return new Plan([...networkSteps(network, await readNetwork(network, options)), ...settings, ...drains, changes], {
-    session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : brakeOf(comparison),
+    session: () => new Session().share(openIpvs, ipvs), brake: force ? undefined : comparison.losses.brake,
   })
 }
 
@@ -139,11 +154,17 @@ function distinctServices(services: readonly (readonly Service[])[]): Map<string
   return all
 }
 
-// ── ownership and the brake ──
+// ── ownership ──
 
 /** Whether a service is owned. @throws SpecError naming the field */
 function ownership(owner: Owner): (service: Service) => boolean {
-  if (typeof owner === 'function') return owner
+  if (typeof owner === 'function') {
+    return service => {
+      const owned: unknown = owner(service)
+      if (typeof owned === 'boolean') return owned
+      throw new SpecError('owner', `returns ${show(owned)} for ${serviceName(service)}, not true or false`)
+    }
+  }
   const texts = typeof owner === 'string' ? [owner] : owner
   checkList('owner', texts)
   const networks = texts.map((text, i) =>
@@ -151,26 +172,27 @@ function ownership(owner: Owner): (service: Service) => boolean {
   return ({ vip }) => vip !== undefined && networks.some(has => has(vip))
 }
 
-/** The reason that a plan removes too much; undefined where it does not. */
-function brakeOf({ removed, owned }: Comparison): string | undefined {
-  if (removed * 2 <= owned) return undefined
-  const share = removed === owned ? 'all of them' : 'more than half'
-  return `the plan would remove ${removed} of the ${owned} real servers that it owns, ${share}; `
-    + 'plan with force: true to allow that'
-}
-
 // ── timeouts, sync daemons, network ──
 
-/** The steps to a spec's timeouts and sync daemons; checks all of them before the first reading. */
+/** Timeouts and sync daemons in their normal form. */
+interface Settings { readonly timeouts: Timeouts | undefined; readonly daemons: readonly SyncDaemonSpec[] | undefined }
+
+/** The timeouts and sync daemons of a spec. @throws SpecError naming the field */
+function checkSettings({ timeouts, syncDaemons }: DirectorSpec): Settings {
+  return {
+    timeouts: timeouts && normalizeTimeouts(timeouts, 'timeouts'),
+    daemons: syncDaemons?.map((each, i, all) => {
+      const daemon = normalizeSyncDaemon(each, atPath('syncDaemons', i))
+      if (all.findIndex(other => other.state === daemon.state) === i) return daemon
+      throw new SpecError(`syncDaemons[${i}]`, `a second ${daemon.state}; one may run`)
+    }),
+  }
+}
+
+/** The steps to timeouts and sync daemons. */
 async function settingsSteps(
-  ipvs: IpvsClient, spec: DirectorSpec, { prune = false, ...options }: PlanOptions,
+  ipvs: IpvsClient, { timeouts, daemons }: Settings, { prune = false, ...options }: PlanOptions,
 ): Promise<Step[]> {
-  const timeouts = spec.timeouts && normalizeTimeouts(spec.timeouts, 'timeouts')
-  const daemons = spec.syncDaemons?.map((each, i, all) => {
-    const daemon = normalizeSyncDaemon(each, atPath('syncDaemons', i))
-    if (all.findIndex(other => other.state === daemon.state) === i) return daemon
-    throw new SpecError(`syncDaemons[${i}]`, `a second ${daemon.state}; one may run`)
-  })
   const steps = timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : []
   if (!daemons) return steps
   const running = await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)

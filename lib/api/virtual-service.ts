@@ -2,6 +2,7 @@
 
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { SpecError, within } from '../base/check.js'
+import { snapshot } from '../base/snapshot.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'
 import { edit } from '../ipvs/apply.js'
@@ -62,7 +63,8 @@ export class VirtualService implements AsyncDisposable {
     spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
   ): Promise<VirtualService> {
     const services = normalize(spec)
-    return new VirtualService(spec, services, director ?? await Director.open(options), director === undefined)
+    const copy = snapshot(spec)
+    return new VirtualService(copy, services, director ?? await Director.open(options), director === undefined)
   }
 
   /** Lists all virtual services of this host. */
@@ -81,8 +83,14 @@ export class VirtualService implements AsyncDisposable {
     return await planServices(this.#director.ipvs, wanted, { ...options, network })
   }
 
-  /** Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Connections stay. */
-  async apply(options?: ApplyOptions): Promise<void> { await (await this.plan(options)).apply(options) }
+  /**
+   * Applies {@link VirtualService.plan}. Sends nothing where nothing differs. Connections stay.
+   * Rejects with {@link BrakeError} where no real server would take connections any more, unless
+   * `force` is set.
+   */
+  async apply({ force = false, ...options }: ApplyOptions & Pick<PlanOptions, 'force'> = {}): Promise<void> {
+    await (await this.plan({ force, signal: options.signal })).apply(options)
+  }
 
   /**
    * Finds the faults of this host as the service's director, and changes nothing. Each has its

@@ -1,5 +1,6 @@
 /** The wanted services compared with the actual ones. Pure, and linear. */
 
+import { Losses } from './brake.js'
 import { Changes, type Change } from './changes.js'
 import { ServerMatcher } from './match.js'
 import type { Service } from './model.js'
@@ -43,8 +44,8 @@ export class Comparison {
   readonly #overrides: Overrides
   readonly #changes = new Changes()
   readonly #removals: Change[] = []
-  /** The number of actual real servers in services that are wanted or owned. */
-  owned = 0
+  /** What the changes take away. */
+  readonly losses = new Losses()
 
   constructor({ prune = false, owned = () => false, overrides = new Overrides() }: Pruning = {}) {
     this.#prune = prune
@@ -61,10 +62,11 @@ export class Comparison {
   /** Plans the removal of an actual service that is not wanted. */
   unwanted(state: Service): void {
     if (!this.#isOwned(state)) return
-    this.owned += state.realServers.length
+    this.losses.owned += state.realServers.length
     if (!this.#prune) return
     const service = this.#overrides.declared(state)
     this.#removals.push({ action: 'remove', service, before: service })
+    this.losses.remove(state)
   }
 
   /**
@@ -74,7 +76,7 @@ export class Comparison {
   #compareWith(state: Service, service: Service): void {
     const changes = this.#changes, weaker: Change[] = []
     const out = this.#overrides.concerns(service) ? this.#overrides : undefined
-    this.owned += state.realServers.length
+    this.losses.owned += state.realServers.length
     const equal = sameSettings(out ? out.settings(service) : service, state) && !out?.redeclares(service)
     // Settings with which a real server of weight 0 refuses clients go after the weights.
     const late = !equal && sameSettings(withFallback(service), state)
@@ -82,10 +84,13 @@ export class Comparison {
     const settings: Change = { action: 'change', service, before: was }
     if (!equal && !late) changes.push(settings)
     const servers = new ServerMatcher(state.realServers), absent = out && new ServerMatcher(out.absent(state))
+    let added = 0
     for (const server of service.realServers) {
       const actual = servers.take(server), before = actual ?? absent?.take(server)
-      if (!before) changes.push({ action: 'add', service, server })
-      else if (out ? out.differs(service, server, actual) : !sameRealServer(server, before)) {
+      if (!before) {
+        changes.push({ action: 'add', service, server })
+        if (server.weight > 0) added++
+      } else if (out ? out.differs(service, server, actual) : !sameRealServer(server, before)) {
         const weight = out ? out.server(service, server)?.weight ?? 0 : server.weight
         const change: Change = out ? out.change(service, server, before, was)
           : { action: 'change', service, server, before, was }
@@ -95,18 +100,19 @@ export class Comparison {
     }
     for (const change of weaker) changes.push(change)
     if (late) changes.push(settings)
+    const unnamed = this.#prune || weaker.length > 0 ? servers.rest() : []
+    const removed = this.#prune ? unnamed.length : 0
+    if (weaker.length > 0 || removed > 0) {
+      const after = service.realServers.flatMap(server => (out ? out.server(service, server) : server) ?? [])
+      this.losses.change(state, this.#prune ? after : [...after, ...unnamed], { added, removed })
+    }
     if (!this.#prune) return
-    for (const server of servers.rest()) {
+    for (const server of unnamed) {
       this.#removals.push(out ? out.removal(was, server) : { action: 'remove', service: was, server, before: server })
     }
     for (const server of absent?.rest() ?? []) {
       this.#removals.push({ action: 'remove', service: was, server, before: server })
     }
-  }
-
-  /** The number of owned real servers that would be removed. */
-  get removed(): number {
-    return this.#removals.reduce((sum, { service, server }) => sum + (server ? 1 : service.realServers.length), 0)
   }
 
   /** All changes, after the last comparison. */

@@ -79,13 +79,13 @@ export class IpvsChanges implements StepBatch {
 /** A step of a batch. */
 class IpvsStep implements Step {
   readonly change: Change
-  readonly why: string | undefined
   readonly batch: IpvsChanges
   readonly index: number
+  readonly #why: string | undefined
 
   constructor(change: Change, why: string | undefined, batch: IpvsChanges, index: number) {
     this.change = change
-    this.why = change.why ?? why
+    this.#why = change.why ?? why
     this.batch = batch
     this.index = index
   }
@@ -93,6 +93,7 @@ class IpvsStep implements Step {
   get action(): Change['action'] { return this.change.action }
   get object(): 'service' | 'real server' { return this.change.server ? 'real server' : 'service' }
   get line(): string { return lineOf(this.change) }
+  get why(): string | undefined { return this.#why ?? lossOf(this.change) }
 
   run(session: Session, options?: CallOptions): Promise<void> { return this.#perform('run', session, options) }
   undo(session: Session, options?: CallOptions): Promise<void> { return this.#perform('undo', session, options) }
@@ -120,4 +121,10 @@ function lineOf({ action, service, server }: Change): string {
   }
   const argumentsOf = removal ? realServerKeyArguments : realServerArguments
   return `ipvsadm ${ofServer} ${argumentsOf(service, server)}`
+}
+
+/** The real servers that go with a service. */
+function lossOf({ action, service: { realServers: { length } }, server }: Change): string | undefined {
+  if (action !== 'remove' || server || length === 0) return undefined
+  return length === 1 ? 'with its real server' : `with its ${length} real servers`
 }

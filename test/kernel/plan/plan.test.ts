@@ -62,7 +62,7 @@ describe('a plan of the table', () => {
       '+ ipvsadm -a -f 7 -6 -r [2001:db8::1]:0 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum -x 9 -y 3',
       '- ipvsadm -d -t 10.9.0.1:80 -r 10.9.1.2:8080',
       // The kernel lists services in the order of their hashes, which is another at each boot.
-      ...['- ipvsadm -D -u 10.9.0.1:53', '- ipvsadm -D -t 10.9.0.1:53'].toSorted((a, b) => `${plan}`.indexOf(a) - `${plan}`.indexOf(b)),
+      ...['- ipvsadm -D -u 10.9.0.1:53   # with its 2 real servers', '- ipvsadm -D -t 10.9.0.1:53   # with its 2 real servers'].toSorted((a, b) => `${plan}`.indexOf(a) - `${plan}`.indexOf(b)),
     ])
     expect(plan.counts).toEqual({ add: 3, change: 2, remove: 3 })
     for (const { line } of plan.steps) run('sh', ['-c', line])
@@ -75,10 +75,10 @@ describe('a plan of the table', () => {
     expect(`${await director.plan([only])}`).toBe('')
     expect(`${await director.plan([only], { prune: true })}`).toBe('- ipvsadm -d -t 10.9.0.1:80 -r 10.9.1.2:8080')
     const plan = await director.plan([only], { prune: true, owner: ['10.9.0.0/24', '2001:db8::/32'], force: true })
-    expect(`${plan}`.split('\n').toSorted()).toEqual(['- ipvsadm -D -t 10.9.0.2:53', '- ipvsadm -D -u 10.9.0.2:53', '- ipvsadm -d -t 10.9.0.1:80 -r 10.9.1.2:8080'])
+    expect(`${plan}`.split('\n').toSorted()).toEqual(['- ipvsadm -D -t 10.9.0.2:53   # with its 2 real servers', '- ipvsadm -D -u 10.9.0.2:53   # with its 2 real servers', '- ipvsadm -d -t 10.9.0.1:80 -r 10.9.1.2:8080'])
     await plan.apply()
     expect((await director.list()).map(service => service.vip ?? service.fwmark).toSorted()).toEqual(['10.10.0.1', '10.10.0.1', '10.9.0.1', 3])
-    expect(`${await director.plan([only], { prune: true, owner: ({ fwmark }: { fwmark?: number }) => fwmark === 3, force: true })}`).toBe('- ipvsadm -D -f 3')
+    expect(`${await director.plan([only], { prune: true, owner: ({ fwmark }: { fwmark?: number }) => fwmark === 3, force: true })}`).toBe('- ipvsadm -D -f 3   # with its real server')
   })
 
   it('has a brake: half of its real servers may go, more only by force', async () => {
@@ -131,7 +131,7 @@ describe('a plan of the table', () => {
       services: [{ ...web, vip: '10.80.0.100', network: { link: 'vips' }, realServers: [{ address: '10.81.0.1', forward: 'masq' }] }],
     } as const
     const plan = await director.plan(spec)
-    expect(plan.steps.map(({ object }) => object)).toEqual(['link', 'link', 'address', 'address', 'sysctl', 'sysctl', 'route', 'service', 'real server'])
+    expect(plan.steps.map(({ object }) => object)).toEqual(['link', 'link', 'sysctl', 'sysctl', 'address', 'address', 'route', 'service', 'real server'])
     await plan.apply()
     expect(`${await director.plan(spec)}`).toBe('')
     expect(run('ip', ['route', 'get', '10.81.0.1'])).toContain('via 10.80.0.9 dev vips')

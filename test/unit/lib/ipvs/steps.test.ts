@@ -27,6 +27,9 @@ describe('ipvsSteps', () => {
       'remove ipvsadm -d -u 192.0.2.1:53 -r 198.51.100.1:53',
       'remove ipvsadm -D -t 192.0.2.1:53',
     ])
+    const services = [...states, { ...states[1]!, port: 54, realServers: [] }, { ...states[1]!, port: 55, realServers: [1, 2].map(i => ({ ...states[1]!.realServers[0]!, port: i })) }]
+    expect(ipvsSteps(differences(normalize(spec), services as ServiceState[], { prune: true, owned: () => true })).filter(({ object, action }) => object === 'service' && action === 'remove').map(({ why }) => why))
+      .toEqual(['with its real server', undefined, 'with its 2 real servers'])
     expect(ipvsSteps(differences(wanted, states), 'so it is wanted').map(({ why }) => why)).toEqual(['so it is wanted', 'so it is wanted'])
   })
 })
