@@ -8,7 +8,7 @@ import type {
   RealServerKey, RealServerSettings, RealServerState, Service, ServiceKey, ServiceState,
 } from '../ipvs/model.js'
 import { findRealServer, serviceName } from '../ipvs/names.js'
-import type { OutBy } from '../ipvs/overrides.js'
+import type { OutBy } from '../ipvs/override-records.js'
 import { readServiceState } from '../ipvs/read.js'
 import { withFallback } from '../ipvs/schedulers.js'
 import { sameSettings } from '../ipvs/service.js'

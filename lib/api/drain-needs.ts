@@ -2,7 +2,7 @@
 
 import type { CallOptions } from '../../generic-netlink/core.js'
 import type { Service, ServiceKey, ServiceSettings } from '../ipvs/model.js'
-import type { OutBy } from '../ipvs/overrides.js'
+import type { OutBy } from '../ipvs/override-records.js'
 import { hasDrain } from '../ipvs/schedulers.js'
 import { EXPIRE_TEMPLATES } from '../network/director.js'
 import type { Step } from '../plan/plan.js'

@@ -11,6 +11,7 @@ import { serviceName } from './names.js'
 import { Overrides } from './overrides.js'
 import { findService } from './read.js'
 import { destinationAttributes, emptyDestination } from './real-server.js'
+import { choosesWeightZero } from './schedulers.js'
 import { serviceAttributes } from './service.js'
 
 /** An edit of a service, or of a real server of the service that a key names. */
@@ -92,9 +93,10 @@ export async function settle(ipvs: IpvsClient): Promise<ReadonlyMap<string, unkn
   const { overrides } = ipvs, errors = new Map<string, unknown>()
   for (const record of overrides.unsettled()) {
     try {
-      const actual = await findService(ipvs, record.key)
+      const { key, settings: declared } = record
+      const actual = declared && choosesWeightZero(declared) ? await findService(ipvs, key) : undefined
       const settings = actual && overrides.correction(record, actual)
-      const service = settings && { ...record.key, ...settings }
+      const service = settings && { ...key, ...settings }
       if (service) throwFirst(await enforce(ipvs, [{ action: 'change', service }]))
       overrides.settled(record)
     } catch (error) {

@@ -3,43 +3,16 @@
 import type { Change } from './changes.js'
 import type { RealServerKey, RealServerSettings, Service, ServiceKey, ServiceSettings } from './model.js'
 import { findRealServer, realServerName, serviceName } from './names.js'
+import {
+  hasWeightZero, keyOf, outBy, settingsOf, strongest,
+  type Ending, type OutBy, type OverrideSource, type ServerRecord, type ServiceRecord,
+} from './override-records.js'
 import { sameRealServer } from './real-server.js'
-import { choosesWeightZero, hasDrain, withDrains, withFallback, type DrainableSettings } from './schedulers.js'
+import { hasDrain, withDrains, withFallback, type DrainableSettings } from './schedulers.js'
 import { sameSettings } from './service.js'
-
-/**
- * The sources of overrides, besides a declared drain. Out beats in: a real server takes connections
- * only where no source takes it out.
- */
-type OverrideSource = 'operator'
-
-/**
- * The state of a real server that takes no new connections: weight 0, or absent from the service.
- * Absence is for UDP: a flow whose client keeps its source port stays at weight 0 until it ends.
- */
-export type OutBy = 'weight' | 'absence'
-
-/** The end of an override: the real server takes connections again, or is gone. */
-export type Ending = 'undrained' | 'removed'
 
 /** A real server with an override, and the settings that it gets back. */
 interface Override { readonly declared: RealServerSettings; readonly by: OutBy }
-
-interface ServerRecord {
-  declared: RealServerSettings
-  readonly sources: Map<OverrideSource, OutBy>
-  /** Those that wait for the end of its connections. */
-  readonly waiting: Set<(how: Ending) => void>
-  /** Whether a plan left its removal to those that wait. */
-  unwanted: boolean
-}
-
-/** A service with overrides, and the settings that it gets back. */
-export interface ServiceRecord {
-  readonly key: ServiceKey
-  settings: ServiceSettings | undefined
-  readonly servers: Map<string, ServerRecord>
-}
 
 /** An edit that the kernel took. */
 interface Taken extends Pick<Change, 'action'> {
@@ -82,7 +55,8 @@ export class Overrides {
   /** A service with its real servers as they are now. */
   service(service: Service): Service {
     if (!this.concerns(service)) return service
-    return { ...this.settings(service), realServers: service.realServers.flatMap(each => this.server(service, each) ?? []) }
+    const realServers = service.realServers.flatMap(server => this.server(service, server) ?? [])
+    return { ...this.settings(service), realServers }
   }
 
   /** Whether a service has overrides, or declares drains. */
@@ -188,7 +162,7 @@ export class Overrides {
   keepSettings(service: ServiceKey & ServiceSettings): void {
     const record = this.#of(service) ?? this.#open(service)
     record.settings = settingsOf(service)
-    this.#touch(record)
+    this.#unsettled.add(record)
   }
 
   /** Ends all overrides. */
@@ -220,14 +194,14 @@ export class Overrides {
   /** The services whose settings may have to change. */
   unsettled(): ServiceRecord[] { return [...this.#unsettled] }
 
-  /** The settings to give to a service of these; undefined where they are right, or others'. */
-  correction({ settings, ...record }: ServiceRecord, actual: ServiceSettings): ServiceSettings | undefined {
-    if (!settings) return undefined
-    const fallback = withFallback(settings), out = hasWeightZero(record)
-    return !sameSettings(out ? settings : fallback, actual) || settings === fallback ? undefined
-      : out ? fallback : settings
+  /** The settings that an actual service lacks; undefined where they are right, or another's. */
+  correction({ settings, servers }: ServiceRecord, actual: ServiceSettings): ServiceSettings | undefined {
+    const fallback = settings && withFallback(settings), out = hasWeightZero({ servers })
+    const [now, other] = out ? [fallback, settings] : [settings, fallback]
+    return other && sameSettings(other, actual) ? now : undefined
   }
 
+  /** Ends the settling of a service; forgets one without overrides. */
   settled(record: ServiceRecord): void {
     this.#unsettled.delete(record)
     if (record.servers.size === 0) this.#services.delete(serviceName(record.key))
@@ -257,7 +231,7 @@ export class Overrides {
     server.declared = declared
     server.unwanted = false
     record.servers.set(name, server)
-    this.#touch(record)
+    this.#unsettled.add(record)
     return server
   }
 
@@ -267,36 +241,12 @@ export class Overrides {
     if (!record || !found) return
     if (how || (found.sources.size === 0 && !found.declared.drain)) record.servers.delete(name)
     if (how) for (const tell of found.waiting) tell(how)
-    this.#touch(record)
+    this.#unsettled.add(record)
   }
 
   #remove(record: ServiceRecord): void {
     this.#unsettled.delete(record)
     this.#services.delete(serviceName(record.key))
     for (const { waiting } of record.servers.values()) for (const tell of waiting) tell('removed')
-  }
-
-  #touch(record: ServiceRecord): void {
-    if (record.settings && choosesWeightZero(record.settings)) this.#unsettled.add(record)
-    else this.settled(record)
-  }
-}
-
-const strongest = (sources: ReadonlyMap<OverrideSource, OutBy>): OutBy =>
-  [...sources.values()].includes('absence') ? 'absence' : 'weight'
-
-const outBy = ({ sources }: ServerRecord): OutBy => strongest(sources)
-
-const hasWeightZero = ({ servers }: Pick<ServiceRecord, 'servers'>): boolean =>
-  [...servers.values()].some(server => outBy(server) === 'weight')
-
-const keyOf = (key: ServiceKey): ServiceKey => key.fwmark !== undefined
-  ? { fwmark: key.fwmark, family: key.family } : { vip: key.vip, port: key.port, protocol: key.protocol }
-
-function settingsOf(service: ServiceSettings): ServiceSettings {
-  const { scheduler, schedulerFlags, onePacket, persistence, netmask, engine } = service
-  return {
-    scheduler, schedulerFlags, onePacket, ...persistence && { persistence }, ...netmask !== undefined && { netmask },
-    ...engine !== undefined && { engine },
   }
 }
