@@ -180,6 +180,31 @@ describe('a drain', () => {
     }
   })
 
+  it('that a spec declares refuses nobody, and a server that is declared no longer is removed by its drain alone', async () => {
+    const service = serviceOf({ scheduler: 'sh' })
+    await direct(service)
+    const held = await client().call('hold', { group: 'held', host: VIP, port: PORT, from: CLIENTS })
+    const victim = held[0]!, server = addressOf(victim)
+    const alive = async (): Promise<string[]> => (await client().call('look', { group: 'held', after: 100 })).map(({ server, echoes, error }) => error ?? (echoes > 0 ? server : 'silent'))
+    const realServers = addresses.map(address => ({ address, weight: 1000, drain: address === server }))
+    await direct({ ...service, realServers })
+    expect(others(await answers(), victim)).toEqual([])
+    expect(await alive()).toEqual(held)
+    await direct(service)
+
+    const draining = director().call('drain', { service, server, until: 'active', deadline: 60_000 })
+    await expect.poll(async () => (await director().call('counters'))[0]!.servers[server]!.weight).toBe(0)
+    const without = { ...service, realServers: realServers.filter(({ address }) => address !== server) } as VirtualServiceSpec
+    expect(await planned(without)).toBe(`- ipvsadm -d -t ${VIP}:${PORT} -r ${server}:${PORT}   # its drain removes it, when its connections have ended`)
+    await direct(without)
+    expect(await alive()).toEqual(held)
+    await client().call('letGo', { group: 'held', server: victim })
+    expect((await draining).code).toBeUndefined()
+    expect(Object.keys((await director().call('counters'))[0]!.servers)).toEqual(expect.not.arrayContaining([server]))
+    expect(await planned(without)).toBe('')
+    expect(others(await answers(), victim)).toEqual([])
+  })
+
   it('is refused: of the last server, of one that is none, and where nothing may be set', async () => {
     const service = serviceOf({ scheduler: 'mh', persistence: { timeout: 300 } })
     await direct(service)

@@ -25,7 +25,7 @@ const table = async (director: Director): Promise<string> => (await director.get
   [scheduler, ...schedulerFlags, ...realServers.map(({ address, weight }) => `${address}w${weight}`).sort()].join(' ')).join()
 
 interface World { readonly kernel: FakeKernel; readonly director: Director; readonly model: Model }
-type Verb = (world: World) => Promise<unknown>
+const verb = (name: string, run: (world: World) => Promise<unknown>) => ({ name, run })
 
 const name = fc.constantFrom(...NAMES), weight = fc.integer({ min: 1, max: 9 }), scheduler = fc.constantFrom('sh', 'dh', 'mh', 'rr')
 const apply = async ({ director, model }: World): Promise<void> => (await director.plan([specOf(model)], { prune: true, force: true })).apply()
@@ -38,22 +38,22 @@ const declare = (model: Model, servers: readonly (readonly [Name, number, boolea
 const declaration = fc.uniqueArray(fc.tuple(name, weight, fc.constantFrom(false, false, true)), { selector: ([name]) => name })
 
 const verbs = fc.oneof(
-  fc.tuple(declaration, scheduler).map(([servers, scheduler]) => ({ name: `declare ${JSON.stringify(servers)} ${scheduler}`, run: (async world => {
+  fc.tuple(declaration, scheduler).map(([servers, scheduler]) => verb(`declare ${JSON.stringify(servers)} ${scheduler}`, async world => {
     declare(world.model, servers, scheduler)
     await apply(world)
-  }) as Verb })),
-  name.map(address => ({ name: `drain ${address}`, run: (async ({ director, model }) => {
-    if (!model.servers.has(address)) return await expect(director.drain(key, address, { force: true })).rejects.toMatchObject({ code: 'missing' })
+  })),
+  name.map(address => verb(`drain ${address}`, async ({ director, model }) => {
+    if (!model.servers.has(address)) { await expect(director.drain(key, address, { force: true })).rejects.toMatchObject({ code: 'missing' }); return }
     await director.drain(key, address, { force: true })
     model.drained.add(address)
-  }) as Verb })),
-  name.map(address => ({ name: `undrain ${address}`, run: (async ({ director, model }) => {
+  })),
+  name.map(address => verb(`undrain ${address}`, async ({ director, model }) => {
     const code = !model.drained.has(address) && !model.servers.get(address)?.drain ? 'missing' : model.servers.get(address)!.drain ? 'declared' : undefined
-    if (code) return await expect(director.undrain(key, address)).rejects.toMatchObject({ code })
+    if (code) { await expect(director.undrain(key, address)).rejects.toMatchObject({ code }); return }
     await director.undrain(key, address)
     model.drained.delete(address)
-  }) as Verb })),
-  name.map(address => ({ name: `undrain ${address} while the service is gone`, run: (async world => {
+  })),
+  name.map(address => verb(`undrain ${address} while the service is gone`, async world => {
     const { director, kernel, model } = world
     kernel.ipvs.services.clear()
     if (!model.servers.get(address)?.drain) {
@@ -61,44 +61,44 @@ const verbs = fc.oneof(
       model.drained.delete(address)
     }
     await apply(world)
-  }) as Verb })),
-  fc.tuple(name, weight).map(([address, weight]) => ({ name: `change ${address} to ${weight}`, run: (async ({ director, model }) => {
+  })),
+  fc.tuple(name, weight).map(([address, weight]) => verb(`change ${address} to ${weight}`, async ({ director, model }) => {
     const server = model.servers.get(address)
     if (!server || server.drain) return
     await director.changeRealServer(key, { address, weight })
     server.weight = weight
-  }) as Verb })),
-  fc.tuple(name, weight).map(([address, weight]) => ({ name: `add ${address}`, run: (async ({ director, model }) => {
+  })),
+  fc.tuple(name, weight).map(([address, weight]) => verb(`add ${address}`, async ({ director, model }) => {
     const adding = director.addRealServer(key, { address, weight })
-    if (model.servers.has(address)) return await expect(adding).rejects.toMatchObject({ code: 'EEXIST' })
+    if (model.servers.has(address)) { await expect(adding).rejects.toMatchObject({ code: 'EEXIST' }); return }
     await adding
     model.servers.set(address, { weight, drain: false })
-  }) as Verb })),
-  name.map(address => ({ name: `remove ${address}`, run: (async ({ director, model }) => {
+  })),
+  name.map(address => verb(`remove ${address}`, async ({ director, model }) => {
     const removing = director.removeRealServer(key, address)
-    if (!model.servers.has(address)) return await expect(removing).rejects.toMatchObject({ code: 'ENOENT' })
+    if (!model.servers.has(address)) { await expect(removing).rejects.toMatchObject({ code: 'ENOENT' }); return }
     await removing
     model.servers.delete(address)
     model.drained.delete(address)
-  }) as Verb })),
-  scheduler.map(scheduler => ({ name: `scheduler ${scheduler}`, run: (async ({ director, model }) => {
+  })),
+  scheduler.map(scheduler => verb(`scheduler ${scheduler}`, async ({ director, model }) => {
     await director.changeService({ ...key, scheduler })
     model.scheduler = scheduler
-  }) as Verb })),
-  fc.tuple(declaration, scheduler).map(([servers, scheduler]) => ({ name: `apply ${JSON.stringify(servers)} ${scheduler} and revert`, run: (async ({ director, model }) => {
+  })),
+  fc.tuple(declaration, scheduler).map(([servers, scheduler]) => verb(`apply ${JSON.stringify(servers)} ${scheduler} and revert`, async ({ director, model }) => {
     const other: Model = { ...model, servers: new Map(model.servers), drained: new Set() }
     // The removal of a drained server ends its drain, which its return does not begin again.
     declare(other, [...servers, ...[...model.drained].filter(name => !servers.some(([other]) => other === name)).map(name => [name, 3, false] as const)], scheduler)
     const plan = await director.plan([specOf(other)], { prune: true, force: true })
     await plan.apply()
     await plan.revert()
-  }) as Verb })),
-  name.map(address => ({ name: `another program edits ${address}`, run: (async world => {
+  })),
+  name.map(address => verb(`another program edits ${address}`, async world => {
     for (const { dests } of world.kernel.ipvs.services.values()) {
       for (const [name, dest] of dests) if (dest.addr === address) { if (dest.weight === 0) dest.weight = 4; else dests.delete(name) }
     }
     await apply(world)
-  }) as Verb })),
+  })),
 )
 
 describe('200 walks through the verbs of two directors', () => {
