@@ -4,9 +4,10 @@ import { Budget } from './budget.js'
 import { Commands } from './commands.js'
 import { Dumps } from './dumps.js'
 import { NetlinkError } from './errors.js'
+import { openSocket } from './open-socket.js'
 import { unwrap, type CallOptions, type Request } from './request.js'
 import { sequence, type Sequence } from './sequence.js'
-import { openSocket, type OpenSocket } from './socket.js'
+import type { OpenSocket } from './socket.js'
 
 /** `NETLINK_ROUTE`: links, addresses, routes, neighbours. */
 export const NETLINK_ROUTE = 0

@@ -59,6 +59,14 @@ const errorName = (errno: number): Errno => {
   return name === 'ENOTSUP' ? 'EOPNOTSUPP' : name
 }
 
+/** The negative errno of an error of the addon, which has it positive, or of `node:fs`. */
+export const errnoOf = (error: unknown): number => {
+  const { errno } = error as { errno?: unknown }
+  return typeof errno === 'number' && errno !== 0 ? -Math.abs(errno) : EIO
+}
+
+const EIO = -5
+
 /** The error of bytes that do not match the table. */
 export class DecodeError extends Error {
   static { this.prototype.name = 'DecodeError' }

@@ -27,7 +27,7 @@ export async function nextSpace(): Promise<void> {
   await setTimeout(1000)
 }
 
-/** One of the namespace's sockets; like one of socket.ts that is read at once. */
+/** One of the namespace's sockets; like one of descriptor-socket.ts. */
 export const openInSpace: OpenSocket = (_, listener) => {
   const fd = FIRST + SOCKETS * space + opened++
   const input = new Input(new Uint8Array(65_536))

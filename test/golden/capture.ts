@@ -10,7 +10,7 @@ import {
   type DestinationAttributes, type Input, type ServiceAttributes,
 } from '../../generic-netlink/index.js'
 import { NLMSG_ERROR } from '../../generic-netlink/message.js'
-import { openSocket } from '../../generic-netlink/socket.js'
+import { openSocket } from '../../generic-netlink/open-socket.js'
 
 const EVERY_BIT = Object.fromEntries(['persistent', 'hashed', 'onePacket', 'sched1', 'sched2', 'sched3', ...Array.from({ length: 26 }, (_, i) => String(i + 6))].map(bit => [bit, true]))
 const inet = { af: 'inet', netmask: '255.255.255.255' } as const

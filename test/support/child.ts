@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 
 const preamble = `
   import { Connection, FamilyClient, ipvs, NETLINK_GENERIC } from './dist/generic-netlink/index.js'
-  import { openSocket } from './dist/generic-netlink/socket.js'
+  import { openSocket } from './dist/generic-netlink/open-socket.js'
   const open = (protocol, listener) => openSocket(protocol, listener, { descriptor: process.env.MODE === 'descriptor' })
   const connect = options => new Connection(NETLINK_GENERIC, { openSocket: open, ...options })
 `

@@ -1,6 +1,7 @@
 /** The real kernel, for tests that run in the lab. */
 
-import { openSocket, type OpenSocket } from '../../generic-netlink/socket.js'
+import { openSocket } from '../../generic-netlink/open-socket.js'
+import type { OpenSocket } from '../../generic-netlink/socket.js'
 import { Connection, FamilyClient, ipvs, NETLINK_GENERIC, type ConnectionOptions, type ServiceAttributes } from '../../generic-netlink/index.js'
 
 /** The two ways in which answers reach the library. */
