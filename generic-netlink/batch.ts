@@ -40,10 +40,15 @@ export const because = ({ errno, message }: NetlinkError): Reason =>
 export function rejectUnsent(batch: Batch, reason: Reason): void {
   while (batch.next < batch.requests.length) {
     const index = batch.next++
-    const outcome = attempt(() => withItem(batch.requests, index, reason))
-    const why: unknown = outcome.status === 'fulfilled' ? outcome.value : outcome.reason
-    settle(batch, index, { status: 'rejected', reason: why })
+    settle(batch, index, rejected(batch, index, reason))
   }
+}
+
+/** The outcome with the error of a request; with the source's own error where that throws. */
+export function rejected(batch: Batch, index: number, reason: Reason): Outcome {
+  const made = attempt(() => withItem(batch.requests, index, reason))
+  const why: unknown = made.status === 'fulfilled' ? made.value : made.reason
+  return { status: 'rejected', reason: why }
 }
 
 /** Returns the outcome of a call. */

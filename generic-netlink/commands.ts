@@ -10,14 +10,14 @@
 
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
-import { attempt, because, NO_BATCH, rejectUnsent, settle, type Batch, type Outcome } from './batch.js'
+import { attempt, because, NO_BATCH, rejected, rejectUnsent, settle, type Batch, type Outcome } from './batch.js'
 import type { Budget } from './budget.js'
 import { Output, type Input } from './buffers.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_NOOP,
-  readVerdict, writeMessage, type Message,
+  eachMessage, finishMessage, HEADER_SIZE, namesSequence, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_MIN_TYPE,
+  NLMSG_NOOP, readVerdict, writeMessage, type Message,
 } from './message.js'
 import { Pump } from './pump.js'
 import { refused, type Request } from './request.js'
@@ -52,7 +52,7 @@ export class Commands {
   readonly #budget: Budget
   readonly #watchdog: Watchdog
   readonly #pump = new Pump(() => this.#send())
-  readonly #out = new Output(32768)
+  readonly #out = new Output()
   readonly #visit = (message: Readonly<Message>, from: Input): void => this.#message(from, message)
   readonly #append = (request: Request<unknown>): boolean => this.#appendRequest(request)
   readonly #queue: Batch[] = []
@@ -69,6 +69,8 @@ export class Commands {
   #full = false
   /** Whether a no-op ends the datagram. A last request with an answer needs none. */
   #fenced = false
+  /** Whether answers to earlier requests may wait: they would leave too little room for others. */
+  #stale = false
   #closed: NetlinkError | undefined
 
   constructor(open: OpenSocket, protocol: number, budget: Budget, timeLimit: number) {
@@ -124,6 +126,7 @@ export class Commands {
     try {
       while (this.#queue.length > 0) {
         if (!this.#budget.allows(this.#pump.run)) return
+        this.#drain()
         if (!this.#fill()) continue
         this.#budget.spend(this.#out.length)
         try { this.#socket.send(this.#out.bytes.subarray(0, this.#out.length)) } catch (error) {
@@ -136,6 +139,14 @@ export class Commands {
         if (this.#sent > 0) { this.#watchdog.start(); return }
       }
     } finally { if (this.#sent === 0 && this.#queue.length === 0) this.#socket.unref() }
+  }
+
+  /** Drops the answers to requests that are settled already. */
+  #drain(): void {
+    for (let rounds = 0; this.#stale && rounds < 3; rounds++) { // an error ends a round
+      this.#stale = false
+      while (this.#socket.receive());
+    }
   }
 
   /** Writes as many queued requests as one datagram carries; false where there is none to send. */
@@ -201,15 +212,16 @@ export class Commands {
     this.#fenced = !this.#slots[this.#sent - 1]!.answered
     if (this.#fenced) writeMessage(this.#out, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, this.#first + this.#sent, () => {})
     if (debug.enabled) {
-      const first = withRequest(this.#slots[0]!, ({ name }) => name)
-      debug('-> %d requests, %d bytes, from #%d: %s', this.#sent, this.#out.length, this.#first, first)
+      const first = attempt(() => withRequest(this.#slots[0]!, ({ name }) => name))
+      debug('-> %d requests, %d bytes, from #%d: %o', this.#sent, this.#out.length, this.#first, first)
     }
   }
 
   #datagram(from: Input, length: number): void {
     try { eachMessage(from, length, this.#visit) } catch (error) {
       debug('unreadable datagram: %o', error)
-      this.#lost(ENOBUFS)
+      const last = this.#first + this.#sent
+      if (namesSequence(from, length, seq => seq >= this.#first && seq <= last)) this.#lost(ENOBUFS)
     }
     if (this.#sent === 0) {
       this.#watchdog.stop()
@@ -246,6 +258,7 @@ export class Commands {
   /** Settles the requests on the wire after their answers are lost. */
   #lost(errno: number): void {
     this.#settleSent(slot => rejection(slot, errno, LOST))
+    this.#stale = true
     this.#watchdog.stop()
     if (this.#queue.length > 0) this.#pump.schedule()
     else if (!this.#closed) this.#socket.unref()
@@ -261,5 +274,5 @@ const unnamed = (slot: Slot): Outcome => slot.answered ? rejection(slot, ENODATA
 const NO_ANSWER = { why: 'the kernel sent no answer' }
 const LOST = { why: 'the answer is lost and the outcome is unknown: read the state again' }
 
-const rejection = (slot: Slot, errno: number, details: Parameters<typeof refused>[2]): Outcome =>
-  ({ status: 'rejected', reason: withRequest(slot, request => refused(request, errno, details)) })
+const rejection = ({ batch, index }: Slot, errno: number, details: Parameters<typeof refused>[2]): Outcome =>
+  rejected(batch, index, request => refused(request, errno, details))

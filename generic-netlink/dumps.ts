@@ -14,8 +14,8 @@ import { Output, type Input } from './buffers.js'
 import { NetlinkError } from './errors.js'
 import { logger } from './log.js'
 import {
-  eachMessage, finishMessage, HEADER_SIZE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
-  NLMSG_MIN_TYPE, readVerdict, type Message, type Verdict,
+  eachMessage, finishMessage, HEADER_SIZE, namesSequence, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE,
+  NLMSG_ERROR, NLMSG_MIN_TYPE, readVerdict, type Message, type Verdict,
 } from './message.js'
 import { Pump } from './pump.js'
 import { refused, type Request } from './request.js'
@@ -24,13 +24,10 @@ import { Watchdog } from './watchdog.js'
 
 const debug = logger('ipvs-nl:netlink')
 
-/** The number of times that an inconsistent dump is repeated. */
+/** The number of times that an inconsistent dump, or one on a busy socket, is repeated. */
 const RETRIES = 3
 
-/** The parts of one dump read without a turn of the event loop: some thousand services. */
-const LONGEST_STRETCH = 8
-
-const EINTR = -4, ENOBUFS = -105, ETIMEDOUT = -110
+const EINTR = -4, EBUSY = -16, ENOBUFS = -105, ETIMEDOUT = -110
 
 type DumpRequest = Request<unknown> & { read: NonNullable<Request<unknown>['read']> }
 
@@ -85,8 +82,6 @@ export class Dumps {
   /** The dump on the wire, and the sequence number of its parts. */
   #running: Dump | undefined
   #seq = 0
-  /** The number of parts read since the last turn of the event loop. */
-  #stretch = 0
   #closed: NetlinkError | undefined
 
   constructor(open: OpenSocket, protocol: number, budget: Budget, timeLimit: number) {
@@ -123,13 +118,7 @@ export class Dumps {
   #receive(): void {
     try {
       while (!this.#closed) {
-        // While a dump runs, a turn of the event loop lets the addon read the parts, which is
-        // slower:
-        // the loop turns between dumps, and rarely within a long one.
-        if (!this.#running || this.#stretch >= LONGEST_STRETCH) {
-          if (!this.#budget.allows(this.#pump.run)) return
-          this.#stretch = 0
-        }
+        if (!this.#budget.allows(this.#pump.run)) return
         if (!this.#running && !this.#start()) return
         // The kernel makes the next part while this one is read, so each part is ready.
         if (!this.#socket?.receive() && this.#running) { this.#watchdog.start(); return }
@@ -164,10 +153,12 @@ export class Dumps {
 
   #datagram(from: Input, length: number): void {
     this.#budget.spend(length)
-    this.#stretch++
-    try {
-      eachMessage(from, length, this.#visit)
-    } catch (error) { this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`) }
+    try { eachMessage(from, length, this.#visit) } catch (error) {
+      debug('unreadable datagram: %o', error)
+      if (namesSequence(from, length, seq => seq === this.#seq)) {
+        this.#broken(ENOBUFS, `a part of the answer was cut (${(error as Error).message})`)
+      }
+    }
     this.#watchdog.stop()
     this.#pump.run() // where an event brought the datagram; otherwise the pump runs already
   }
@@ -188,17 +179,27 @@ export class Dumps {
       debug('<- dump #%d: %s, %d rows, errno %d%s', this.#seq, dump.request.name, dump.rows.length, errno, how)
     }
     this.#running = undefined
-    if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
+    if (errno === EBUSY && ++dump.attempts <= RETRIES) {
+      this.#dropSocket() // which carries the rest of another dump
+      this.#repeat(dump)
+    } else if (errno !== 0) dump.finish(refused(dump.request, errno, { extack }))
     else if (!dump.interrupted) dump.finish(dump.error)
     else if (++dump.attempts > RETRIES) {
       const why = `the table changed during each of ${dump.attempts} attempts to list it`
       dump.finish(refused(dump.request, EINTR, { why }))
-    } else {
-      dump.rows = []
-      dump.interrupted = false
-      dump.error = undefined
-      this.#queue.unshift(dump)
-    }
+    } else this.#repeat(dump)
+  }
+
+  #repeat(dump: Dump): void {
+    dump.rows = []
+    dump.interrupted = false
+    dump.error = undefined
+    this.#queue.unshift(dump)
+  }
+
+  #dropSocket(): void {
+    this.#socket?.close()
+    this.#socket = undefined
   }
 
   /** Rejects the running dump and drops the socket, which may carry the rest of the answer. */
@@ -206,8 +207,7 @@ export class Dumps {
     const dump = this.#running
     this.#running = undefined
     this.#watchdog.stop()
-    this.#socket?.close()
-    this.#socket = undefined
+    this.#dropSocket()
     dump?.finish(refused(dump.request, errno, { why }))
     if (this.#queue.length > 0) this.#pump.schedule()
   }

@@ -77,6 +77,20 @@ export function eachMessage(from: Input, end: number, visit: (message: Readonly<
   }
 }
 
+/**
+ * Whether the header of a message, be it a message that was cut, has such a sequence number. A
+ * datagram without one is nobody's answer.
+ */
+export function namesSequence(from: Input, end: number, isOurs: (seq: number) => boolean): boolean {
+  for (let at = 0; at + HEADER_SIZE <= end;) {
+    if (isOurs(from.view.getUint32(at + 8, HOST))) return true
+    const size = from.view.getUint32(at, HOST)
+    if (size < HEADER_SIZE || at + size > end) return false
+    at += size + 3 & ~3
+  }
+  return false
+}
+
 /** `NLMSGERR_ATTR_*` */
 const extended = attributeSet('NLMSGERR_ATTR', {
   msg:      [1, string(1024)],

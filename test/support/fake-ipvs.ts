@@ -9,8 +9,8 @@ import {
   type CommandAttributes, type DaemonAttributes, type DestinationAttributes, type ServiceAttributes,
 } from '../../generic-netlink/index.js'
 
-const EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EEXIST = 17, ENODEV = 19, EINVAL = 22, ERANGE = 34, EOPNOTSUPP = 95, EAFNOSUPPORT = 97
-export const errnos = { EPERM, ENOENT, ESRCH, EINTR, EEXIST, ENODEV, EINVAL, ERANGE, EOPNOTSUPP, EAFNOSUPPORT } as const
+const EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, ERANGE = 34, EOPNOTSUPP = 95, EAFNOSUPPORT = 97
+export const errnos = { EPERM, ENOENT, ESRCH, EINTR, EBUSY, EEXIST, ENODEV, EINVAL, ERANGE, EOPNOTSUPP, EAFNOSUPPORT } as const
 
 /** The kernel's refusal of one message. */
 export class Refused extends Error {

@@ -24,6 +24,12 @@ export interface Misbehaviour {
   cut: number
   /** Sends whose answers are lost to an overrun. */
   overrun: number
+  /** Sends whose answers fill the buffer: it reports an overrun, and until they are read loses all others. */
+  overflow: number
+  /** Dumps that are refused, as the socket still carries another one. */
+  busy: number
+  /** Before each answer come datagrams that make no sense. */
+  garbage: boolean
   /** Sends that are never answered. */
   silent: number
   /** Sends that fail, with EBADF. */
@@ -38,7 +44,7 @@ export interface Misbehaviour {
   onSend: (datagram: Buffer) => void
 }
 
-interface Open { readonly listener: SocketListener; readonly waiting: Buffer[]; readonly port: number; referenced: boolean; closed: boolean }
+interface Open { readonly listener: SocketListener; readonly waiting: Buffer[]; readonly port: number; referenced: boolean; closed: boolean; full: boolean }
 
 let kernels = 0
 
@@ -47,7 +53,8 @@ export class FakeKernel {
   familyId = 28
 
   readonly wrong: Misbehaviour = {
-    events: false, delay: 0, dumpErrno: 0, interrupted: 0, cut: 0, overrun: 0, silent: 0, unsendable: 0, forged: false, unprivileged: false, absent: false, onSend: () => {},
+    events: false, delay: 0, dumpErrno: 0, interrupted: 0, cut: 0,
+    overrun: 0, overflow: 0, busy: 0, garbage: false, silent: 0, unsendable: 0, forged: false, unprivileged: false, absent: false, onSend: () => {},
   }
 
   readonly sockets: Open[] = []
@@ -62,7 +69,7 @@ export class FakeKernel {
   }
 
   readonly open: OpenSocket = Object.assign((_: number, listener: SocketListener): KernelSocket => {
-    const socket: Open = { listener, waiting: [], port: 1000 + this.sockets.length, referenced: false, closed: false }
+    const socket: Open = { listener, waiting: [], port: 1000 + this.sockets.length, referenced: false, closed: false, full: false }
     this.sockets.push(socket)
     return {
       receiveBuffer: 212992,
@@ -90,13 +97,20 @@ export class FakeKernel {
     this.wrong.onSend(datagram)
     const answers = this.#work(datagram, socket.port)
     if (this.wrong.silent-- > 0) return
+    if (socket.full && socket.waiting.length > 0) return
+    socket.full = this.wrong.overflow-- > 0
+    if (socket.full) {
+      socket.waiting.push(...answers)
+      socket.listener.failed(new NetlinkError(-105, 'netlink receive'), false)
+      return
+    }
     if (this.wrong.overrun-- > 0) {
       const fail = (): void => socket.listener.failed(new NetlinkError(-105, 'netlink receive'), false)
       if (this.wrong.events) setImmediate(fail)
       else fail()
       return
     }
-    for (const answer of answers) {
+    for (const answer of this.wrong.garbage ? answers.flatMap(answer => [...GARBAGE, answer]) : answers) {
       socket.waiting.push(this.wrong.cut-- > 0 ? answer.subarray(0, answer.length / 2) : answer)
       if (this.wrong.events) setTimeout(() => this.#deliver(socket), this.wrong.delay)
     }
@@ -125,6 +139,7 @@ export class FakeKernel {
     try {
       if (type === NOOP) return [error(0)]
       const dump = (flags & F_DUMP) === F_DUMP
+      if (dump && this.wrong.busy-- > 0) throw new Refused(errnos.EBUSY)
       const rows = this.#family(type, request.subarray(16), dump)
       if (!dump) return [...forgeries, ...rows.map(row => message(type, 0, seq, port, row)), ...flags & F_ACK ? [error(0)] : []]
       const interrupted = this.wrong.interrupted-- > 0 ? F_DUMP_INTR : 0
@@ -175,3 +190,8 @@ function message(type: number, flags: number, seq: number, port: number, body: B
   header.writeUInt32LE(port, 12)
   return Buffer.concat([header, body, Buffer.alloc(-body.length & 3)])
 }
+
+/** Too short for a header; of no length; larger than it is; of nobody's number, with half a message behind it. */
+const GARBAGE = [
+  Buffer.alloc(10, 0xff), Buffer.alloc(64), Buffer.alloc(64, 0xff), Buffer.concat([message(ERROR, 0, 0xfffffff0, 0, Buffer.alloc(20)), Buffer.alloc(7, 0xff)]),
+]

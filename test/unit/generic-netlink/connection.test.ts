@@ -48,6 +48,14 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       expect(kernel.sockets.filter(socket => !socket.closed)).toHaveLength(2)
       expect(kernel.sockets.filter(socket => socket.referenced && !socket.closed)).toEqual([])
     })
+    it('one that meets another on its socket is asked for again on a fresh one, four times in all', async () => {
+      const { client, kernel } = await setUp({ events, busy: 1 }, { rows: 30 })
+      expect(await client.dump('getService', {})).toHaveLength(30)
+      expect(kernel.sockets.map(socket => socket.closed)).toEqual([false, true, false])
+      kernel.wrong.busy = 4
+      await expect(client.dump('getService', {})).rejects.toMatchObject({ code: 'EBUSY' })
+      expect(await client.dump('getService', {})).toHaveLength(30)
+    })
     it('many at once stand in a queue, and each is whole', async () => {
       const { client } = await setUp({ events, forged: true }, { rows: 50 })
       for (const rows of await Promise.all(numbers(20).map(() => client.dump('getService', {})))) expect(new Set(rows.map(row => row.service!.addr)).size).toBe(50)
@@ -66,6 +74,37 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       const outcomes = await client.batch(numbers(300).map(() => ['zero', {}] as const))
       expect(outcomes.filter(o => o.status === 'rejected')).toHaveLength(128) // one datagram's worth
       expect(kernel.sockets.some(socket => socket.referenced)).toBe(false)
+    })
+    it('after an overrun find the socket empty', async () => {
+      if (events) return
+      const { client, kernel } = await setUp({ events }, { timeLimit: 60 })
+      kernel.wrong.overflow = 1
+      await expect(client.call('getInfo', {})).rejects.toMatchObject({ code: 'ENOBUFS' })
+      expect(await client.call('getInfo', {})).toMatchObject({ version: 0x010201 })
+    })
+    it('of a source that throws reject with its error, and those of others are done', async () => {
+      const { connection, client } = await setUp({ events })
+      const oops = new Error('oops')
+      const request = { name: 'x', type: 28, write: (to: { take(n: number): number; bytes: Uint8Array }) => { to.bytes.set([99, 1, 0, 0], to.take(4)) } }
+      /** Three requests that the kernel refuses; the source throws from the third on, or when it is asked again. */
+      const throwing = (again: boolean) => {
+        let asked = 0
+        return {
+          length: 3,
+          each(send: (one: typeof request) => boolean, from: number, to: number) {
+            if (again && asked++ > 0) throw oops
+            for (let i = from; i < to; i++) {
+              if (!again && i === 2) throw oops
+              if (!send(request)) return
+            }
+          },
+        }
+      }
+      const reasons = async (again: boolean): Promise<unknown[]> =>
+        (await connection.batch(throwing(again))).map((o): unknown => o.status === 'rejected' && ((o.reason as { code?: string }).code ?? o.reason))
+      expect(await reasons(false)).toEqual(['EOPNOTSUPP', 'EOPNOTSUPP', oops])
+      expect(await reasons(true)).toEqual([oops, oops, oops])
+      expect(await client.call('getInfo', {})).toMatchObject({ version: 0x010201 })
     })
     it('are answered "done" where the kernel says nothing, as of EINTR', async () => {
       const { client } = await setUp({ events }, { timeLimit: 60 })
@@ -142,6 +181,12 @@ describe.each([['read at once', false], ['by events', true]])('answers %s', (_, 
       await expect(client.call('newService', { service: serviceOf(1, { schedName: 'nosuch' }) })).rejects.toMatchObject({ code: 'ENOENT' })
       await expect(FamilyClient.find(new Connection(NETLINK_GENERIC, { openSocket: new FakeKernel().open }), { name: 'x', version: 1, commands: {} })).rejects.toMatchObject({ code: 'ENOENT', object: 'x' })
     })
+  })
+
+  it('datagrams that no request is named in are ignored', async () => {
+    const { client } = await setUp({ events, garbage: true }, { rows: 30 })
+    expect(codes(await client.batch([['getInfo', {}], ['delService', { service: missing }], ['zero', {}]]))).toEqual(['done', 'ESRCH', 'done'])
+    expect(await client.dump('getService', {})).toHaveLength(30)
   })
 
   it('close settles what waits, closes both sockets once, and holds nothing', async () => {
