@@ -1,8 +1,9 @@
 /** Conversations with rtnetlink: its messages, and the verbs that they stand for. */
 
 import {
-  Connection, NETLINK_ROUTE,
-  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Request, type Table,
+  Connection, DecodeError, NETLINK_ROUTE,
+  type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Input, type Request,
+  type Table,
 } from '../../generic-netlink/core.js'
 import { explainRefusal } from './explain.js'
 import { address, ifaddrmsg } from './wire/address.js'
@@ -67,6 +68,18 @@ export interface RouteCommand<K extends KindName = KindName> {
   readonly object: string
 }
 
+/** Reads an answer. @throws DecodeError */
+export function readEntry<K extends KindName>(name: K, from: Input, at: number, length: number): Entry<K> {
+  const { header, attributes } = kinds[name] as unknown as Kind<Header<K>, Table>
+  if (length < header.size) {
+    throw new DecodeError(`rtnetlink ${name}: the answer has ${length} bytes, and its header ${header.size}`)
+  }
+  return {
+    header: header.read(from, at, header.size, {}),
+    attributes: attributes.read(from, at + header.size, length - header.size, {}) as AttributesOf<K>,
+  }
+}
+
 function requestOf<K extends KindName>(
   { kind: name, verb, header, attributes, object }: RouteCommand<K>,
 ): Request<Entry<K>> {
@@ -82,10 +95,7 @@ function requestOf<K extends KindName>(
       set.write(to, attributes, {})
     },
     ...offset === GET && {
-      read: (from, at, length) => ({
-        header: head.read(from, at, head.size, {}),
-        attributes: set.read(from, at + head.size, length - head.size, {}) as AttributesOf<K>,
-      }),
+      read: (from, at, length) => readEntry(name, from, at, length),
     },
   }
 }
