@@ -1,7 +1,7 @@
 /** One virtual service: a spec and its director. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { SpecError, within } from '../base/check.js'
+import { address as checkAddress, SpecError, within } from '../base/check.js'
 import { snapshot } from '../base/snapshot.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'
@@ -129,7 +129,8 @@ export class VirtualService implements AsyncDisposable {
 
   /** A real server in all services. The port is optional where the spec names the address once. */
   realServer(server: string | RealServerId): RealServer {
-    const { address, port }: RealServerId = typeof server === 'string' ? { address: server } : server
+    const { address: given, port }: RealServerId = typeof server === 'string' ? { address: server } : server
+    const address = checkAddress('realServer.address', given)
     return new RealServer(this.#director, this.#services.map(service => {
       const declared = service.realServers.filter(each => each.address === address)
       if (port === undefined && declared.length > 1) {

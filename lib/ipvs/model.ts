@@ -198,7 +198,10 @@ export type Service = ServiceKey & ServiceSettings & { realServers: readonly Rea
 
 // ── states ──
 
-/** Counters since the last `zero()`, and rates. The kernel sums them up every two seconds. */
+/**
+ * Counters since the last `zero()`, and rates. The kernel sums them up every two seconds. In JSON a
+ * counter of a state is a decimal string: a number could not hold 64 bits.
+ */
 export interface Stats {
   /** Connections scheduled. */
   connections: bigint

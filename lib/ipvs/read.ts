@@ -19,12 +19,24 @@ export async function* readTable(
 ): AsyncGenerator<ServiceState, void, undefined> {
   const services = [...(await listServices(ipvs, options)).values()]
   for (let i = 0; i < services.length; i += WINDOW) {
-    yield* await Promise.all(services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options)))
+    const states = services.slice(i, i + WINDOW).map(service => readState(ipvs, service, options))
+    for (const state of await Promise.all(states)) if (state) yield state
   }
 }
 
-async function readState(ipvs: IpvsClient, service: ServiceAlone, options?: CallOptions): Promise<ServiceState> {
-  return { ...service, realServers: await listRealServers(ipvs, service, ofState, options) }
+/** The real servers that the kernel lists in one part, and so at one moment: a part is 32 KB. */
+const ONE_PART = 64
+
+/**
+ * Reads a service's real servers; undefined where the service is gone. Without the service the
+ * kernel lists none, and where it goes between two parts, a few: such a service is looked up again.
+ */
+async function readState(
+  ipvs: IpvsClient, service: ServiceAlone, options?: CallOptions,
+): Promise<ServiceState | undefined> {
+  const realServers = await listRealServers(ipvs, service, ofState, options)
+  const certain = realServers.length > 0 && realServers.length <= ONE_PART
+  return certain || await findService(ipvs, service, options) ? { ...service, realServers } : undefined
 }
 
 /** Reads a service with its real servers and counters; undefined where the kernel has none. */

@@ -215,7 +215,7 @@ export const readRealServer = (attributes: DestinationAttributes): RealServerSta
   port: attributes.port ?? 0,
   forward: fields.forward.read(attributes),
   weight: fields.weight.read(attributes),
-  thresholds: fields.thresholds.read(attributes),
+  thresholds: { upper: attributes.uThresh ?? 0, lower: attributes.lThresh ?? 0 }, // the caller's own, to edit
   activeConnections: attributes.activeConns ?? 0,
   inactiveConnections: attributes.inactConns ?? 0,
   persistentConnections: attributes.persistConns ?? 0,

@@ -15,7 +15,10 @@ export interface SyncDaemonSpec {
   readonly link: string
   /** A backup receives from masters of the same id, 0 to 255; with 0, from all. @defaultValue 0 */
   readonly syncId?: number
-  /** Payload of a datagram in bytes, 1 to 65507. @defaultValue the largest for the link's MTU */
+  /**
+   * Payload of a datagram in bytes, 1 to 65507. As in the kernel, a backup has at least 1024, and a
+   * daemon with an IPv6 group at most 65487. @defaultValue the largest for the link's MTU
+   */
   readonly maxLength?: number
   /** The multicast group, IPv4 or IPv6. @defaultValue `'224.0.0.81'` */
   readonly group?: string
@@ -77,7 +80,16 @@ const daemons = fieldSet<SyncDaemonSpec, DaemonAttributes>()('sync daemon', {
 })
 
 /** A daemon in its normal form. @throws SpecError naming the field below `path` */
-export const normalizeSyncDaemon = (spec: SyncDaemonSpec, path = ''): SyncDaemonSpec => daemons.normalize(spec, path)
+export function normalizeSyncDaemon(spec: SyncDaemonSpec, path = ''): SyncDaemonSpec {
+  const daemon = daemons.normalize(spec, path)
+  if (daemon.maxLength === undefined) return daemon
+  const least = daemon.state === 'backup' ? LEAST_BACKUP_LENGTH : 1
+  const most = LARGEST_PACKET - (familyOf(daemon.group ?? '') === 'inet6' ? 48 : 28)
+  return { ...daemon, maxLength: Math.min(Math.max(daemon.maxLength, least), most) }
+}
+
+/** The kernel's limits (`start_sync_thread`), to which it raises or lowers a payload in silence. */
+const LEAST_BACKUP_LENGTH = 1024, LARGEST_PACKET = 65535
 
 /** The attributes of `newDaemon` for a daemon in its normal form. */
 export const daemonAttributes = (daemon: SyncDaemonSpec): DaemonAttributes => daemons.write({}, daemon, undefined)

@@ -36,13 +36,50 @@ const LARGEST_SHARE = 0.1
 
 /**
  * Yields the changes from now on, in these services or in all. Polls only after the last changes
- * were consumed, and never twice at once. Ends by throwing the signal's reason.
+ * were consumed, and never twice at once. Ends by throwing the signal's reason; `return()` ends it
+ * at once, also while a `next()` waits, which then is done.
  */
-export async function* watchTable(
+export function watchTable(
+  ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined, { signal, ...options }: WatchOptions = {},
+): AsyncGenerator<TableChange, never, undefined> {
+  const left = new AbortController()
+  const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal
+  const changes = changesFrom(ipvs, keys, { ...options, signal: either })
+  const end = (): void => {
+    left.abort(LEFT)
+    changes.return(undefined as never).catch(() => {})
+  }
+  const watch: AsyncGenerator<TableChange, never, undefined> = {
+    next: () => changes.next().catch((error: unknown) => {
+      if (error === LEFT) return DONE
+      throw error
+    }),
+    async return(value) {
+      end()
+      return { done: true, value: await value }
+    },
+    throw(error) {
+      end()
+      return Promise.reject(error as Error)
+    },
+    [Symbol.asyncIterator]: () => watch,
+    async [Symbol.asyncDispose]() {
+      end()
+      await Promise.resolve()
+    },
+  }
+  return watch
+}
+
+/** The reason with which a reader who has left aborts the poll or the pause. */
+const LEFT = new Error('the reader has left')
+const DONE = { done: true, value: undefined as never } as const
+
+async function* changesFrom(
   ipvs: IpvsClient, keys: readonly ServiceKey[] | undefined,
   {
     interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal,
-  }: WatchOptions = {},
+  }: WatchOptions,
 ): AsyncGenerator<TableChange, never, undefined> {
   integer('interval', interval, 10, LONGEST_INTERVAL)
   integer('idleInterval', idleInterval, interval, LONGEST_INTERVAL)

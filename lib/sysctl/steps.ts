@@ -22,19 +22,28 @@ export interface Wanted {
   readonly why: string | undefined
 }
 
-/** Settings in their normal form, each key once. @throws SpecError naming the key */
+/** The key under which the kernel has the same value, for keys that are second names. */
+const SAME: Readonly<Record<string, string>> = { 'net.ipv4.conf.all.forwarding': 'net.ipv4.ip_forward' }
+
+/**
+ * Settings in their normal form, each key once.
+ * @throws SpecError naming the key, also where two names of one sysctl have different values
+ */
 export function normalizeSysctls(values: SysctlValues | readonly SysctlSetting[]): Wanted[] {
   const settings = Array.isArray(values) ? values as readonly SysctlSetting[]
     : Object.entries(values as SysctlValues).map(([key, value]): SysctlSetting => ({ key, value }))
-  const wanted = new Map<string, Wanted>()
+  const wanted = new Map<string, Wanted>(), texts = new Map<string, Wanted>()
   for (const { key, value, why } of settings) {
     const target = targetOf(key)
     const text = textOf(target, value)
-    const other = wanted.get(target.name)
+    const sysctl = SAME[target.name] ?? target.name, other = texts.get(sysctl)
     if (other && other.text !== text) {
-      throw new SpecError(`sysctl ${target.name}`, `cannot be both ${other.text} and ${text}`)
+      const same = other.target.name === target.name ? '' : `is the same value as ${other.target.name}, and `
+      throw new SpecError(`sysctl ${target.name}`, `${same}cannot be both ${other.text} and ${text}`)
     }
-    if (!other) wanted.set(target.name, { target, text, why })
+    const each = { target, text, why }
+    if (!other) texts.set(sysctl, each)
+    if (!wanted.has(target.name)) wanted.set(target.name, each)
   }
   return [...wanted.values()]
 }

@@ -118,8 +118,7 @@ function addServer(rule: Rule, services: Map<string, Added>): void {
     ...(upper !== undefined || lower !== undefined) && { thresholds: { upper: upper ?? 0, lower: lower ?? 0 } },
     ...rule.options.has('server.drain') && { drain: true },
   }
-  checked(rule, () => within('server', () => normalizeRealServer(spec, key)))
-  const name = realServerName({ address: spec.address, port })
+  const name = realServerName(checked(rule, () => within('server', () => normalizeRealServer(spec, key))))
   const before = lines.get(name)
   if (before !== undefined) throw rule.fail(where, `duplicates the real server of line ${before}`)
   lines.set(name, rule.line)

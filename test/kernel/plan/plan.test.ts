@@ -117,6 +117,13 @@ describe('a plan of the table', () => {
       expect((await director.syncDaemons()).map(({ state, syncId }) => [state, syncId]).toSorted()).toEqual([['backup', 0], ['master', 7]])
       await plan.revert()
       expect([await director.timeouts(), await director.syncDaemons()]).toEqual([before, []])
+      // The kernel raises the payload of a backup, and lowers one that does not fit.
+      for (const daemon of [{ state: 'backup', maxLength: 500 }, { state: 'master', maxLength: 65_507, group: 'ff02::51' }] as const) {
+        const clamped = { syncDaemons: [{ link: 'sync0', ...daemon }] }
+        await (await director.plan(clamped, { prune: true })).apply()
+        expect(`${await director.plan(clamped, { prune: true })}`).toBe('')
+      }
+      await (await director.plan({ syncDaemons: [] }, { prune: true })).apply()
     } finally {
       run('ip', ['link', 'del', 'sync0'])
     }

@@ -12,6 +12,11 @@ describe('a sync daemon', () => {
   it('says only what it was told, and its id', () => {
     expect(daemonAttributes(normalizeSyncDaemon({ state: 'backup', link: 'eth0' }))).toEqual({ state: 'backup', mcastIfn: 'eth0', syncId: 0 })
   })
+  it('has the payload that the kernel gives it', () => {
+    const lengthOf = (more: object): unknown => normalizeSyncDaemon({ state: 'backup', link: 'eth0', ...more }).maxLength
+    expect([{ maxLength: 500 }, { maxLength: 1025 }, { maxLength: 500, state: 'master' }].map(lengthOf)).toEqual([1024, 1025, 500])
+    expect([{ maxLength: 65507 }, { maxLength: 65507, group: 'ff02::51' }].map(lengthOf)).toEqual([65507, 65487])
+  })
   it.each<[object, string]>([
     [{ interface: 'eth0' }, 'sync daemon: there is no field "interface"'],
     [{ link: undefined }, 'link: undefined is not an interface name'],

@@ -346,6 +346,8 @@ describe('plans', () => {
     const twice = [{ key: 'net.ipv4.conf.eth0.100.rp_filter', value: 0 }, { key: 'net/ipv4/conf/eth0.100/rp_filter', value: 1 }]
     await expect(sysctl.plan(twice)).rejects.toThrow('sysctl net.ipv4.conf.eth0/100.rp_filter: cannot be both 0 and 1')
     expect((await sysctl.plan(twice.map(setting => ({ ...setting, value: 0 })))).steps).toHaveLength(1)
+    await expect(sysctl.plan({ 'net.ipv4.ip_forward': 1, 'net/ipv4/conf/all/forwarding': 0 }))
+      .rejects.toThrow('sysctl net.ipv4.conf.all.forwarding: is the same value as net.ipv4.ip_forward, and cannot be both 1 and 0')
   })
 
   it('of a key that is not there are refused, while steps for it can be made: its device may be yet to come', async () => {
