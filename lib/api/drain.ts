@@ -5,7 +5,8 @@ import type { CallOptions } from '../../generic-netlink/core.js'
 import { boolean, integer, oneOf } from '../base/check.js'
 import { attempt, enforce, settle, type Edit } from '../ipvs/apply.js'
 import { throwFirst, type IpvsClient } from '../ipvs/client.js'
-import { serviceName } from '../ipvs/names.js'
+import type { RealServerKey, Service, ServiceState } from '../ipvs/model.js'
+import { findRealServer, serviceName } from '../ipvs/names.js'
 import type { Ending } from '../ipvs/override-records.js'
 import { sameRealServer } from '../ipvs/real-server.js'
 import { begin, declarationOf, find, nameOf, type BeginOptions, type Found, type Place } from './drain-begin.js'
@@ -187,10 +188,17 @@ export async function undrain(ipvs: IpvsClient, places: readonly Place[], { sign
     const failed = new Set(back.filter((_, i) => errors[i] !== undefined).map(({ service }) => service))
     for (const { service, id, state, declared } of found) {
       if (failed.has(service)) continue
-      // After a restart the record of what a drain replaced is the declaration.
-      if (state && declared && !overrides.get(service, id)) overrides.keepSettings(declared)
+      // After a restart the record of what drains replaced is the declaration.
+      if (state && declared && !overrides.get(service, id) && !drainsOthers(declared, state, id)) {
+        overrides.keepSettings(declared)
+      }
       overrides.end('operator', service, id)
     }
     throwFirst([...errors, ...(await settle(ipvs)).values()])
   })
 }
+
+/** Whether a real server other than this one has weight 0 and a declared weight. */
+const drainsOthers = (declared: Service, state: ServiceState, { address, port }: RealServerKey): boolean =>
+  state.realServers.some(server => server.weight === 0 && (server.address !== address || server.port !== port)
+    && (findRealServer(declared.realServers, server)?.weight ?? 0) > 0)

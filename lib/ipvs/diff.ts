@@ -87,11 +87,11 @@ export class Comparison {
     let added = 0
     for (const server of service.realServers) {
       const actual = servers.take(server), before = actual ?? absent?.take(server)
+      const weight = out ? out.server(service, server)?.weight ?? 0 : server.weight
       if (!before) {
         changes.push({ action: 'add', service, server })
-        if (server.weight > 0) added++
+        if (weight > 0) added++
       } else if (out ? out.differs(service, server, actual) : !sameRealServer(server, before)) {
-        const weight = out ? out.server(service, server)?.weight ?? 0 : server.weight
         const change: Change = out ? out.change(service, server, before, was)
           : { action: 'change', service, server, before, was }
         if (weight < before.weight) weaker.push(change)

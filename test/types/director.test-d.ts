@@ -22,6 +22,8 @@ describe('plans', () => {
 describe('operating', () => {
   it('a drain takes no weight, and tells connections as numbers', () => {
     expectTypeOf<ReturnType<RealServer['drain']>>().resolves.toEqualTypeOf<DrainProgress>()
+    expectTypeOf<Director['drain']>().returns.resolves.toEqualTypeOf<DrainProgress>()
+    expectTypeOf<ReturnType<Director['drain']>['out']>().toEqualTypeOf<Promise<void>>()
     expectTypeOf<DrainProgress['activeConnections']>().toBeNumber()
     // @ts-expect-error UDP flows move or finish
     const options: DrainOptions = { udp: 'drop' }

@@ -205,6 +205,25 @@ describe('a drain', () => {
     expect(others(await answers(), victim)).toEqual([])
   })
 
+  it('ends where somebody else ends it, and says how', async () => {
+    const service = serviceOf({ scheduler: 'sh' })
+    await direct(service)
+    const held = await client().call('hold', { group: 'held', host: VIP, port: PORT, from: CLIENTS.slice(0, 12) })
+    const server = addressOf(held[0]!)
+    const elsewhere = (words: string): Promise<string> => director().call('run', ['ipvsadm', ...words.split(' '), '-t', `${VIP}:${PORT}`, '-r', `${server}:${PORT}`])
+    for (const [code, end] of [
+      ['overruled', () => elsewhere('-e -i -w 4')], ['undrained', () => director().call('undrain', { service, server })],
+      ['vanished', () => elsewhere('-d')],
+    ] as const) {
+      const draining = director().call('drain', { service, server, deadline: 60_000 })
+      await expect.poll(async () => (await director().call('counters'))[0]!.servers[server]!.weight).toBe(0)
+      await end()
+      expect((await draining).code).toBe(code)
+    }
+    await director().call('undrain', { service, server })
+    expect(await planned(service)).toBe('')
+  })
+
   it('is refused: of the last server, of one that is none, and where nothing may be set', async () => {
     const service = serviceOf({ scheduler: 'mh', persistence: { timeout: 300 } })
     await direct(service)

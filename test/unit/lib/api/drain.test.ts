@@ -135,6 +135,17 @@ describe('what a drain set aside comes back when the last one ends', () => {
     expect(await table()).toBe('rr 1w5 2w1 3w1')
   })
 
+  it('after a restart too, not before', async () => {
+    await apply()
+    for (const address of [A, B]) await director.drain(key, address)
+    director.ipvs.overrides.clear() // as a restart
+    const service = await VirtualService.open(web, { director })
+    await service.realServer(A).undrain()
+    expect(await table()).toBe('sh sh-fallback 1w5 2w0 3w1')
+    await service.realServer(B).undrain()
+    expect(await table()).toBe(AS_DECLARED)
+  })
+
   it('with the service itself', async () => {
     await apply()
     await (await handle()).drain()
