@@ -44,6 +44,7 @@ export type { TableChange, WatchOptions } from './ipvs/watch.js'
 // ── plans, and real servers ──
 
 export type { Finding, Problem } from './diagnose/finding.js'
+export type { DiagnoseOptions } from './diagnose/looks.js'
 export {
   BrakeError, Plan, PlanError,
   type ApplyOptions, type PlanProgress, type RevertOptions, type Step, type StepFailure, type StepObject,
@@ -52,7 +53,7 @@ export type { Patch, Resource } from './plan/resource.js'
 export type { DirectorSpec, Owner, PlanOptions } from './api/director-plan.js'
 export { planNetwork, type NetworkSpec } from './network/network.js'
 export { diagnoseRealServer, planRealServer } from './api/plan-real-server.js'
-export type { RealServerSetup, RealServerTunnel } from './network/real-server.js'
+export type { RealServerSetup, RealServerTunnel, RealServerUse } from './network/real-server.js'
 
 // ── the network ──
 

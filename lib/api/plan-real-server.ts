@@ -3,6 +3,7 @@
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { SpecError } from '../base/check.js'
 import type { Finding } from '../diagnose/finding.js'
+import type { DiagnoseOptions } from '../diagnose/looks.js'
 import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
 import { networkSteps, readNetwork } from '../network/network.js'
 import { occupied, realServerNetwork, type RealServerSetup } from '../network/real-server.js'
@@ -57,6 +58,6 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
  * }
  * ```
  */
-export async function diagnoseRealServer(spec: RealServerSetup, options?: CallOptions): Promise<Finding[]> {
+export async function diagnoseRealServer(spec: RealServerSetup, options?: DiagnoseOptions): Promise<Finding[]> {
   return realServerFindings(spec, await readRealServer(spec, options))
 }

@@ -5,6 +5,7 @@ import { address as checkAddress, SpecError, within } from '../base/check.js'
 import { snapshot } from '../base/snapshot.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'
+import type { DiagnoseOptions } from '../diagnose/looks.js'
 import { edit } from '../ipvs/apply.js'
 import { throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey } from '../ipvs/key.js'
@@ -96,10 +97,10 @@ export class VirtualService implements AsyncDisposable {
    * Finds the faults of this host as the service's director, and changes nothing. Each has its
    * consequence for clients and a repairing plan. A fault that follows from another is left out.
    */
-  async diagnose(options?: CallOptions): Promise<Finding[]> {
+  async diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
     const { ipvs } = this.#director
     const services = this.#services.map(service => ipvs.overrides.service(service))
-    const facts = await readDirector(ipvs, this.spec, services, await this.state(options), options)
+    const facts = await readDirector(ipvs, this.spec, services, () => this.state(options), options)
     return directorFindings(this.spec, services, facts)
   }
 

@@ -1,6 +1,5 @@
 /** The faults of a director. */
 
-import type { CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import type { IpvsClient } from '../ipvs/client.js'
 import { differences } from '../ipvs/diff.js'
@@ -13,6 +12,7 @@ import { readHost, readWays, type Way } from './facts.js'
 import { bare, ELSEWHERE, finding, otherLinks, settingUp, some, type Finding } from './finding.js'
 import { idleLink, linkDown } from './links.js'
 import { readListeners, unheard, type Socket } from './listeners.js'
+import { lookAtDirector, lookTwice, lostAfterDirector, type DiagnoseOptions, type Looks } from './looks.js'
 import { drops, kernelDiffers, nobodyServes, SERVICE_SYSCTLS } from './service.js'
 import { declaredRoutes, faultsOf, idleTo, pathsTo, PMTU_DISC, type Path } from './ways.js'
 
@@ -26,20 +26,26 @@ export interface DirectorFacts {
   readonly daemons: readonly SyncDaemonState[]
   /** Who listens at the ports at which the director serves by itself. */
   readonly listeners: readonly Socket[]
+  /** What clients did while it was read. */
+  readonly looks?: Looks
 }
 
 /** Reads the state that a diagnosis needs. */
 export async function readDirector(
-  ipvs: IpvsClient, spec: VirtualServiceSpec, services: readonly Service[], states: readonly ServiceState[],
-  options?: CallOptions,
+  ipvs: IpvsClient, spec: VirtualServiceSpec, services: readonly Service[], read: () => Promise<ServiceState[]>,
+  options?: DiagnoseOptions,
 ): Promise<DirectorFacts> {
+  const masq = services.some(({ realServers }) => realServers.some(({ forward }) => forward === 'masq'))
+  const looks = await lookTwice(each => lookAtDirector(services, read, each), options, masq)
+  const states = await read()
   const routes = (spec.network?.routes ?? []).length > 0
   const network = await readHost([...SERVICE_SYSCTLS, PMTU_DISC], { routes }, options)
   const ways = await readWays(services.flatMap(({ vip, realServers }) =>
     [...vip === undefined ? [] : [vip], ...realServers.map(({ address }) => address)]), options)
   const daemons = await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
   const [port] = services.filter(servesItself).map(service => service.port)
-  return { network, ways, states, daemons, listeners: port === undefined ? [] : await readListeners(port, options) }
+  const listeners = port === undefined ? [] : await readListeners(port, options)
+  return { network, ways, states, daemons, listeners, looks }
 }
 
 const servesItself = ({ realServers, port }: Service): boolean =>
@@ -68,7 +74,7 @@ export function directorFindings(
   const paths = pathsTo(services, facts.ways)
   const links = idleLinks(spec, vip, paths, network)
   const reached = paths.filter(path => ![...links.values()].some(({ to }) => to.includes(path)))
-  return [
+  const findings = [
     ...[...links].map(([name, use], i) => downAt(spec, name, use, i === links.size - 1, network)),
     ...[...links.values()].some(({ receives }) => receives) ? [] : vipMissing(spec, vip, facts),
     ...faultsOf(reached, spec,
@@ -79,6 +85,7 @@ export function directorFindings(
     ...services.filter(servesItself).flatMap(({ port, protocol }) =>
       typeof protocol === 'string' ? unheard(vip, port, [protocol], facts.listeners) : []),
   ]
+  return findings.length > 0 ? findings : lostAfterDirector(facts.looks)
 }
 
 const needsIPv4 = ({ realServers }: Service): boolean =>

@@ -2,7 +2,7 @@
 
 import { endianness } from 'node:os'
 import { formatIPv4, formatIPv6, type CallOptions } from '../../generic-netlink/core.js'
-import { familyOf } from '../base/address.js'
+import { endpoint, familyOf } from '../base/address.js'
 import type { Protocol } from '../ipvs/model.js'
 import { streamProcNet } from '../proc/files.js'
 import { finding, some, type Finding } from './finding.js'
@@ -16,8 +16,9 @@ export interface Socket {
   readonly state: number
 }
 
-/** `TCP_ESTABLISHED`, `TCP_SYN_RECV`, `TCP_CLOSE`, `TCP_LISTEN` */
-export const ESTABLISHED = 1, SYN_RECV = 3, UNCONNECTED = 7, LISTENING = 10
+/** `TCP_SYN_RECV`, `TCP_CLOSE`, `TCP_LISTEN` */
+export const SYN_RECV = 3
+const UNCONNECTED = 7, LISTENING = 10
 
 const ROW = /^ *\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) ([\dA-F]{2})/
 const little = endianness() === 'LE'
@@ -37,7 +38,7 @@ export function socketOf(protocol: 'tcp' | 'udp', row: string, port?: number): S
   if (at === undefined || (port !== undefined && Number.parseInt(at, 16) !== port)) return undefined
   return {
     protocol, address: addressOf(local!), port: Number.parseInt(at, 16),
-    client: `${addressOf(remote!)} ${Number.parseInt(from!, 16)}`, state: Number.parseInt(state!, 16),
+    client: endpoint(addressOf(remote!), Number.parseInt(from!, 16)), state: Number.parseInt(state!, 16),
   }
 }
 

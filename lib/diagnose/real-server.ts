@@ -1,6 +1,5 @@
 /** The faults of a real server. */
 
-import type { CallOptions } from '../../generic-netlink/core.js'
 import { familyOf } from '../base/address.js'
 import { contains, parsePrefix } from '../base/prefix.js'
 import { address } from '../base/check.js'
@@ -15,6 +14,7 @@ import { readHost, readWays, type Way } from './facts.js'
 import { bare, ELSEWHERE, finding, otherLinks, type Finding, type Problem } from './finding.js'
 import { idleLink, linkDown } from './links.js'
 import { readListeners, unheard, type Socket } from './listeners.js'
+import { lookAtRealServer, lookTwice, lostAtRealServer, type DiagnoseOptions, type Looks } from './looks.js'
 import { readPorts, reversePathOf, senderOf, unwrapping, type MissingModule } from './tunnel.js'
 
 /** The state of the real server, read once. */
@@ -27,11 +27,14 @@ export interface RealServerFacts {
   readonly back: readonly WayBack[]
   /** Who listens at the port that the spec names. */
   readonly listeners: readonly Socket[]
+  /** What clients did while it was read. */
+  readonly looks?: Looks
 }
 
 /** Reads the state that a diagnosis needs. */
-export async function readRealServer(spec: RealServerSetup, options?: CallOptions): Promise<RealServerFacts> {
+export async function readRealServer(spec: RealServerSetup, options?: DiagnoseOptions): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
+  const looks = await lookTwice(each => lookAtRealServer(spec, tunnelOf(wanted), each), options)
   const host = await readHost([], { routes: listsRoutes(spec) }, options)
   const links = wanted.sysctls?.length ? ['all', ...host.links.map(({ name }) => name).filter(isSegment)] : []
   const keys = links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name]))
@@ -40,7 +43,7 @@ export async function readRealServer(spec: RealServerSetup, options?: CallOption
   const network = { ...host, sysctls: await sysctl.read(keys, options), fouPorts }
   const sender = senderOf(wanted, network)
   return {
-    network, ...module, ...sender !== undefined && { sender: (await readWays([sender], options)).get(sender)! },
+    network, looks, ...module, ...sender !== undefined && { sender: (await readWays([sender], options)).get(sender)! },
     back: await readWaysBack(spec, network, options),
     listeners: spec.port === undefined ? [] : await readListeners(spec.port, options),
   }
@@ -49,9 +52,17 @@ export async function readRealServer(spec: RealServerSetup, options?: CallOption
 /** Findings whose plans contain the addresses of the link. */
 const OF_LINK = new Set<Problem>(['tunnel-missing', 'tunnel-down', 'tunnel-mode', 'gre-checksum'])
 
+/** The link that unwraps, if the director forwards by a tunnel. */
+const tunnelOf = ({ links }: NetworkSpec): string | undefined => links?.find(({ kind }) => kind !== 'dummy')?.name
+
 /** The faults, each with its own repair. Omits faults that only follow from another one. Pure. */
 export function realServerFindings(spec: RealServerSetup, facts: RealServerFacts): Finding[] {
   const wanted = realServerNetwork(spec)
+  const findings = faultsOf(spec, wanted, facts)
+  return findings.length > 0 ? findings : lostAtRealServer(facts.looks, tunnelOf(wanted))
+}
+
+function faultsOf(spec: RealServerSetup, wanted: NetworkSpec, facts: RealServerFacts): Finding[] {
   const { network, back } = facts
   if (spec.masq) return [...throughDirector(spec.masq, wanted, network, back), ...heard(spec, [undefined], facts)]
   const receiving = spec.route ? network.links.find(({ name }) => name === spec.route.link)?.name

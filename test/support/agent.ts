@@ -7,6 +7,7 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
 import { createServer, connect, type Server } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -18,6 +19,7 @@ import type { RealServerSettings, ServiceKey, VirtualServiceSpec } from '../../l
 import { destinationAttributes } from '../../lib/ipvs/real-server.js'
 import { keyAttributes } from '../../lib/ipvs/key.js'
 import type { Finding } from '../../lib/diagnose/finding.js'
+import type { DiagnoseOptions } from '../../lib/diagnose/looks.js'
 import { directing } from './directing.js'
 import type { Plan } from '../../lib/plan/plan.js'
 import { streams } from './streams.js'
@@ -34,8 +36,13 @@ const execute = promisify(execFile)
 /** Applied, and not reverted yet. */
 const applied: Plan[] = []
 const servers: Server[] = []
+let coming: NodeJS.Timeout | undefined
 /** Of the last diagnosis. */
 let findings: Finding[] = []
+
+/** How long a diagnosis looks at counters. */
+interface Observing { readonly observe?: number | undefined }
+const observing = (observe: number | undefined): DiagnoseOptions => observe === undefined ? {} : { observe }
 
 const told = (found: Finding[]): Told[] => {
   findings = found
@@ -83,11 +90,11 @@ export const operations = {
     return `${await service.plan()}`
   },
   /** What is wrong with the host as a real server. */
-  diagnose: async (spec: RealServerSetup) => told(await diagnoseRealServer(spec)),
+  diagnose: async ({ observe, ...spec }: RealServerSetup & Observing) => told(await diagnoseRealServer(spec, observing(observe))),
   /** What is wrong with it as a director. */
-  async diagnoseService(spec: VirtualServiceSpec) {
+  async diagnoseService({ observe, ...spec }: VirtualServiceSpec & Observing) {
     await using service = await VirtualService.open(spec)
-    return told(await service.diagnose())
+    return told(await service.diagnose(observing(observe)))
   },
   /** Applies the plans of what was found last. */
   async mend() { for (const { plan } of findings) await plan.apply() },
@@ -138,6 +145,25 @@ export const operations = {
       socket.on('data', data => hash.update(data))
       socket.on('end', () => end(hash.digest('hex') === createHash('sha1').update(sent).digest('hex') ? 'echoed' : 'garbled'))
     })
+  },
+  /** Comes again and again, by TCP or with datagrams, until `leave`. */
+  async come({ host, port, protocol }: { host: string; port: number; protocol: 'tcp' | 'udp' }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    coming = setInterval(() => {
+      if (protocol === 'udp') socket.send('?', port, host)
+      else void operations.exchange({ host, port, timeout: 3000 })
+    }, 100)
+    socket.unref()
+    return Promise.resolve()
+  },
+  leave() {
+    clearInterval(coming)
+    return Promise.resolve()
+  },
+  /** Answers datagrams on a port of all addresses. */
+  async reflect(port: number) {
+    const socket = createSocket('udp6', (message, { port, address }) => socket.send(message, port, address))
+    await new Promise<void>((resolve, reject) => { socket.once('error', reject).bind(port, resolve) })
   },
 } satisfies Record<string, (argument: never) => Promise<unknown>>
 

@@ -31,7 +31,7 @@ export interface Group {
   readonly server?: 'inner'
   /** What is done at the hosts before it is set up; undone by the next group's, or by nobody. */
   readonly before?: Readonly<Record<string, readonly (readonly string[])[]>>
-  /** How long a diagnosis looks at counters, and what clients do meanwhile. */
+  /** How long a diagnosis looks at counters, while clients come. */
   readonly observe?: number
   readonly bytes?: number
   readonly cases: readonly Case[]
@@ -59,13 +59,18 @@ export async function upServices(...more: HostSpec[]): Promise<TestHosts> {
 }
 
 /** Breaks services, and mends them. */
-export const breaking = (hosts: () => TestHosts, groups: readonly Group[]): void => describe.each(groups)('$name', ({ service, preparation, server = 'server', before = {}, bytes = 1000, cases }) => {
+export const breaking = (hosts: () => TestHosts, groups: readonly Group[]): void => describe.each(groups)('$name', ({ service, preparation, server = 'server', before = {}, bytes = 1000, observe, cases }) => {
   const hostOf = (at: Case['at']) => hosts().host(at === 'server' ? server : at)
   const problems = (found: Told[]): string[] => found.map(({ problem }) => problem)
-  const diagnoses = async (): Promise<Record<Case['at'], Told[]>> => ({
-    director: await hosts().host('director').call('diagnoseService', service),
-    server: await hosts().host(server).call('diagnose', preparation),
-  })
+  const diagnoses = async (): Promise<Record<Case['at'], Told[]>> => {
+    const client = hosts().host('client')
+    if (observe !== undefined) await client.call('come', { host: service.vip, port: service.port, protocol: 'tcp' })
+    const [director, real] = await Promise.all([
+      hosts().host('director').call('diagnoseService', { ...service, observe }), hosts().host(server).call('diagnose', { ...preparation, observe }),
+    ])
+    await client.call('leave')
+    return { director, server: real }
+  }
   const ask = (timeout: number): Promise<string> => hosts().host('client').call('exchange', { host: service.vip, port: service.port, bytes, timeout })
 
   beforeAll(async () => {
