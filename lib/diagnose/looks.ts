@@ -160,11 +160,12 @@ export function lostAfterDirector(looks: Looks): Finding[] {
 export function lostAtRealServer(looks: Looks, tunnel: string | undefined): Finding[] {
   if (!looks) return []
   const unwrapped = grown(looks, 'tunnel')
-  // A fragment is received by itself, and delivered together with others.
+  // A fragment is received by itself, and delivered together with others. Most count, not all: the
+  // counters of a link and of the host are read one after the other.
   const dropped = grown(looks, 'Ip.InReceives') - grown(looks, 'Ip.InDelivers', 'Ip.ForwDatagrams')
     - (grown(looks, 'Ip.ReasmReqds') - grown(looks, 'Ip.ReasmOKs'))
   const rejected = filtered(looks)
-  const eaten = tunnel === undefined || rejected.length > 0 || dropped <= 0 || dropped < unwrapped ? [] : [
+  const eaten = tunnel === undefined || rejected.length > 0 || dropped <= 0 || dropped * 2 < unwrapped ? [] : [
     finding('packets-lost', unwrapped === 0
       ? `${tunnel} unwrapped nothing meanwhile, and this host dropped ${dropped} packets before their delivery`
       : `${tunnel} unwrapped ${unwrapped} packets meanwhile, and this host dropped ${dropped} before their delivery`,

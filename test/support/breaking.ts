@@ -23,14 +23,19 @@ export interface Case {
   readonly byHand?: readonly (readonly string[])[]
 }
 
+/** Commands, by host. */
+type Deeds = Readonly<Record<string, readonly (readonly string[])[]>>
+
 /** A working service, and ways to break it. */
 export interface Group {
   readonly name: string
   readonly service: VirtualServiceSpec & { readonly vip: string }
   readonly preparation: RealServerSetup
   readonly server?: 'inner'
-  /** What is done at the hosts before it is set up; undone by the next group's, or by nobody. */
-  readonly before?: Readonly<Record<string, readonly (readonly string[])[]>>
+  /** What is done at the hosts before it is set up; nobody undoes it. */
+  readonly before?: Deeds
+  /** What is done after that, before a diagnosis. */
+  readonly after?: Deeds
   /** How long a diagnosis looks at counters, while clients come. */
   readonly observe?: number
   readonly bytes?: number
@@ -59,8 +64,11 @@ export async function upServices(...more: HostSpec[]): Promise<TestHosts> {
 }
 
 /** Breaks services, and mends them. */
-export const breaking = (hosts: () => TestHosts, groups: readonly Group[]): void => describe.each(groups)('$name', ({ service, preparation, server = 'server', before = {}, bytes = 1000, observe, cases }) => {
+export const breaking = (hosts: () => TestHosts, groups: readonly Group[]): void => describe.each(groups)('$name', ({ service, preparation, server = 'server', before = {}, after = {}, bytes = 1000, observe, cases }) => {
   const hostOf = (at: Case['at']) => hosts().host(at === 'server' ? server : at)
+  const doAt = async (deeds: Deeds): Promise<void> => {
+    for (const [name, commands] of Object.entries(deeds)) for (const command of commands) await hosts().host(name).call('run', [...command])
+  }
   const problems = (found: Told[]): string[] => found.map(({ problem }) => problem)
   const diagnoses = async (): Promise<Record<Case['at'], Told[]>> => {
     const client = hosts().host('client')
@@ -75,9 +83,10 @@ export const breaking = (hosts: () => TestHosts, groups: readonly Group[]): void
 
   beforeAll(async () => {
     for (const name of ['client', 'director', 'server', 'inner']) hosts().host(name).forget()
-    for (const [name, commands] of Object.entries(before)) for (const command of commands) await hosts().host(name).call('run', [...command])
+    await doAt(before)
     await hosts().host(server).call('prepare', preparation)
     await hosts().host('director').call('serve', service)
+    await doAt(after)
     expect(await ask(5000)).toBe('echoed')
     expect(await diagnoses()).toEqual({ director: [], server: [] })
   })

@@ -18,9 +18,16 @@ const preparation = { vip: VIP, tunnel: { kind: 'ipip', local: '10.2.0.20' } } a
 const masq = { ...web, vip: VIP, forward: 'masq', realServers: [{ address: '10.2.0.30', port: 8080 }], network: { link: 'eth0' } } as const
 const inner = { masq: { director: '10.2.0.1' } } as const
 
-/** A firewall that drops what the tunnel unwraps: rules of routing are in every kernel. */
-const FIREWALL = [sh('ip rule add pref 10 lookup local'), sh('ip rule del pref 0'), sh('ip rule add pref 5 iif tun0 blackhole')]
-const OPENED = [sh('ip rule del pref 5'), sh('ip rule add pref 0 lookup local'), sh('ip rule del pref 10')]
+/** A firewall that drops what arrives on a link: rules of routing are in every kernel. */
+const wall = (link: string, found: readonly unknown[]): { readonly up: string[][]; readonly down: string[][]; readonly found: readonly unknown[] } => ({
+  up: ['ip rule add pref 10 lookup local', 'ip rule del pref 0', `ip rule add pref 5 iif ${link} blackhole`].map(sh),
+  down: ['ip rule del pref 5', 'ip rule add pref 0 lookup local', 'ip rule del pref 10'].map(sh),
+  found,
+})
+const FIREWALL = {
+  server: wall('tun0', [expect.stringMatching(/^tun0 unwrapped \d+ packets meanwhile, and this host dropped \d+ before their delivery$/)]),
+  inner: wall('eth0', []), // without a tunnel, its packets are not told from others
+}
 
 const groups: readonly Group[] = [
   {
@@ -73,44 +80,44 @@ describe.each([['tunnel', service, preparation, 'server'], ['masq', masq, inner,
     expect(told(await seen('udp'))).toEqual({ director: [], server: [] })
   })
 
-  const link = name === 'inner' ? 'eth0' : 'eth1'
-  const eat = (what: string, where: string, filter: string): readonly [string, (readonly string[])[], (readonly string[])[]] => [what, [
-    sh(`tc qdisc add dev ${where} clsact`), sh(`tc filter add dev ${where} ${filter}`),
-  ], [sh(`tc qdisc del dev ${where} clsact`)]]
+  /** Drops packets on a link of the real server, before or after its own firewalls. */
+  const eaten = (link: string, filter: string): (readonly string[])[] =>
+    [sh(`tc qdisc add dev ${link} clsact`), sh(`tc filter add dev ${link} ${filter} action drop`)]
+  const eatenNoMore = (link: string): (readonly string[])[] => [sh(`tc qdisc del dev ${link} clsact`)]
 
   it('the path eats packets to the real server', async () => {
-    const [, broken, mended] = eat('', link, `ingress protocol ip pref 1 u32 match ip src ${name === 'inner' ? '10.1.0.10' : '10.2.0.1'} action drop`)
-    await at(name, broken)
+    const [link, sender] = name === 'inner' ? ['eth0', '10.1.0.10'] as const : ['eth1', '10.2.0.1'] as const
+    await at(name, eaten(link, `ingress protocol ip pref 1 u32 match ip src ${sender}`))
     try {
       expect(await ask(1500)).not.toBe('echoed')
       const found = told(await seen())
       expect(found).toEqual({ director: [expect.stringMatching(/^connections to 10\.2\.0\.[23]0:\d+ get no further than their first packet: from 10\.1\.0\.10:/)], server: [] })
-    } finally { await at(name, mended) }
+    } finally { await at(name, eatenNoMore(link)) }
     expect(await ask()).toBe('echoed')
     expect(told(await seen())).toEqual({ director: [], server: [] })
   })
 
   it('the path eats replies', async () => {
-    const where = name === 'inner' ? 'eth0' : 'eth0'
-    const [, broken, mended] = eat('', where, 'egress protocol ip pref 1 u32 match ip dst 10.1.0.10 action drop')
-    await at(name, broken)
+    await at(name, eaten('eth0', 'egress protocol ip pref 1 u32 match ip dst 10.1.0.10'))
     try {
       expect(await ask(1500)).not.toBe('echoed')
       const found = told(await seen())
       expect(found.director).toEqual([expect.stringMatching(/^connections to /)])
       expect(found.server).toEqual([expect.stringMatching(/^the replies of 10\.\d\.0\.\d+:\d+ do not open a connection: to 10\.1\.0\.10:/)])
       if (name === 'inner') expect(told(await seen('udp')).director).toEqual([expect.stringMatching(/^packets for udp 10\.1\.0\.100:53 at 10\.2\.0\.30:53 pass, and no reply/)])
-    } finally { await at(name, mended) }
+    } finally { await at(name, eatenNoMore('eth0')) }
     expect(await ask()).toBe('echoed')
     expect(told(await seen())).toEqual({ director: [], server: [] })
   })
 
-  it.runIf(name === 'server')('a firewall of the real server eats what the tunnel unwraps', async () => {
-    await at(name, FIREWALL)
+  it('a firewall of the real server eats what arrives', async () => {
+    await at(name, FIREWALL[name].up)
     try {
       expect(await ask(1500)).not.toBe('echoed')
-      expect(told(await seen()).server).toEqual([expect.stringMatching(/^tun0 unwrapped \d+ packets meanwhile, and this host dropped \d+ before their delivery$/)])
-    } finally { await at(name, OPENED) }
+      const found = told(await seen())
+      expect(found.director).toEqual([expect.stringMatching(/^connections to /)])
+      expect(found.server).toEqual(FIREWALL[name].found)
+    } finally { await at(name, FIREWALL[name].down) }
     expect(await ask()).toBe('echoed')
   })
 })

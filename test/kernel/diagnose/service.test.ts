@@ -1,6 +1,9 @@
 /** A service that takes no connections, a director that drops them, and a host on which nobody listens. */
 
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { Routes } from '../../../lib/rtnetlink/route/routes.js'
+import { VirtualService } from '../../../lib/api/virtual-service.js'
+import { run } from '../../support/run.js'
 import { breaking, sh, upServices, VIP, web, type Group } from '../../support/breaking.js'
 import type { TestHosts } from '../../support/hosts.js'
 
@@ -87,5 +90,25 @@ it('nobody listens', async () => {
   } finally {
     await hosts.host('director').call('revert')
     await hosts.host('server').call('revert')
+  }
+})
+
+it('a drain is no difference, and no route is listed to be compared with none', async () => {
+  run('ip', ['-batch', '-'], [
+    'link set lo up', 'link add vips type dummy', 'addr add 10.9.0.1/24 dev vips', 'link set vips up',
+    ...['10.9.0.2', '10.9.0.3'].map(address => `neigh add ${address} lladdr 02:00:00:00:00:01 dev vips`),
+  ].join('\n'))
+  const list = vi.spyOn(Routes.prototype, 'list')
+  try {
+    await using drained = await VirtualService.open({ ...web, vip: '10.9.0.100', forward: 'route', realServers: ['10.9.0.2', '10.9.0.3'], network: { link: 'vips' } })
+    await drained.apply()
+    expect(await drained.diagnose()).toEqual([])
+    await drained.realServer('10.9.0.2').drain()
+    expect(await drained.diagnose()).toEqual([])
+    expect(list).not.toHaveBeenCalled()
+    await drained.remove()
+  } finally {
+    list.mockRestore()
+    run('ip', ['link', 'del', 'vips'])
   }
 })

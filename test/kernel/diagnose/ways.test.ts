@@ -56,6 +56,15 @@ const groups: readonly Group[] = [
     ],
   },
   {
+    name: 'ipip, the director as the only sender, that no spec names',
+    service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['10.3.0.20'], network: routed },
+    preparation: { vip: VIP, tunnel: { kind: 'ipip', local: '10.3.0.20' } },
+    after: { server: [
+      sh('ip link del tun0'), sh('ip link add tun0 type ipip local 10.3.0.20 remote 10.2.0.1'), sh('ip link set tun0 up'), sh(`ip addr add ${VIP}/32 dev tun0`), set('tun0.rp_filter=2'),
+    ] },
+    cases: [{ problem: 'tunnel-down', at: 'server', broken: [sh('ip link set tun0 down')] }],
+  },
+  {
     name: 'ipip, clients named',
     service: { ...web, vip: VIP, forward: 'tunnel', realServers: ['10.3.0.20'], network: routed },
     preparation: { vip: VIP, tunnel: { kind: 'ipip', local: '10.3.0.20' }, clients: '10.1.0.0/24' },
