@@ -93,6 +93,21 @@ const verbs = fc.oneof(
     await plan.apply()
     await plan.revert()
   })),
+  fc.tuple(declaration, scheduler, name, fc.boolean()).map(([servers, scheduler, address, out]) => verb(`plan ${JSON.stringify(servers)} ${scheduler}, ${out ? 'drain' : 'undrain'} ${address}, apply`, async ({ director, model }) => {
+    const other: Model = { ...model, servers: new Map(model.servers), drained: new Set() }
+    declare(other, servers, scheduler)
+    const plan = await director.plan([specOf(other)], { prune: true, force: true })
+    if (out && model.servers.has(address)) {
+      await director.drain(key, address, { force: true })
+      model.drained.add(address)
+    } else if (!out && model.drained.has(address) && !model.servers.get(address)!.drain) {
+      await director.undrain(key, address)
+      model.drained.delete(address)
+    }
+    await plan.apply()
+    // A plan that changes nothing knows nothing of what was declared.
+    if (!plan.empty) declare(model, servers, scheduler)
+  })),
   name.map(address => verb(`another program edits ${address}`, async world => {
     for (const { dests } of world.kernel.ipvs.services.values()) {
       for (const [name, dest] of dests) if (dest.addr === address) { if (dest.weight === 0) dest.weight = 4; else dests.delete(name) }

@@ -48,6 +48,14 @@ describe('parseRules', () => {
     expect(formatRules(parseRules(GOLDEN))).toBe(GOLDEN)
   })
 
+  it('reads a declared drain, which ipvsadm does not know; strictly it prints what the kernel has', () => {
+    const text = '-A -t 10.0.0.1:80 -s sh\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -g -w 5 --drain\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -g -w 1\n'
+    expect(one(text).realServers).toMatchObject([{ address: '10.0.1.1', weight: 5, drain: true }, { address: '10.0.1.2' }])
+    expect(one(text).realServers[1]).not.toHaveProperty('drain')
+    expect(formatRules(parseRules(text))).toBe(text)
+    expect(formatRules(parseRules(text), { strict: true })).toBe(text.replace('-s sh', '-s sh -b sh-fallback').replace('-w 5 --drain', '-w 0'))
+  })
+
   it('gives a spec for each -A line, with what the line says', () => {
     expect(parseRules(GOLDEN).slice(0, 3)).toEqual([
       {
