@@ -11,7 +11,7 @@
 import { randomInt } from 'node:crypto'
 import { onAbort } from './abort.js'
 import { attempt, because, NO_BATCH, rejected, rejectUnsent, settle, type Batch, type Outcome } from './batch.js'
-import type { Budget } from './budget.js'
+import { LARGEST_BATCH, type Budget } from './budget.js'
 import { Output, type Input } from './buffers.js'
 import type { NetlinkError } from './errors.js'
 import { logger } from './log.js'
@@ -31,8 +31,6 @@ const debug = logger('ipvs-nl:netlink')
 const ERROR_COST = 1024
 /** The receive buffer's charge for an answer with content: a page or two. */
 const ANSWER_COST = 9216
-/** The number of error replies that fit the default receive buffer, whatever their size. */
-const LARGEST_BATCH = 128
 
 const ENODATA = -61, EMSGSIZE = -90, ENOBUFS = -105, ETIMEDOUT = -110
 
@@ -67,6 +65,8 @@ export class Commands {
   /** The charge of all possible answers to the datagram, and whether it has no more room. */
   #cost = 0
   #full = false
+  /** The number of requests that the datagram may have. */
+  #most = LARGEST_BATCH
   /** Whether a no-op ends the datagram. A last request with an answer needs none. */
   #fenced = false
   /** Whether answers to earlier requests may wait: they would leave too little room for others. */
@@ -129,10 +129,12 @@ export class Commands {
         this.#drain()
         if (!this.#fill()) continue
         this.#budget.spend(this.#out.length)
+        const commands = this.#sent, began = performance.now()
         try { this.#socket.send(this.#out.bytes.subarray(0, this.#out.length)) } catch (error) {
           this.#lost((error as NetlinkError).errno)
           continue
         }
+        this.#budget.took(commands, performance.now() - began)
         // The kernel has answered by now. Where the answer can be read, the event loop need not
         // turn.
         while (this.#sent > 0 && this.#socket.receive());
@@ -170,6 +172,7 @@ export class Commands {
     this.#first = randomInt(0x7fff_0000) // not to be guessed by a forger; from 2³¹ on, V8 allocates the number
     this.#cost = ERROR_COST
     this.#full = false
+    this.#most = this.#budget.commands
   }
 
   /** Appends the next request of the batch; false where the datagram has no room for it. */
@@ -194,7 +197,7 @@ export class Commands {
     }
     this.#cost += ERROR_COST + 2 * (this.#out.length - at) + (request.read ? ANSWER_COST : 0)
     this.#full = this.#sent > 0
-      && (this.#cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent === LARGEST_BATCH)
+      && (this.#cost > this.#socket.receiveBuffer || this.#out.length > this.#largest || this.#sent >= this.#most)
     if (this.#full) {
       this.#out.length = at
       return false

@@ -21,3 +21,21 @@ it('counts the system calls of exchanges without bytes', () => {
   for (; budget.allows(() => {}); exchanges++) budget.spend(0)
   expect(exchanges).toBe(128)
 })
+it('follows the kernel\'s pace: fewer commands in an exchange, and no exchange after some milliseconds', async () => {
+  const budget = new Budget()
+  const after = (commands: number, milliseconds: number): number => {
+    budget.took(commands, milliseconds)
+    return budget.commands
+  }
+  expect([after(128, 3), after(128, 16), after(64, 9), after(32, 5), after(1, 3000), after(32, 3), after(64, 0)]).toEqual([128, 64, 32, 32, 32, 64, 128])
+  for (let i = 0; i < 9; i++) budget.took(2, 100)
+  expect(budget.commands).toBe(1)
+
+  let resumed = 0
+  budget.spend(0)
+  expect(budget.allows(() => {})).toBe(true)
+  for (const end = performance.now() + 9; performance.now() < end;);
+  expect(budget.allows(() => { resumed++ })).toBe(false)
+  await turn()
+  expect([resumed, budget.allows(() => {})]).toEqual([1, true])
+})
