@@ -7,10 +7,12 @@ import { throwFirst, type IpvsClient, type IpvsCommand } from './client.js'
 import { destinationKey, keyAttributes } from './key.js'
 import { Meanwhile, PlanRun, type ChangeOutcome } from './meanwhile.js'
 import type { RealServerKey, RealServerSettings, ServiceKey, ServiceSettings } from './model.js'
+import { Modules } from './modules.js'
 import { serviceName } from './names.js'
 import { Overrides } from './overrides.js'
 import { findService } from './read.js'
 import { destinationAttributes, emptyDestination } from './real-server.js'
+import { unmet } from './requirements.js'
 import { choosesWeightZero } from './schedulers.js'
 import { serviceAttributes } from './service.js'
 
@@ -37,10 +39,12 @@ export async function attempt(ipvs: IpvsClient, edits: readonly Edit[], options?
   const { overrides } = ipvs
   const isAbsent = (edit: Edit): boolean =>
     edit.server !== undefined && !undrains(edit) && overrides.get(edit.service, edit.server)?.by === 'absence'
-  const sent = edits.filter(edit => !isAbsent(edit))
+  const refused = await unmet(ipvs, edits, new Modules(), options)
+  const sent = edits.filter((edit, i) => !isAbsent(edit) && !refused.has(i))
   const outcomes = await ipvs.attempt(sent.map(edit =>
     commandOf(edit, undrains(edit) ? NO_OVERRIDES : overrides, new ServerCommands())), options)
-  const errors = sent.length === edits.length ? outcomes : edits.map(edit => outcomes[sent.indexOf(edit)])
+  const errors = sent.length === edits.length ? outcomes
+    : edits.map((edit, i) => refused.get(i) ?? outcomes[sent.indexOf(edit)])
   edits.forEach((edit, i) => {
     const error = errors[i]
     if (error !== undefined && !(edit.action === 'remove' && isGone(error))) return
@@ -117,7 +121,7 @@ export async function settle(ipvs: IpvsClient): Promise<ReadonlyMap<string, unkn
 export async function applyChanges(
   ipvs: IpvsClient, changes: readonly Change[], run: PlanRun, options?: CallOptions,
 ): Promise<readonly ChangeOutcome[]> {
-  const meanwhile = new Meanwhile(ipvs, changes, run)
+  const meanwhile = new Meanwhile(ipvs, changes, run, await unmet(ipvs, changes, run.modules, options))
   while (meanwhile.pending.length > 0) {
     const errors = await ipvs.attempt(new Batch(meanwhile.pending, ipvs.overrides), options)
     await meanwhile.next(errors, options)

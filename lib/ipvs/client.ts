@@ -20,12 +20,17 @@ export class IpvsClient {
   readonly #connection: Connection
   readonly #family: FamilyClient<IpvsTable>
   readonly #registry: Registry
+  /** Whether edits look for modules of this machine: not where a test passes its own kernel. */
+  readonly loadsModules: boolean
   #closed = false
 
-  private constructor(connection: Connection, family: FamilyClient<IpvsTable>, registry: Registry) {
+  private constructor(
+    connection: Connection, family: FamilyClient<IpvsTable>, registry: Registry, loadsModules: boolean,
+  ) {
     this.#connection = connection
     this.#family = family
     this.#registry = registry
+    this.loadsModules = loadsModules
   }
 
   /** Opens a conversation. The kernel loads its module; without one, rejects with `ENOENT`. */
@@ -33,7 +38,8 @@ export class IpvsClient {
     const connection = new Connection(NETLINK_GENERIC, options)
     const registry = Registry.join(options.openSocket?.namespace)
     try {
-      return new IpvsClient(connection, await FamilyClient.find(connection, ipvs, { signal }), registry)
+      const family = await FamilyClient.find(connection, ipvs, { signal })
+      return new IpvsClient(connection, family, registry, options.openSocket === undefined)
     } catch (error) {
       registry.leave()
       connection.close()

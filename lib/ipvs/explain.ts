@@ -70,11 +70,12 @@ const REASONS: Reasons<AskedOfIpvs> = {
   '* * EOPNOTSUPP':         'this kernel does not know the command; it is older than the feature',
 }
 
-function noScheduler({ sent: { service } }: AskedOfIpvs): string {
-  const { schedName: name, peName: engine } = service ?? {}
-  const scheduler = `the kernel has no scheduler ${JSON.stringify(name)} (module ip_vs_${name ?? ''})`
-  if (engine === undefined) return scheduler
-  return `${scheduler}, or no persistence engine ${JSON.stringify(engine)} (module ip_vs_pe_${engine})`
+function noScheduler({ sent: { service: { schedName: name, peName: engine } = {} } }: AskedOfIpvs): string {
+  const missing = [
+    ...name === undefined ? [] : [`scheduler ${JSON.stringify(name)} (module ip_vs_${name})`],
+    ...engine === undefined ? [] : [`persistence engine ${JSON.stringify(engine)} (module ip_vs_pe_${engine})`],
+  ]
+  return `the kernel has no ${missing.join(', or no ')}`
 }
 
 /** The objects of commands that name none. */

@@ -6,6 +6,7 @@ import type { Change } from './changes.js'
 import type { IpvsClient } from './client.js'
 import { ServerMatcher } from './match.js'
 import type { RealServerSettings, Service } from './model.js'
+import { Modules } from './modules.js'
 import { realServerName, serviceName } from './names.js'
 import type { Overrides } from './overrides.js'
 import { readServiceSettings } from './read.js'
@@ -19,6 +20,8 @@ export type ChangeOutcome = Outcome & { readonly made?: readonly Change[] }
 export class PlanRun {
   /** The names of services that could not be made: their real servers are not tried. */
   readonly failedServices = new Set<string>()
+  /** The modules that were looked for. */
+  readonly modules = new Modules()
   /** The real servers of a service that later groups of the plan add. */
   later: (service: Service) => ReadonlySet<RealServerSettings> = () => NONE
 }
@@ -54,13 +57,27 @@ export class Meanwhile {
   #sent: readonly Change[]
   #indices: readonly number[] | undefined
 
-  constructor(ipvs: IpvsClient, changes: readonly Change[], run: PlanRun) {
+  /** @param refused - The errors of changes that are not sent, by index. */
+  constructor(
+    ipvs: IpvsClient, changes: readonly Change[], run: PlanRun, refused: ReadonlyMap<number, unknown>,
+  ) {
     this.#ipvs = ipvs
     this.#run = run
     this.#outcomes = new Array<ChangeOutcome>(changes.length).fill(DONE)
     this.#changes = changes
     this.#sent = changes
-    if (!ipvs.overrides.empty) this.#leaveToDrains(ipvs.overrides)
+    for (const [i, error] of refused) this.#fail(changes[i]!, serviceName(changes[i]!.service), i, error)
+    const { overrides } = ipvs
+    if (refused.size === 0 && overrides.empty) return
+    const indices: number[] = []
+    for (const [i, { action, service, server }] of changes.entries()) {
+      // Removals of real servers are left to the drains that wait for their connections.
+      if (refused.has(i) || (action === 'remove' && server && overrides.leave(service, server))) continue
+      indices.push(i)
+    }
+    if (indices.length === changes.length) return
+    this.#sent = indices.map(i => changes[i]!)
+    this.#indices = indices
   }
 
   /** The changes to send next. */
@@ -79,17 +96,6 @@ export class Meanwhile {
       const error = errors.get(serviceName(this.#changes[i]!.service))
       return error === undefined || !outcome.done ? outcome : { done: false, error }
     })
-  }
-
-  /** Leaves removals of real servers to the drains that wait for their connections. */
-  #leaveToDrains(overrides: Overrides): void {
-    const indices: number[] = []
-    for (const [i, { action, service, server }] of this.#changes.entries()) {
-      if (action !== 'remove' || !server || !overrides.leave(service, server)) indices.push(i)
-    }
-    if (indices.length === this.#changes.length) return
-    this.#sent = indices.map(i => this.#changes[i]!)
-    this.#indices = indices
   }
 
   /** Takes the error of each change that was sent. Then `pending` has the changes to send next. */
