@@ -190,9 +190,9 @@ const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, Fo
       state => (port === undefined || state.port === port) && (family === undefined || state.family === family),
     )
   },
-  find(id, actual) {
-    const key = keyOf(normalizeId(id))
-    return actual.find(port => keyOf(port) === key)
+  finder(actual) {
+    const ports = new Map(actual.map(port => [keyOf(port), port]))
+    return id => ports.get(keyOf(normalizeId(id)))
   },
   idOf: ({ port, family }) => ({ port, ...defined({ family }) }),
   missing: (verb, id) =>

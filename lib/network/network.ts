@@ -78,24 +78,20 @@ const isNeeded = ({ address, link }: AddressSpec, { sets = '' }: Step): boolean 
  */
 export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] {
   const { fouPorts = [], links = [], addresses = [], routes = [], neighbours = [], sysctls = [] } = wanted
-  const ofLinks = linkSteps(links, actual.links)
-  const gone = ofLinks.flatMap(({ removes }) => removes ?? [])
-  const names = gone.map(name => name.replaceAll('.', '/')).join('|')
-  const onGone = new RegExp(`^net\\.\\w+\\.(conf|neigh)\\.(${names})\\.`)
-  const present = new Map([...actual.sysctls].filter(([name]) => gone.length === 0 || !onGone.test(name)))
   // A link that is to be added has no sysctls yet: their steps read them when they run.
-  const settings = sysctlSteps(sysctls, present)
+  const settings = sysctlSteps(sysctls, actual.sysctls)
   const needsOf = (address: AddressSpec): Step[] | undefined => {
     const needs = settings.filter(step => isNeeded(address, step))
     return needs.length > 0 ? needs : undefined
   }
   return [
     ...fouSteps(fouPorts, actual.fouPorts),
-    ...ofLinks,
+    // A link that is added again gets back what stood on it.
+    ...linkSteps(links, actual.links),
     ...settings,
-    ...addressSteps(addresses, actual.addresses.filter(({ link }) => !gone.includes(link)), needsOf),
-    ...routeSteps(routes, actual.routes.filter(({ link }) => link === undefined || !gone.includes(link))),
-    ...neighbourSteps(neighbours, actual.neighbours.filter(({ link }) => !gone.includes(link))),
+    ...addressSteps(addresses, actual.addresses, needsOf),
+    ...routeSteps(routes, actual.routes),
+    ...neighbourSteps(neighbours, actual.neighbours),
   ]
 }
 

@@ -1,58 +1,17 @@
 /** Plans: steps that are shown, applied and reverted. */
 
 import { logger, type CallOptions } from '../../generic-netlink/core.js'
+import { joined } from './joined.js'
 import { Session } from './session.js'
+import type { Outcome, Step, StepBatch } from './step.js'
+
+export type { Step, StepObject } from './step.js'
+/** @internal */
+export type { Outcome, StepBatch, StepGroup } from './step.js'
 
 const debug = logger('ipvs-nl:plan')
 
-/** The kind of object of a step. A plan needs no list of them: other kinds may join. */
-export type StepObject =
-  | 'service' | 'real server' | 'timeouts' | 'sync daemon' | 'link' | 'address' | 'route' | 'neighbour' | 'sysctl'
-  | 'fou port' | 'module' | (string & {})
-
 const SIGNS = { add: '+', change: '~', remove: '-' } as const
-
-/** One change. */
-export interface Step {
-  readonly action: 'add' | 'change' | 'remove'
-  readonly object: StepObject
-  /** The operator's command for the step: `ip addr add 192.0.2.1/32 dev tun0`. */
-  readonly line: string
-  /** The reason of the step, where the line does not show it. */
-  readonly why?: string | undefined
-  /** The link that the step removes, with the objects on it; the next step may add it again. */
-  readonly removes?: string
-  /** The sysctl that the step sets: `net.ipv4.conf.all.arp_ignore`. */
-  readonly sets?: string
-  /**
-   * Earlier steps of the plan. The step is not applied unless they are, whatever `onFailure` says,
-   * and while it is applied they are not undone.
-   */
-  readonly needs?: readonly Step[] | undefined
-  /** Makes the change. @internal */
-  run(session: Session, options?: CallOptions): Promise<void>
-  /** Undoes the change. @internal */
-  undo(session: Session, options?: CallOptions): Promise<void>
-}
-
-/** The outcome of a step. A skipped step depends on a failed step. @internal */
-export type Outcome =
-  | { readonly done: true }
-  | { readonly done: false; readonly error: unknown }
-  | { readonly done: false; readonly skipped: true }
-
-/** Steps that are applied together, faster than one by one. @internal */
-export interface StepBatch {
-  readonly length: number
-  /** As {@link Step.needs}, of all steps. */
-  readonly needs?: readonly Step[] | undefined
-  /** The step of this index, from 0. */
-  at(index: number): Step
-  /** Applies the steps of these indices, in this order. Resolves with the outcome of each. */
-  run(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
-  /** Undoes the steps of these indices, in this order. */
-  undo(indices: readonly number[], session: Session, options?: CallOptions): Promise<readonly Outcome[]>
-}
 
 /** A failed step and its error. */
 export interface StepFailure { readonly step: Step; readonly error: unknown }
@@ -153,9 +112,10 @@ export class Plan {
 
   /** @internal */
   constructor(
-    parts: readonly (Step | StepBatch)[],
+    given: readonly (Step | StepBatch)[],
     { session = () => new Session(), brake }: { session?: () => Session; brake?: string | undefined } = {},
   ) {
+    const parts = joined(given)
     this.brake = brake
     this.#parts = parts
     this.#needy = parts.filter(({ needs }) => needs !== undefined)
@@ -240,7 +200,8 @@ export class Plan {
 
   /** Whether a step of a part is applied. */
   #isMade(part: Step | StepBatch): boolean {
-    const start = this.#starts.get(part) ?? 0
+    const start = this.#starts.get(part)
+    if (start === undefined) return true // a step of another plan
     return this.#made.subarray(start, start + lengthOf(part)).includes(1)
   }
 

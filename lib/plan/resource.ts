@@ -18,8 +18,8 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   list(client: Client, filter: Filter, options?: CallOptions): Promise<State[]>
   /** A filter that lets at least these objects pass. @defaultValue none */
   filterOf?(ids: readonly Id[]): Filter
-  /** The object with this id. @throws SpecError naming the field */
-  find(id: Id, actual: readonly State[]): State | undefined
+  /** The lookup of objects by id. It throws {@link SpecError} where the id is wrong. */
+  finder(actual: readonly State[]): (id: Id) => State | undefined
   /** The id that a spec or a change contains. */
   idOf(given: Spec | Change): Id
   /** The error of a verb whose object is missing. */
@@ -73,8 +73,8 @@ export abstract class Resource<
 
   /** Reads one object; undefined where there is none. */
   async get(id: Id, options?: CallOptions): Promise<State | undefined> {
-    this.#kind.find(id, [])
-    return this.#kind.find(id, await this.#listFor([id], options))
+    this.#kind.finder([])(id)
+    return this.#kind.finder(await this.#listFor([id], options))(id)
   }
 
   /**
@@ -107,7 +107,8 @@ export abstract class Resource<
     const list = (Array.isArray(ids) ? ids : [ids]) as readonly Id[]
     this.#kind.removals(list, [])
     const actual = await this.#listFor(list, options)
-    for (const id of list) if (this.#kind.find(id, actual) === undefined) throw this.#kind.missing('remove', id)
+    const find = this.#kind.finder(actual)
+    for (const id of list) if (find(id) === undefined) throw this.#kind.missing('remove', id)
     await this.#kind.remove(this.client, list, actual, options)
   }
 
@@ -137,7 +138,7 @@ export abstract class Resource<
 
   async #existing(verb: 'change', id: Id, options?: CallOptions): Promise<[State, readonly State[]]> {
     const actual = await this.#listFor([id], options)
-    const state = this.#kind.find(id, actual)
+    const state = this.#kind.finder(actual)(id)
     if (state === undefined) throw this.#kind.missing(verb, id)
     return [state, actual]
   }

@@ -31,6 +31,8 @@ export const kinds = {
   address:   kind('address', 20, ifaddrmsg, address),
   route:     kind('route', 24, rtmsg, route),
   neighbour: kind('neighbour', 28, ndmsg, neighbour),
+  /** `RTM_NEWLINKPROP`: further names of links. */
+  altName:   kind('altName', 108, ifinfomsg, link),
 }
 
 type Kinds = typeof kinds
@@ -99,6 +101,15 @@ function requestOf<K extends KindName>(
     },
   }
 }
+
+// ── headers that match all objects ──
+
+export const ANY_ADDRESS = { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 } as const
+export const ANY_ROUTE = {
+  family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec',
+  flags: {},
+} as const
+export const ANY_NEIGHBOUR = { family: 'unspec', index: 0, state: {}, flags: {}, type: 'unspec' } as const
 
 /** rtnetlink in this network namespace. Rejects with a NetlinkError that explains the refusal. */
 export class RouteClient implements AsyncDisposable {

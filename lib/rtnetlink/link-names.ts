@@ -1,8 +1,8 @@
 /** Links by name and by index: specs have names, the kernel's messages have indexes. */
 
-import type { CallOptions } from '../../generic-netlink/core.js'
+import { NetlinkError, type CallOptions } from '../../generic-netlink/core.js'
 import type { RouteClient, RouteCommand } from './client.js'
-import { explainRefusal, type Asked } from './explain.js'
+import { refuse, type Asked } from './explain.js'
 import type { LinkAttributes } from './wire/link.js'
 
 /** A lookup in both directions. */
@@ -38,7 +38,7 @@ export async function readNames(
   if (index === undefined) return NO_LINKS
   const request = { kind: 'link', header: { ...ANY_LINK, index }, attributes: {}, object: `link if${index}` } as const
   try { return namesOf(new Map([[index, (await client.get(request, options)).attributes]])) } catch (error) {
-    if ((causeOf(error) as { code?: unknown }).code === 'ENODEV') return NO_LINKS // gone meanwhile
+    if (error instanceof NetlinkError && error.code === 'ENODEV') return NO_LINKS // gone meanwhile
     throw error
   }
 }
@@ -46,27 +46,37 @@ export async function readNames(
 /** No names: for commands that only describe an object. */
 export const NO_LINKS: LinkNames = namesOf(new Map())
 
-/** Reads the indexes of a command's links. Rejects with `ENODEV`, as that command's failure. */
-export async function readIndexes(
-  client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
-): Promise<LinkNames> {
+/** Reads the indexes of links; those that are missing are left out. Rejects with NetlinkError. */
+export async function findIndexes(
+  client: RouteClient, names: Iterable<unknown>, options?: CallOptions,
+): Promise<ReadonlyMap<string, number>> {
   const wanted = [...new Set(names)].filter(name => typeof name === 'string')
-  const found = await Promise.all(wanted.map(async ifname => {
+  const found = new Map<string, number>()
+  await Promise.all(wanted.map(async ifname => {
     try {
       const { header } = await client.get(
         { kind: 'link', header: ANY_LINK, attributes: { ifname }, object: `link ${ifname}` }, options,
       )
-      return [ifname, header.index] as const
-    } catch (error) {
-      throw explainRefusal(causeOf(error), asked, `there is no link ${ifname} in this network namespace`)
-    }
+      found.set(ifname, header.index)
+    } catch (error) { if (!(error instanceof NetlinkError && error.code === 'ENODEV')) throw error }
   }))
-  const indexes = new Map(found)
-  return { ...NO_LINKS, indexOf: name => indexes.get(name)! }
+  return found
 }
 
-/** The error as the kernel gave it. */
-const causeOf = (error: unknown): unknown => error instanceof Error && error.cause !== undefined ? error.cause : error
+/** The names of links by their indexes. */
+export const namesFrom = (indexes: ReadonlyMap<string, number>): LinkNames =>
+  ({ ...NO_LINKS, indexOf: name => indexes.get(name) ?? 0 })
+
+/** Reads the indexes of a command's links. Rejects with `ENODEV`, as that command's failure. */
+export async function readIndexes(
+  client: RouteClient, names: Iterable<unknown>, asked: Asked, options?: CallOptions,
+): Promise<LinkNames> {
+  const wanted = [...names]
+  const indexes = await findIndexes(client, wanted, options)
+  const missing = wanted.find(name => typeof name === 'string' && !indexes.has(name))
+  if (missing === undefined) return namesFrom(indexes)
+  throw refuse('ENODEV', asked, `there is no link ${missing as string} in this network namespace`)
+}
 
 /** Sends a command for each object, in one datagram. Rejects with NetlinkError. */
 export async function sendNamed<T>(

@@ -67,6 +67,7 @@ const entries: { [K in KindName]: Entry<K>[] } = {
   neighbour: [
     { header: { family: 'inet', index: 2, state: { reachable: true }, flags: {}, type: 'unicast' }, attributes: { dst: '192.0.2.7', lladdr: '02:00:00:00:00:02', vni: 42, port: 4789 } },
   ],
+  altName: [],
 }
 for (const kind of Object.keys(entries) as KindName[]) {
   for (const { header, attributes } of entries[kind]) {

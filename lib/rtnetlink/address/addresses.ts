@@ -4,15 +4,17 @@ import type { ConnectionOptions } from '../../../generic-netlink/core.js'
 import { atPath, address as anyAddress } from '../../base/check.js'
 import type { Family } from '../../base/address.js'
 import type { Step } from '../../plan/plan.js'
-import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
+import { byKey, Resource, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient } from '../client.js'
+import { Entries, type EntryStep } from '../entries.js'
 import { refuseMissing } from '../explain.js'
 import { NO_LINKS } from '../link-names.js'
-import { checkRemoval, listAddresses, removeAddress, secondariesOf, sendAddresses } from './commands.js'
+import { checkRemoval, listAddresses, removeAddress, removeAddresses, sendAddresses } from './commands.js'
 import {
   addressCommand, addressFields, keyOfAddress, nameOfAddress, normalizeAddress, normalizeAddressId, notationOfAddress,
   type AddressFilter, type AddressId, type AddressSpec, type AddressState,
 } from './spec.js'
+import { AddressTable } from './table.js'
 
 // ── steps ──
 
@@ -22,77 +24,68 @@ import {
  * that nothing removes later.
  */
 const REPLACEABLE: Readonly<Record<Family, readonly string[]>> = {
-  inet:  ['lifetimes', 'metric', 'protocol'],
+  inet:  ['lifetimes', 'metric'],
   inet6: ['lifetimes', 'protocol', 'noprefixroute', 'nodad'],
 }
 
-/** The steps that an address needs before it comes up. */
-export type NeedsOf = (spec: AddressSpec) => readonly Step[] | undefined
+const wordsOf = { add: 'add', append: 'add', replace: 'replace', remove: 'del' } as const
 
-const adding = (spec: AddressSpec, why?: string): Step => stepOn(openRtnetlink, {
-  action: 'add', object: 'address', line: `ip addr add ${notationOfAddress(spec)}`, why,
-  run: (client, options) => sendAddresses(client, 'add', [spec], options),
-  undo: (client, options) => removeAddress(client, spec, options),
-})
-
-const replacing = (spec: AddressSpec, before: AddressSpec): Step => stepOn(openRtnetlink, {
-  action: 'change', object: 'address', line: `ip addr replace ${notationOfAddress(spec)}`,
-  run: (client, options) => sendAddresses(client, 'replace', [spec], options),
-  undo: (client, options) => sendAddresses(client, 'replace', [before], options),
-})
-
-const removing = (state: AddressState, why?: string): Step => stepOn(openRtnetlink, {
-  action: 'remove', object: 'address', line: `ip addr del ${nameOfAddress(state)}`, why,
-  run: (client, options) => removeAddress(client, state, options),
-  undo: (client, options) => sendAddresses(client, 'add', [addressFields.settable(state)], options),
+const entries: Entries<AddressSpec> = new Entries({
+  object: 'address',
+  lineOf: (verb, spec) =>
+    `ip addr ${wordsOf[verb]} ${verb === 'remove' ? nameOfAddress(spec) : notationOfAddress(spec)}`,
+  linksOf: ({ link }) => [link],
+  commandOf: addressCommand,
+  async stepsNow(client, specs, options) {
+    const table = new AddressTable(await listAddresses(client, options))
+    return specs.map(spec => stepsTo(spec, table))
+  },
+  remove: removeAddresses,
 })
 
 /** The further effects of the removal of an address, in words. */
-function effects(
-  state: AddressState, actual: readonly AddressState[], gone: ReadonlySet<AddressState> = new Set(),
-): string[] {
-  const secondaries = secondariesOf(state, actual).filter(other => !gone.has(other)).map(other => other.address)
-  const stays = (other: AddressState): boolean =>
-    other !== state && !gone.has(other) && other.family === 'inet' && other.link === state.link
-  const last = state.family === 'inet' && !actual.some(stays)
+function effects(state: AddressState, table: AddressTable): string[] {
+  const secondaries = table.secondariesOf(state).map(other => other.address)
   return [
     ...secondaries.length > 0
       ? [`where promote_secondaries is 0 the kernel removes ${secondaries.join(', ')} with it, added again at once`]
       : [],
-    ...last ? [`it is the last IPv4 address of ${state.link}, whose routes go with it`] : [],
+    ...table.isLast(state) ? [`it is the last IPv4 address of ${state.link}, whose routes go with it`] : [],
   ]
 }
 
-function stepsTo(wanted: Iterable<AddressSpec>, actual: readonly AddressState[]): Step[] {
-  const present = new Map(actual.map(state => [keyOfAddress(state), state]))
-  return [...wanted].flatMap((spec): Step[] => {
-    const state = present.get(keyOfAddress(spec))
-    if (!state) {
-      const others = actual.filter(other => other.address.split('/')[0] === spec.address.split('/')[0])
-      const names = others.map(nameOfAddress).join(', ')
-      return [adding(spec, names === '' ? undefined : `this host has it as ${names} too, which stays`)]
-    }
-    const changes = addressFields.differences({ peer: undefined, ...spec }, state)
-    if (changes.length === 0) return []
-    const whole = { ...addressFields.settable(state), peer: undefined, ...spec }
-    const pair = state.family === 'inet6' && (state.peer ?? spec.peer) !== undefined
-    const stuck = changes.filter(
-      field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0)
-    if (stuck.length === 0) return [replacing(whole, addressFields.settable(state))]
-    const fields = stuck.map(field => field === 'address' ? 'prefix length' : field).join(', ')
-    const why = [`the kernel cannot change its ${fields}: it is removed and added again`, ...effects(state, actual)]
-    return [removing(state, why.join('; ')), adding(whole)]
-  })
+function stepsTo(spec: AddressSpec, table: AddressTable): EntryStep<AddressSpec>[] {
+  const state = table.get(spec)
+  if (!state) {
+    const names = table.namesakes(spec).map(nameOfAddress).join(', ')
+    return [entries.adding(spec, names === '' ? {} : { why: `this host has it as ${names} too, which stays` })]
+  }
+  const changes = addressFields.differences({ peer: undefined, ...spec }, state)
+  if (changes.length === 0) return []
+  const before = addressFields.settable(state)
+  const whole = { ...before, peer: undefined, ...spec }
+  const pair = state.family === 'inet6' && (state.peer ?? spec.peer) !== undefined
+  const stuck = changes.filter(
+    field => pair || !REPLACEABLE[state.family].includes(field) || spec[field as keyof AddressSpec] === 0)
+  if (stuck.length === 0) return [entries.replacing(whole, before)]
+  const fields = stuck.map(field => field === 'address' ? 'prefix length' : field).join(', ')
+  const why = [`the kernel cannot change its ${fields}: it is removed and added again`, ...effects(state, table)]
+  return [entries.removing(before, { why: why.join('; ') }), entries.adding(whole)]
 }
 
-/** The steps to the wanted addresses. Fields left out, and other addresses, stay. Pure. */
+/**
+ * The steps to the wanted addresses. Fields left out, and other addresses, stay. `needsOf` returns
+ * the steps that an address needs before it comes up. Pure.
+ */
 export function addressSteps(
-  wanted: readonly AddressSpec[], actual: readonly AddressState[], needsOf: NeedsOf = () => undefined,
+  wanted: readonly AddressSpec[], actual: readonly AddressState[],
+  needsOf: (spec: AddressSpec) => readonly Step[] | undefined = () => undefined,
 ): Step[] {
   const normal = wanted.map((spec, i) => normalizeAddress(spec, atPath('addresses', i)))
+  const table = new AddressTable(actual)
   return [...byKey('addresses', normal, keyOfAddress, nameOfAddress).values()].flatMap(spec => {
     const needs = needsOf(spec)
-    return stepsTo([spec], actual).map(step => needs ? { ...step, needs } : step)
+    return stepsTo(spec, table).map(step => step.needing(needs))
   })
 }
 
@@ -101,12 +94,12 @@ export function addressRemovals(unwanted: readonly AddressId[], actual: readonly
   const keys = byKey(
     'addresses', unwanted.map((id, i) => normalizeAddressId(id, atPath('addresses', i))), keyOfAddress, nameOfAddress,
   )
-  const gone = new Set<AddressState>() // after the steps so far
+  const table = new AddressTable(actual)
   const existing = actual.filter(state => keys.has(keyOfAddress(state)))
   return existing.toSorted((a, b) => Number(b.secondary) - Number(a.secondary)).map(state => {
-    const why = effects(state, actual, gone).join('; ')
-    gone.add(state)
-    return removing(state, why)
+    const why = effects(state, table).join('; ')
+    table.remove(state)
+    return entries.removing(addressFields.settable(state), { why })
   })
 }
 
@@ -121,9 +114,9 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
       && (family === undefined || state.family === family)
       && (wanted === undefined || state.address.split('/')[0] === wanted))
   },
-  find(id, actual) {
-    const key = keyOfAddress(normalizeAddressId(id))
-    return actual.find(state => keyOfAddress(state) === key)
+  finder(actual) {
+    const table = new AddressTable(actual)
+    return id => table.get(normalizeAddressId(id))
   },
   idOf: spec => spec,
   missing: (verb, id) => refuseMissing('EADDRNOTAVAIL', addressCommand(verb, normalizeAddressId(id), NO_LINKS)),
@@ -131,9 +124,10 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
   add: (client, specs, options) => sendAddresses(client, 'add', specs.map(spec => normalizeAddress(spec)), options),
   changes: (spec, state, actual) => {
     const normal = normalizeAddress(spec)
-    return state ? stepsTo([normal], actual) : []
+    return state ? stepsTo(normal, new AddressTable(actual)) : []
   },
-  replacement: (spec, actual) => stepsTo([addressFields.complete(normalizeAddress(spec)) as AddressSpec], actual),
+  replacement: (spec, actual) =>
+    stepsTo(addressFields.complete(normalizeAddress(spec)) as AddressSpec, new AddressTable(actual)),
   steps: addressSteps,
   async remove(client, ids, actual, options) {
     for (const id of ids.map(each => normalizeAddressId(each))) {
@@ -148,8 +142,8 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  * The addresses of this host's links.
  *
  * - The kernel cannot change some fields in place: label, scope, broadcast, for IPv4 also
- *   `noprefixroute` and the peer, for IPv6
- *   the prefix length. The address is removed and added again then; a plan says so.
+ *   `noprefixroute`, the protocol and the peer, for IPv6 the prefix length. The address is removed
+ *   and added again then; a plan says so.
  * - `remove` rejects with a SpecError where the kernel would remove other addresses too: the
  *   secondaries of the same network, while `promote_secondaries` is 0.
  * - `get` finds IPv6 addresses whatever their prefix.

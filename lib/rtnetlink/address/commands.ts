@@ -3,19 +3,18 @@
 import { readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../../generic-netlink/core.js'
 import { SpecError } from '../../base/check.js'
-import type { RouteClient, RouteCommand, Verb } from '../client.js'
+import { ANY_ADDRESS, type RouteClient, type RouteCommand, type Verb } from '../client.js'
 import { NO_LINKS, namesOf, readIndexes, readLinks, sendNamed } from '../link-names.js'
 import {
   addressCommand, addressFields, keyOfAddress, nameOfAddress, networkOfAddress, readAddress,
   type AddressId, type AddressSpec, type AddressState,
 } from './spec.js'
-
-const ANY = { family: 'unspec', prefixlen: 0, flags: 0, scope: 'global', index: 0 } as const
+import { AddressTable } from './table.js'
 
 /** All IPv4 and IPv6 addresses. Rejects with NetlinkError. */
 export async function listAddresses(client: RouteClient, options?: CallOptions): Promise<AddressState[]> {
   const names = namesOf(await readLinks(client, options))
-  const entries = await client.list('address', ANY, {}, options)
+  const entries = await client.list('address', ANY_ADDRESS, {}, options)
   return entries.filter(({ header: { family } }) => family === 'inet' || family === 'inet6')
     .map(entry => readAddress(entry, names))
 }
@@ -26,28 +25,30 @@ export const sendAddresses = (
 ): Promise<void> =>
   sendNamed(client, specs, ({ link }) => [link], (spec, names) => addressCommand(verb, spec, names), options)
 
-/** The secondaries that the kernel may remove together with this address. */
-export function secondariesOf(primary: AddressState, actual: readonly AddressState[]): AddressState[] {
-  if (primary.family !== 'inet' || primary.secondary) return []
-  const network = networkOfAddress(primary)
-  return actual.filter(other => other.secondary && other.link === primary.link && networkOfAddress(other) === network)
+/** Removes addresses alone: adds their secondaries again, removes the routes that they leave. */
+export async function removeAddresses<R>(
+  client: RouteClient, specs: readonly AddressId[],
+  send: (verb: 'remove', specs: readonly AddressSpec[], options?: CallOptions) => Promise<R>, options?: CallOptions,
+): Promise<R> {
+  const all = await listAddresses(client, options)
+  const before = new AddressTable(all)
+  const outcomes = await send('remove', specs, options)
+  const states = specs.flatMap(spec => before.get(spec) ?? [])
+  const removed = new Set(states)
+  const secondaries = states.flatMap(state => before.secondariesOf(state)).filter(state => !removed.has(state))
+  if (secondaries.length > 0) { // no abort between here and the end
+    const left = new AddressTable(await listAddresses(client))
+    const lost = secondaries.filter(state => left.get(state) === undefined)
+    await sendAddresses(client, 'add', lost.map(state => addressFields.settable(state)))
+  }
+  const others = all.filter(state => !removed.has(state))
+  for (const state of states.filter(leavesRoutes)) await removeRoutes(client, state, others)
+  return outcomes
 }
 
-/** Removes an address alone: adds its secondaries again, and removes the routes that it leaves. */
-export async function removeAddress(client: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> {
-  const before = await listAddresses(client, options)
-  await sendAddresses(client, 'remove', [spec], options)
-  const state = before.find(other => keyOfAddress(other) === keyOfAddress(spec))
-  if (!state) return
-  const secondaries = secondariesOf(state, before) // no abort between here and the end
-  if (secondaries.length > 0) {
-    const left = new Set((await listAddresses(client)).map(keyOfAddress))
-    for (const secondary of secondaries) {
-      if (!left.has(keyOfAddress(secondary))) await sendAddresses(client, 'add', [addressFields.settable(secondary)])
-    }
-  }
-  if (leavesRoutes(state)) await removeRoutes(client, state, before)
-}
+/** Removes one address alone. Rejects with NetlinkError. */
+export const removeAddress = (client: RouteClient, spec: AddressId, options?: CallOptions): Promise<void> =>
+  removeAddresses(client, [spec], (verb, specs, more) => sendAddresses(client, verb, specs, more), options)
 
 /** From a router's announcement (`IFAPROT_KERNEL_RA`): its routes are the router's. */
 const ANNOUNCED = 2
@@ -93,7 +94,7 @@ async function promotes(link: string): Promise<boolean> {
 /** @throws SpecError where the kernel would remove secondaries of other owners with it */
 export async function checkRemoval(id: AddressId, actual: readonly AddressState[]): Promise<void> {
   const state = actual.find(other => keyOfAddress(other) === keyOfAddress(id))
-  const secondaries = state ? secondariesOf(state, actual).map(({ address }) => address) : []
+  const secondaries = state ? new AddressTable(actual).secondariesOf(state).map(({ address }) => address) : []
   if (secondaries.length === 0 || await promotes(id.link)) return
   throw new SpecError('address', `the kernel would remove ${secondaries.join(', ')} with ${nameOfAddress(id)}; remove `
     + `${secondaries.length === 1 ? 'it' : 'them'} first, or set net.ipv4.conf.${id.link}.promote_secondaries to 1`)

@@ -4,7 +4,7 @@ import { NetlinkError, type CallOptions } from '../../../generic-netlink/core.js
 import { defined } from '../../base/field.js'
 import type { RouteClient, RouteCommand } from '../client.js'
 import { explainRefusal, refuse } from '../explain.js'
-import { ANY_LINK, namesOf, readIndexes, type LinkNames } from '../link-names.js'
+import { ANY_LINK, namesOf, readIndexes, readNames, type LinkNames } from '../link-names.js'
 import type { LinkAttributes } from '../wire/link.js'
 import { reasonOfExistence } from './conflicts.js'
 import { FALLBACKS, isKind, kinds } from './kinds/index.js'
@@ -71,6 +71,14 @@ export async function changeParameters(
       ifname: name, mtu: only === undefined ? mtu : undefined, linkinfo: linkInfo(link, names, only),
     }),
   }], options)
+}
+
+/** Reads the settings of a link. Rejects with NetlinkError. */
+export async function readSettings(client: RouteClient, name: string, options?: CallOptions): Promise<Settings> {
+  const entry = await client.get(
+    { kind: 'link', header: ANY_LINK, attributes: { ifname: name }, object: objectOf(name) }, options)
+  const names = await readNames(client, entry.attributes.master, options)
+  return settings.complete(settings.read(entry, { ...names, link: entry.attributes }))
 }
 
 /** Changes settings. */

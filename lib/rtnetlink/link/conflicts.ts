@@ -13,8 +13,15 @@ function conflict(link: Link, other: Link): string | undefined {
     : undefined
 }
 
+/** A text that links have in common that conflict; undefined for links that conflict with none. */
+export function groupOf({ kind, parameters }: Link): string | undefined {
+  if (!isKind(kind)) return undefined
+  const { alike, rival = kind } = kinds[kind]
+  return alike && `${kind < rival ? kind : rival} ${alike(parameters)}`
+}
+
 /** The existing link because of which the kernel refuses this one, as a sentence. */
-export function conflictOf(link: Link, links: readonly Link[]): string | undefined {
+export function conflictOf(link: Link, links: Iterable<Link>): string | undefined {
   for (const other of links) {
     const why = other.name === link.name ? undefined : conflict(link, other)
     if (why === undefined) continue

@@ -49,7 +49,10 @@ const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilte
     return (await listLinks(client, options)).filter(link => (kind === undefined || link.kind === kind)
       && (master === undefined || link.master === master) && (up === undefined || link.up === up))
   },
-  find: (name, actual) => actual.find(link => link.name === name || link.altNames.includes(name)),
+  finder(actual) {
+    const links = new Map(actual.flatMap(link => [link.name, ...link.altNames].map(name => [name, link])))
+    return name => links.get(name)
+  },
   idOf: ({ name }) => name,
   missing: (verb, name) =>
     refuse('ENODEV', { kind: 'link', verb, object: objectOf(name) }, 'there is no such link in this network namespace'),

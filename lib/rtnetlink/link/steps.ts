@@ -1,40 +1,121 @@
 /** The steps from existing links to wanted links. */
 
-import { NetlinkError } from '../../../generic-netlink/core.js'
+import { NetlinkError, type CallOptions } from '../../../generic-netlink/core.js'
 import { atPath, checkList, interfaceName, SpecError } from '../../base/check.js'
 import { defined, type Values } from '../../base/field.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, stepOn } from '../../plan/resource.js'
-import { openRtnetlink } from '../client.js'
+import { Session } from '../../plan/session.js'
+import { openRtnetlink, type RouteClient } from '../client.js'
 import { refuse } from '../explain.js'
-import { changeParameters, createLink, listLinks, objectOf, removeLink, setLink } from './commands.js'
-import { conflictOf } from './conflicts.js'
+import {
+  changeParameters, createLink, listLinks, objectOf, readSettings, removeLink, setLink,
+} from './commands.js'
 import { FALLBACKS, isKind, kinds, type LinkKind } from './kinds/index.js'
-import { linkOf, normalizeLink, type Link, type WantedLink } from './link.js'
+import { normalizeLink, type Link, type WantedLink } from './link.js'
+import { Model, peerName } from './model.js'
 import { laterSettings, settings, type Settings } from './settings.js'
 import type { LinkSpec, LinkState } from './spec.js'
+import { readStanding, restoreStanding, type Standing } from './standing.js'
 
 const join = (...parts: (string | false | undefined)[]): string => parts.filter(Boolean).join(' ')
 
 // ── single steps ──
 
-const adding = (link: Link): Step => stepOn(openRtnetlink, {
-  action: 'add', object: 'link',
-  line: join(
-    `ip link add ${link.name}`, settings.words(link, ['mtu', 'address']), `type ${link.kind ?? ''}`,
-    isKind(link.kind) && kinds[link.kind].fields.words(link.parameters)),
-  run: (client, options) => createLink(client, link, options),
-  undo: (client, options) => removeLink(client, link.name, options),
-})
+/** A link as a plan adds it: kind and parameters, name, MTU and MAC address. */
+type BareLink = Omit<WantedLink, 'alias' | 'master' | 'up'>
 
-const removing = (link: Link, peer: Link | undefined, why?: string): Step => stepOn(openRtnetlink, {
-  action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, why,
-  run: (client, options) => removeLink(client, link.name, options),
-  async undo(client, options) {
-    await createLink(client, peer ? { ...link, parameters: { peer } } : link, options)
-    for (const each of peer ? [link, peer] : [link]) await setLink(client, each.name, laterSettings(each), options)
-  },
-})
+/**
+ * Adds a link. Where another program has added one of this name, changes it to the wanted one.
+ * Resolves with the steps that did so; with undefined where the link is new.
+ */
+async function ensureLink(client: RouteClient, link: BareLink, options?: CallOptions): Promise<Step[] | undefined> {
+  try {
+    await createLink(client, link, options)
+    return undefined
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+    const actual = await listLinks(client, options)
+    if (!actual.some(({ name }) => name === link.name)) throw error
+    const steps = stepsTo(new Model(actual), link, 'link')
+    await using session = new Session().share(openRtnetlink, client)
+    for (const [i, step] of steps.entries()) {
+      try { await step.run(session, options) } catch (also) {
+        await undoAll(client, steps.slice(0, i))
+        throw also
+      }
+    }
+    return steps
+  }
+}
+
+async function undoAll(client: RouteClient, steps: readonly Step[], options?: CallOptions): Promise<void> {
+  await using session = new Session().share(openRtnetlink, client)
+  for (const step of steps.toReversed()) await step.undo(session, options)
+}
+
+const hasCode = (error: unknown, code: string): boolean => error instanceof NetlinkError && error.code === code
+
+/** Waits for work on a link; one that is gone needs none. Resolves with whether it was there. */
+async function unlessGone(work: Promise<void>): Promise<boolean> {
+  try {
+    await work
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENODEV')) return false
+    throw error
+  }
+}
+
+function adding(link: BareLink): Step {
+  let became: Step[] | undefined
+  return stepOn(openRtnetlink, {
+    action: 'add', object: 'link',
+    line: join(
+      `ip link add ${link.name}`, settings.words(link, ['mtu', 'address']), `type ${link.kind}`,
+      kinds[link.kind].fields.words(link.parameters)),
+    async run(client, options) { became = await ensureLink(client, link, options) },
+    async undo(client, options) {
+      if (became) await undoAll(client, became, options)
+      else await unlessGone(removeLink(client, link.name, options))
+    },
+  })
+}
+
+/** The step that removes a link, with the other end of a pair, and the step that restores these. */
+function removing(
+  link: Link, peer: Link | undefined, why?: string,
+): { readonly remove: Step; readonly restore: Step } {
+  const names = peer ? [link.name, peer.name] : [link.name]
+  let standing: Standing[] | undefined
+  const giveBack = async (client: RouteClient, options?: CallOptions): Promise<void> => {
+    for (const each of standing ?? []) await restoreStanding(client, each, options)
+  }
+  const remove = stepOn(openRtnetlink, {
+    action: 'remove', object: 'link', removes: link.name, line: `ip link del ${link.name}`, why,
+    async run(client, options) {
+      const found = await Promise.all(names.map(name => readStanding(client, name, options)))
+      const there = await unlessGone(removeLink(client, link.name, options))
+      standing = there ? found.filter(each => each !== undefined) : undefined
+    },
+    async undo(client, options) {
+      if (!standing) return // it was gone already
+      const whole = { ...link, given: [], ...peer && { parameters: { peer } } } as unknown as WantedLink
+      await ensureLink(client, whole, options)
+      for (const each of peer ? [link, peer] : [link]) await setLink(client, each.name, laterSettings(each), options)
+      await giveBack(client, options)
+    },
+  })
+  return {
+    remove,
+    restore: stepOn(openRtnetlink, {
+      action: 'change', object: 'link', line: 'ip addr restore; ip route restore',
+      why: `what stood on ${names.join(' and ')} comes back: addresses, routes, neighbours, sysctls`,
+      run: giveBack,
+      undo: () => Promise.resolve(), // it goes with the link
+    }),
+  }
+}
 
 const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step => stepOn(openRtnetlink, {
   action: 'change', object: 'link',
@@ -43,22 +124,28 @@ const changing = (wanted: Link, actual: Link, changed: readonly string[]): Step 
     kinds[wanted.kind as LinkKind].fields.words(wanted.parameters, changed),
   ),
   run: (client, options) => changeParameters(client, wanted, changed, options),
-  undo: (client, options) => changeParameters(client, actual, changed, options),
+  async undo(client, options) { await unlessGone(changeParameters(client, actual, changed, options)) },
 })
 
-const setting = (name: string, key: keyof Settings, wanted: Settings, before: Settings): Step => stepOn(openRtnetlink, {
-  action: 'change', object: 'link', line: `ip link set ${name} ${settings.words(wanted, [key])}`,
-  run: (client, options) => setLink(client, name, { [key]: wanted[key] }, options),
-  async undo(client, options) {
-    if (before[key] !== undefined) await setLink(client, name, { [key]: before[key] }, options)
-  },
-})
+function setting(name: string, key: keyof Settings, wanted: Settings): Step {
+  let before: Settings = {}
+  return stepOn(openRtnetlink, {
+    action: 'change', object: 'link', line: `ip link set ${name} ${settings.words(wanted, [key])}`,
+    async run(client, options) {
+      before = await readSettings(client, name, options)
+      await setLink(client, name, { [key]: wanted[key] }, options)
+    },
+    async undo(client, options) {
+      if (before[key] !== undefined) await unlessGone(setLink(client, name, { [key]: before[key] }, options))
+    },
+  })
+}
 
 /** One step for each setting that differs. Settings that `before` lacks are those of a new link. */
 function settingSteps(wanted: Settings & { name: string }, before: Settings): Step[] {
   const actual = settings.complete(before)
   return settings.differences(settings.existing(wanted), actual).map(
-    key => setting(wanted.name, key as keyof Settings, wanted, actual),
+    key => setting(wanted.name, key as keyof Settings, wanted),
   )
 }
 
@@ -102,56 +189,14 @@ function inOrder<T extends Link>(links: readonly T[]): T[] {
   return [...done]
 }
 
-/** The name of the other end of a pair, if it is in this network namespace. */
-function peerName({ kind, parameters }: Link): string {
-  const end = isKind(kind) ? kinds[kind].peer?.(parameters) : undefined
-  return end !== undefined && end.netns === undefined ? end.name : ''
-}
-
-/** The links as they are after some steps. */
-class Model {
-  readonly #links: Map<string, Link>
-
-  constructor(actual: readonly LinkState[]) { this.#links = new Map(actual.map(state => [state.name, linkOf(state)])) }
-
-  get(name: string): Link | undefined { return this.#links.get(name) }
-  set(link: Link): void { this.#links.set(link.name, link) }
-
-  /** Adds a link, and the other end of a pair. */
-  add(link: Link): void {
-    this.set(link)
-    const end = peerName(link)
-    if (end !== '') {
-      this.set({ name: end, kind: link.kind, parameters: kinds[link.kind as LinkKind].peerOf!(link.name), up: false })
-    }
-  }
-
-  /** Removes a link, and with it the other end of a pair, links on it, and its mastership. */
-  remove(link: Link): void {
-    this.#links.delete(link.name)
-    this.#links.delete(peerName(link))
-    for (const other of [...this.#links.values()]) {
-      const onLink = other.parameters.link === link.name
-      if (onLink && isKind(other.kind) && kinds[other.kind].removedWithLink === true) this.remove(other)
-      else if (other.master === link.name) this.set({ ...other, master: null })
-    }
-  }
-
-  /** @throws SpecError where the kernel could not tell the link from another one */
-  checkConflict(link: Link, path: string): void {
-    const why = conflictOf(link, [...this.#links.values()])
-    if (why !== undefined) throw new SpecError(path, why)
-  }
-}
-
-function addSteps(model: Model, link: Link, path: string): Step[] {
+function addSteps(model: Model, link: WantedLink, path: string): Step[] {
   model.checkConflict(link, path)
   model.add(link)
   const { alias: _, master: __, up: ___, ...bare } = link
   return [adding(bare), ...settingSteps(link, defined({ mtu: link.mtu, address: link.address }))]
 }
 
-function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
+function stepsTo(model: Model, link: WantedLink | BareLink, path: string): Step[] {
   const { name, kind, parameters, given } = link
   const { fields, inPlace, ethernet } = kinds[kind]
   const actual = model.get(name)
@@ -185,16 +230,14 @@ function stepsTo(model: Model, link: WantedLink, path: string): Step[] {
   const again = {
     ...defined({ index, alias, ...ethernet(parameters) && { address, master: master ?? undefined } }), ...link,
   }
-  return [
-    removing(actual, peer, `${stuck}: it is removed and added again, and loses its addresses and routes`),
-    ...addSteps(model, again, path),
-  ]
+  const { remove, restore } = removing(actual, peer, `${stuck}: it is removed and added again`)
+  return [remove, ...addSteps(model, again, path), restore]
 }
 
 /**
  * The steps to the wanted links; all others stay. A step changes a link in place where the kernel
  * can. Otherwise the link is removed and added again with the same index, and the step says why:
- * its addresses and routes go with it. Pure.
+ * what stood on it comes back then. Pure.
  * @throws SpecError naming the field of the spec that is wrong,
  * or the link that conflicts
  */
@@ -223,7 +266,7 @@ export function linkRemovals(unwanted: readonly string[], actual: readonly LinkS
     }
     const peer = model.get(peerName(link))
     model.remove(link)
-    return [removing(link, peer)]
+    return [removing(link, peer).remove]
   })
 }
 

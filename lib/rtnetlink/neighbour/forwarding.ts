@@ -165,10 +165,6 @@ const sameEnd = (wanted: ForwardingId, { dst, port, vni, via, tunnel }: Forwardi
   wanted.dst === dst && wanted.via === via
   && (wanted.port ?? tunnel?.port) === (port ?? tunnel?.port) && (wanted.vni ?? tunnel?.vni) === (vni ?? tunnel?.vni)
 
-/** The bridge of a port, as far as entries show it; the port's own address always has one. */
-export const bridgeOf = (link: string, actual: readonly ForwardingState[]): string | undefined =>
-  actual.find(state => state.link === link && state.bridge)?.bridge
-
 /** Whether an existing entry is the wanted one. */
 export const sameForwarding = (wanted: Forwarding, actual: ForwardingState): boolean =>
   wanted.link === actual.link && sameEnd(wanted, actual)

@@ -3,12 +3,13 @@
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
 import { atPath } from '../../base/check.js'
 import type { Step } from '../../plan/plan.js'
-import { byKey, Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
-import { openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../client.js'
+import { byKey, Resource, type ResourceKind } from '../../plan/resource.js'
+import { ANY_NEIGHBOUR, openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../client.js'
+import { Entries, type EntryStep } from '../entries.js'
 import { refuse, refuseMissing } from '../explain.js'
 import { namesOf, NO_LINKS, readLinks, sendNamed, type LinkNames } from '../link-names.js'
 import {
-  bridgeOf, forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding,
+  forwardingCommand, forwardingFields, isForwarding, keyOfForwarding, nameOfForwarding, normalizeForwarding,
   normalizeForwardingId, readForwarding, sameForwarding, settableForwarding, verbFor,
   type Forwarding, type ForwardingId, type ForwardingSpec, type ForwardingState,
 } from './forwarding.js'
@@ -70,21 +71,42 @@ const same = (wanted: Entry, actual: NeighbourState): boolean => isIp(wanted)
   ? isIp(actual) && neighbourFields.differences(wanted, actual).length === 0
   : !isIp(actual) && sameForwarding(wanted, actual)
 
-function find(id: Id, actual: readonly NeighbourState[]): NeighbourState | undefined {
-  const normal = normalizeId(id)
-  if (isIp(normal)) return actual.find(state => isIp(state) && keyOfNeighbour(state) === keyOfNeighbour(normal))
-  const entries = actual.filter((state): state is ForwardingState => !isIp(state))
-  const bridge = bridgeOf(normal.link, entries)
-  return entries.find(state => isForwarding(normal, state, bridge))
+/** The neighbours and forwarding entries of a host, by what identifies them. */
+class Table {
+  readonly #neighbours = new Map<string, IpNeighbourState>()
+  /** Forwarding entries by MAC address. */
+  readonly #forwarding = new Map<string, ForwardingState[]>()
+  /** The bridges of ports, as far as entries show them; a port's own address always has one. */
+  readonly #bridges = new Map<string, string>()
+
+  constructor(states: readonly NeighbourState[]) {
+    for (const state of states) {
+      if (isIp(state)) {
+        this.#neighbours.set(keyOfNeighbour(state), state)
+        continue
+      }
+      const same = this.#forwarding.get(state.lladdr)
+      if (same) same.push(state)
+      else this.#forwarding.set(state.lladdr, [state])
+      if (state.bridge !== undefined) this.#bridges.set(state.link, state.bridge)
+    }
+  }
+
+  /** The object with this id. @throws naming the field */
+  find(id: Id): NeighbourState | undefined {
+    const normal = normalizeId(id)
+    if (isIp(normal)) return this.#neighbours.get(keyOfNeighbour(normal))
+    const bridge = this.#bridges.get(normal.link)
+    return this.#forwarding.get(normal.lladdr)?.find(state => isForwarding(normal, state, bridge))
+  }
 }
 
 // ── commands ──
 
-const ANY = { family: 'unspec', index: 0, state: {}, flags: {}, type: 'unspec' } as const
 const LISTINGS = {
-  neighbour:  ANY,
-  proxy:      { ...ANY, flags: { proxy: true } },
-  forwarding: { ...ANY, family: 'bridge' },
+  neighbour:  ANY_NEIGHBOUR,
+  proxy:      { ...ANY_NEIGHBOUR, flags: { proxy: true } },
+  forwarding: { ...ANY_NEIGHBOUR, family: 'bridge' },
 } as const
 
 async function listNeighbours(
@@ -113,7 +135,8 @@ async function addNeighbours(client: RouteClient, entries: readonly Entry[], opt
   const silent = entries.filter(entry => setting('add', entry) === 'append' || kindOf(entry) === 'proxy')
   if (silent.length > 0) {
     const actual = await listNeighbours(client, filterOf(silent).kind, options)
-    const existing = silent.find(entry => find(entry, actual))
+    const table = new Table(actual)
+    const existing = silent.find(entry => table.find(entry))
     if (existing) throw refuse('EEXIST', commandOf('add', existing, NO_LINKS), 'it exists already')
   }
   await sendNeighbours(client, 'add', entries, options)
@@ -121,45 +144,52 @@ async function addNeighbours(client: RouteClient, entries: readonly Entry[], opt
 
 // ── steps ──
 
-const adding = (entry: Entry): Step => stepOn(openRtnetlink, {
-  action: 'add', object: 'neighbour', line: lineOf(setting('add', entry), entry),
-  run: (client, options) => sendNeighbours(client, 'add', [entry], options),
-  undo: (client, options) => sendNeighbours(client, 'remove', [entry], options),
+const words = { add: 'add', append: 'append', replace: 'replace', remove: 'del' } as const
+
+const entries: Entries<Entry> = new Entries({
+  object: 'neighbour',
+  lineOf: (verb, entry) => lineOf(words[verb], entry),
+  linksOf: entry => isIp(entry) ? [entry.link] : [entry.link, entry.via],
+  commandOf,
+  async stepsNow(client, wanted, options) {
+    const table = new Table(await listNeighbours(client, filterOf(wanted).kind, options))
+    return wanted.map(entry => stepsTo(entry, table))
+  },
 })
 
-function replacing(entry: Entry, before: NeighbourState): Step {
+const adding = (entry: Entry): EntryStep<Entry> =>
+  entries.adding(entry, { verb: setting('add', entry) === 'append' ? 'append' : 'add' })
+
+function replacing(entry: Entry, before: NeighbourState): EntryStep<Entry> {
   const old = settable(before)
-  return stepOn(openRtnetlink, {
-    action: 'change', object: 'neighbour', line: lineOf(setting('replace', entry), entry),
+  return entries.replacing(entry, old, {
+    verb: setting('replace', entry) === 'append' ? 'append' : 'replace',
     why: !old ? 'the kernel is looking for it'
       : before.link === entry.link ? undefined : `it is behind ${before.link} now`,
-    run: (client, options) => sendNeighbours(client, 'replace', [entry], options),
-    undo: (client, options) =>
-      old ? sendNeighbours(client, 'replace', [old], options) : sendNeighbours(client, 'remove', [entry], options),
   })
 }
 
 function removing(state: NeighbourState): Step[] {
   const old = settable(state)
-  return !old ? [] : [stepOn(openRtnetlink, {
-    action: 'remove', object: 'neighbour', line: lineOf('del', old),
-    run: (client, options) => sendNeighbours(client, 'remove', [old], options),
-    undo: (client, options) => sendNeighbours(client, 'add', [old], options),
-  })]
+  return !old ? [] : [entries.removing(old, { verb: setting('add', old) === 'append' ? 'append' : 'add' })]
+}
+
+function stepsTo(entry: Entry, table: Table): EntryStep<Entry>[] {
+  const state = table.find(entry)
+  return !state ? [adding(entry)] : same(entry, state) ? [] : [replacing(entry, state)]
 }
 
 /** The steps to the wanted neighbours and forwarding entries. All others stay. Pure. */
 export function neighbourSteps(wanted: readonly NeighbourSpec[], actual: readonly NeighbourState[]): Step[] {
-  const entries = byKey('neighbours', wanted.map((spec, i) => normalize(spec, atPath('neighbours', i))), keyOf, nameOf)
-  return [...entries.values()].flatMap((entry): Step[] => {
-    const state = find(entry, actual)
-    return !state ? [adding(entry)] : same(entry, state) ? [] : [replacing(entry, state)]
-  })
+  const all = byKey('neighbours', wanted.map((spec, i) => normalize(spec, atPath('neighbours', i))), keyOf, nameOf)
+  const table = new Table(actual)
+  return [...all.values()].flatMap((entry): Step[] => stepsTo(entry, table))
 }
 
 /** The steps that remove those of the neighbours and forwarding entries that exist. Pure. */
 export function neighbourRemovals(unwanted: readonly Id[], actual: readonly NeighbourState[]): Step[] {
-  const found = unwanted.map((id, i) => find(normalizeId(id, atPath('neighbours', i)), actual))
+  const table = new Table(actual)
+  const found = unwanted.map((id, i) => table.find(normalizeId(id, atPath('neighbours', i))))
   return [...new Set(found)].flatMap(state => state === undefined ? [] : removing(state))
 }
 
@@ -185,7 +215,10 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
     return (await listNeighbours(client, kind, options)).filter(state => link === undefined || state.link === link)
   },
   filterOf,
-  find,
+  finder(actual) {
+    const table = new Table(actual)
+    return id => table.find(id)
+  },
   idOf: given => given,
   missing,
   check(spec, path) { normalize(spec, path) },
@@ -196,10 +229,11 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
     fields.normalizePart(patch)
     return state ? [replacing(normalize({ ...settable(state), ...patch } as NeighbourSpec), state)] : []
   },
-  replacement: (spec, actual) => [replacing(normalize(spec), find(spec, actual)!)],
+  replacement: (spec, actual) => [replacing(normalize(spec), new Table(actual).find(spec)!)],
   steps: neighbourSteps,
   async remove(client, ids, actual, options) {
-    const found = ids.map(id => ({ id, state: find(id, actual)! }))
+    const table = new Table(actual)
+    const found = ids.map(id => ({ id, state: table.find(id)! }))
     for (const { id, state } of found) if (!atEnd(normalizeId(id), state)) throw missing('remove', id)
     await sendNeighbours(
       client, 'remove', found.map(({ id, state }) => settable(state) ?? entryOf(normalizeId(id))), options,

@@ -5,14 +5,15 @@ import { checkList, integer, oneOf, SpecError, within } from '../../base/check.j
 import { after, among, defined, fieldSet, inRange, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, widthOf, type Prefix } from '../../base/prefix.js'
 import { checkScope, type Scope } from '../address/spec.js'
-import type { Entry, RouteCommand, Verb } from '../client.js'
+import { ANY_ROUTE, type Entry, type RouteCommand, type Verb } from '../client.js'
 import { entryFields, unlessZero } from '../fields.js'
 import type { LinkNames } from '../link-names.js'
 import { PROTOCOLS } from '../wire/route.js'
+import { keptOf, withKept } from './kept.js'
 import { gatewayAttribute, hopFields, hopWords, nexthopsOf, verifyNexthop, viaWords } from './nexthops.js'
 import {
-  TABLES, TYPES, type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec, type RouteState,
-  type RouteTable, type WeightedNexthop,
+  TABLES, TYPES, type KeptAttributes, type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec,
+  type RouteState, type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
 /** A route in its normal form, with its whole id. It has `nexthops` only if there are several. */
@@ -23,6 +24,7 @@ export interface Route extends RouteSettings, Nexthop {
   readonly metric: number
   readonly tos: number
   readonly nexthops?: readonly WeightedNexthop[] | undefined
+  readonly kept?: KeptAttributes | undefined
 }
 
 const U32 = 0xffffffff
@@ -159,7 +161,7 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
       (value as readonly WeightedNexthop[]).map(hop => `nexthop ${hopWords(hop, family as Family)}`).join(' '),
   },
 }, {
-  stateOnly: ['dead', 'nexthopId'],
+  stateOnly: ['dead', 'nexthopId', 'kept'],
   verify(spec) {
     const route = spec as unknown as Route
     const { family, type, nexthops, source, scope, mtu } = route
@@ -222,7 +224,7 @@ export function normalizeRoute(spec: RouteSpec | RouteState, path = ''): Route {
     const id = normalizeRouteId(spec, '', typeof gateway === 'string' && gateway.includes(':') ? 'inet6' : 'inet')
     const normal = routeFields.pick({ type: 'unicast', ...given, from: undefined, ...id }) as unknown as Route
     routeFields.verify(normal)
-    return alone(normal)
+    return alone('kept' in spec && spec.kept ? { ...normal, kept: spec.kept } : normal)
   })
 }
 
@@ -236,7 +238,8 @@ function alone(route: Route): Route {
 
 /** A state in the normal form, of any type. */
 export function routeOf(state: RouteState): Route {
-  return alone({ ...routeFields.existing(state) as unknown as Route, tos: state.tos ?? 0 })
+  const { tos = 0, kept } = state
+  return alone({ ...routeFields.existing(state) as unknown as Route, tos, ...kept && { kept } })
 }
 
 /** The kernel's identity of a route. */
@@ -271,27 +274,23 @@ function scopeOf(route: Route): Scope {
   return scope ?? (family === 'inet' && type === 'unicast' && !nexthops && route.via === undefined ? 'link' : 'global')
 }
 
-/** A header that matches all routes. */
-export const ANY_ROUTE = {
-  family: 'unspec', dstLen: 0, srcLen: 0, tos: 0, table: 0, protocol: 'unspec', scope: 'global', type: 'unspec',
-  flags: {},
-} as const
-
 /** The command that does something with a route. */
-export const routeCommand = (verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> => ({
-  kind: 'route', verb, object: `route ${nameOfRoute(route)}`,
-  ...routeFields.write({ header: { ...ANY_ROUTE, flags: {} }, attributes: {} }, {
+export function routeCommand(verb: Verb, route: Route, names: LinkNames): RouteCommand<'route'> {
+  const wire = routeFields.write({ header: { ...ANY_ROUTE, flags: {} }, attributes: {} }, {
     protocol: 'boot', ...route, scope: verb === 'remove' && route.scope === undefined ? 'nowhere' : scopeOf(route),
-  }, names),
-})
+  }, names)
+  const attributes = route.kept ? withKept(wire.attributes, route.kept) : wire.attributes
+  return { kind: 'route', verb, object: `route ${nameOfRoute(route)}`, header: wire.header, attributes }
+}
 
 /** A route that the kernel describes. */
 export function readRoute(entry: Wire, names: LinkNames): RouteState {
-  const { header: { flags }, attributes: { multipath, nhId } } = entry
+  const { header: { flags }, attributes } = entry
+  const { multipath, nhId } = attributes
   return {
     ...routeFields.read(entry, names) as unknown as RouteState,
     dead: multipath ? multipath.every(hop => hop.flags.dead || hop.flags.linkdown)
       : (flags.dead ?? flags.linkdown) === true,
-    ...defined({ nexthopId: nhId }),
+    ...defined({ nexthopId: nhId, kept: keptOf(attributes) }),
   }
 }

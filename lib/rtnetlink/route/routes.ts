@@ -6,14 +6,16 @@ import { familyOf } from '../../base/address.js'
 import { defined } from '../../base/field.js'
 import { unicast, widthOf } from '../../base/prefix.js'
 import type { Step } from '../../plan/plan.js'
-import { Resource, stepOn, type ResourceKind } from '../../plan/resource.js'
-import { openRtnetlink, RouteClient, type Verb } from '../client.js'
+import { Resource, type ResourceKind } from '../../plan/resource.js'
+import { ANY_ROUTE, openRtnetlink, RouteClient, type Verb } from '../client.js'
+import { Entries, type EntryStep } from '../entries.js'
 import { refuseMissing } from '../explain.js'
 import { namesOf, readIndexes, readLinks, readNames, sendNamed } from '../link-names.js'
 import {
-  ANY_ROUTE, keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
+  keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
   routeCommand, routeFields, routeOf, type Route,
 } from './fields.js'
+import { sameWrapping, withoutNexthops } from './kept.js'
 import { nexthopsOf } from './nexthops.js'
 import type { RouteFilter, RoutePatch, RouteQuery, RouteSpec, RouteState, WeightedNexthop } from './spec.js'
 
@@ -38,16 +40,10 @@ const sendRoutes = (
   client, routes, route => nexthopsOf(route).map(({ link }) => link),
   (route, names) => routeCommand(verb, route, names), options)
 
-/**
- * Removes routes that exist: instead of a missing one, the kernel would remove the next best. IPv6
- * removes all next hops where none is named.
- */
-function removeRoutes(client: RouteClient, states: readonly RouteState[], options?: CallOptions): Promise<void> {
-  const routes = states.map(state => {
-    const { nexthops, ...route } = routeOf(state)
-    return route.family === 'inet6' || nexthops === undefined ? route : { ...route, nexthops }
-  })
-  return sendRoutes(client, 'remove', routes, options)
+/** A route as its removal names it: IPv6 removes all next hops where none is named. */
+function forRemoval(state: RouteState): Route {
+  const { nexthops, ...route } = routeOf(state)
+  return route.family === 'inet6' || nexthops === undefined ? route : { ...route, nexthops }
 }
 
 // ── comparison ──
@@ -69,46 +65,63 @@ function sameNexthops(wanted: readonly WeightedNexthop[], actual: readonly Weigh
 
 const NEXTHOPS = ['via', 'link', 'onlink', 'nexthops']
 
-/** Whether a route has the wanted next hops, and the other fields that are given. */
+/** Whether a route has the wanted next hops, unwrapped, and the other fields that are given. */
 const matches = (wanted: Route, actual: Route): boolean => sameNexthops(nexthopsOf(wanted), nexthopsOf(actual))
   && routeFields.differences(wanted, actual).every(name => NEXTHOPS.includes(name))
+  && sameWrapping(wanted.kept, actual.kept)
 
 /** The routes that a query means; a default route without family and gateway is IPv4's. */
-function findAll(query: RouteQuery, actual: readonly RouteState[], path = ''): RouteState[] {
+function findAll(query: RouteQuery, actual: ReadonlyMap<string, RouteState[]>, path = ''): RouteState[] {
   const via = query.via === undefined ? undefined : address(atPath(path, 'via'), query.via)
   const key = keyOfRoute(normalizeRouteId(query, path, via?.includes(':') ? 'inet6' : 'inet'))
   const has = (state: RouteState, name: 'via' | 'link', value: string | undefined): boolean =>
     value === undefined || nexthopsOf(state).some(hop => hop[name] === value)
-  return actual.filter(state => keyOfRoute(state) === key && has(state, 'via', via) && has(state, 'link', query.link))
+  return (actual.get(key) ?? []).filter(state => has(state, 'via', via) && has(state, 'link', query.link))
 }
 
 // ── steps ──
 
-const adding = (route: Route, verb: 'add' | 'append'): Step => stepOn(openRtnetlink, {
-  action: 'add', object: 'route', line: `${program(route)} route ${verb} ${notationOfRoute(route)}`,
-  why: verb === 'append' ? 'beside the kernel\'s own to the same network' : undefined,
-  run: (client, options) => sendRoutes(client, verb, [route], options),
-  async undo(client, options) {
-    const state = (await listRoutes(client, options)).find(
-      each => keyOfRoute(each) === keyOfRoute(route) && matches(route, routeOf(each)),
-    )
-    if (state) await removeRoutes(client, [state], options) // it may be gone together with its link
+const words = { add: 'add', append: 'append', replace: 'replace', remove: 'del' } as const
+
+const entries: Entries<Route> = new Entries({
+  object: 'route',
+  lineOf: (verb, route) => `${program(route)} route ${words[verb]} ${notationOfRoute(route)}`,
+  linksOf: route => nexthopsOf(route).map(({ link }) => link),
+  commandOf: routeCommand,
+  async stepsNow(client, routes, options) {
+    const actual = byId(await listRoutes(client, options))
+    return routes.map(route => stepsTo(route, actual.get(keyOfRoute(route)) ?? []))
+  },
+  // Instead of a missing route the kernel would remove the next best.
+  async remove(client, routes, send, options) {
+    const actual = byId(await listRoutes(client, options))
+    const states = routes.map(route => actual.get(keyOfRoute(route))?.find(state => matches(route, routeOf(state))))
+    const results = await send('remove', states.flatMap(state => state ? forRemoval(state) : []), options)
+    return states.map(state => state ? results.shift()! : 'gone')
   },
 })
 
-const replacing = (route: Route, before: RouteState): Step => stepOn(openRtnetlink, {
-  action: 'change', object: 'route', line: `${program(route)} route replace ${notationOfRoute(route)}`,
-  why: before.protocol === 'kernel' ? 'in place of the kernel\'s own to the same network' : undefined,
-  run: (client, options) => sendRoutes(client, 'replace', [route], options),
-  undo: (client, options) => sendRoutes(client, 'replace', [routeOf(before)], options),
-})
+/** Routes by their identity: the kernel has several with the same. */
+function byId(states: readonly RouteState[]): Map<string, RouteState[]> {
+  const found = new Map<string, RouteState[]>()
+  for (const state of states) {
+    const key = keyOfRoute(state), same = found.get(key)
+    if (same) same.push(state)
+    else found.set(key, [state])
+  }
+  return found
+}
 
-const removing = (state: RouteState, why?: string): Step => stepOn(openRtnetlink, {
-  action: 'remove', object: 'route', why,
-  line: `${program(routeOf(state))} route del ${notationOfRoute(routeOf(state))}`,
-  run: (client, options) => removeRoutes(client, [state], options),
-  undo: (client, options) => sendRoutes(client, 'add', [routeOf(state)], options),
-})
+/** The step that replaces a route, whose kept attributes stay as far as its next hops do. */
+function replacing(route: Route, state: RouteState): EntryStep<Route> {
+  const before = routeOf(state)
+  const own = withoutNexthops(before.kept)
+  const stays = sameNexthops(nexthopsOf(route), nexthopsOf(before)) && sameWrapping(undefined, before.kept)
+  const kept = route.kept ?? (stays && before.kept ? before.kept : own)
+  return entries.replacing(Object.keys(kept).length > 0 ? { ...route, kept } : route, before, {
+    why: state.protocol === 'kernel' ? 'in place of the kernel\'s own to the same network' : undefined,
+  })
+}
 
 /** Specs in their normal form, by their identity. @throws SpecError where two have the same */
 function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
@@ -128,28 +141,36 @@ function normalizeAll(specs: readonly RouteSpec[]): Map<string, Route> {
   return found
 }
 
+/** The steps to a route, from those with its identity. */
+function stepsTo(route: Route, all: readonly RouteState[]): EntryStep<Route>[] {
+  const match = all.findIndex(state => matches(route, routeOf(state)))
+  // The kernel uses the first of equal routes; for IPv6 it has routes of its own on each link.
+  const rivals = route.family === 'inet6' ? all.filter(state => state.protocol !== 'kernel') : all
+  if (match >= 0) {
+    const before = route.family === 'inet' ? all.slice(0, match) : []
+    const why = 'with the same destination and metric, it goes before the wanted one'
+    return before.map(state => entries.removing(routeOf(state), { why }))
+  }
+  if (rivals.length > 0) return [replacing(route, rivals[0]!)]
+  return [all.length === 0 ? entries.adding(route)
+    : entries.adding(route, { verb: 'append', why: 'beside the kernel\'s own to the same network' })]
+}
+
 /**
- * The steps to the wanted routes. A route with other next hops is replaced:
- * fields that the spec leaves out get their defaults then. All other routes stay. Pure.
+ * The steps to the wanted routes. A route with other next hops, or whose packets are wrapped
+ * (`encap`), is replaced: fields that the spec leaves out get their defaults then, and attributes
+ * that no spec has stay. All other routes stay. Pure.
  */
 export function routeSteps(wanted: readonly RouteSpec[], actual: readonly RouteState[]): Step[] {
-  return [...normalizeAll(wanted)].flatMap(([key, route]): Step[] => {
-    const all = actual.filter(state => keyOfRoute(state) === key)
-    const match = all.findIndex(state => matches(route, routeOf(state)))
-    // The kernel uses the first of equal routes; for IPv6 it has routes of its own on each link.
-    const rivals = route.family === 'inet6' ? all.filter(state => state.protocol !== 'kernel') : all
-    if (match >= 0) {
-      const before = route.family === 'inet' ? all.slice(0, match) : []
-      return before.map(state => removing(state, 'with the same destination and metric, it goes before the wanted one'))
-    }
-    return rivals.length === 0 ? [adding(route, all.length > 0 ? 'append' : 'add')] : [replacing(route, rivals[0]!)]
-  })
+  const present = byId(actual)
+  return [...normalizeAll(wanted)].flatMap(([key, route]): Step[] => stepsTo(route, present.get(key) ?? []))
 }
 
 /** The steps that remove those of the routes that exist. Pure. */
 export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly RouteState[]): Step[] {
-  const found = unwanted.flatMap((query, i) => findAll(query, actual, atPath('routes', i)))
-  return [...new Set(found)].map(state => removing(state))
+  const present = byId(actual)
+  const found = unwanted.flatMap((query, i) => findAll(query, present, atPath('routes', i)))
+  return [...new Set(found)].map(state => entries.removing(routeOf(state)))
 }
 
 // ── the resource ──
@@ -158,7 +179,9 @@ export function routeRemovals(unwanted: readonly RouteQuery[], actual: readonly 
 function patched(patch: RoutePatch, state: RouteState): Route {
   const { via, link, onlink, nexthops, type, scope, ...rest } = routeFields.existing(state) as unknown as Route
   const moves = [...NEXTHOPS, 'type'].some(name => name in patch)
-  return normalizeRoute({ ...rest, ...!moves && { via, link, onlink, nexthops, type, scope }, ...patch } as RouteState)
+  const kept = moves ? withoutNexthops(state.kept) : state.kept
+  return normalizeRoute(
+    { ...rest, ...!moves && { via, link, onlink, nexthops, type, scope }, ...patch, kept } as RouteState)
 }
 
 const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, RouteFilter, RoutePatch> = {
@@ -171,7 +194,10 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
       && (protocol === undefined || state.protocol === protocol)
       && (link === undefined || nexthopsOf(state).some(hop => hop.link === link)))
   },
-  find: (query, actual) => findAll(query, actual)[0],
+  finder(actual) {
+    const present = byId(actual)
+    return query => findAll(query, present)[0]
+  },
   /** The next hops of a spec or patch are new and no part of the id; a gateway tells the family. */
   idOf(given) {
     const addresses = [...nexthopsOf(given).map(({ via }) => via), given.source]
@@ -193,12 +219,13 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
   },
   steps: routeSteps,
   async remove(client, queries, actual, options) {
-    const found = queries.map(query => findAll(query, actual))
+    const present = byId(actual)
+    const found = queries.map(query => findAll(query, present))
     for (const several of found.filter(each => each.length > 1)) {
       const names = several.map(each => nameOfRoute(routeOf(each))).join(' and ')
       throw new SpecError('to', `there are ${several.length} such routes, ${names}; add via or link`)
     }
-    await removeRoutes(client, found.flat(), options)
+    await sendRoutes(client, 'remove', found.flat().map(forRemoval), options)
   },
   removals: routeRemovals,
 }

@@ -2,6 +2,7 @@
 
 import type { Family } from '../../base/address.js'
 import type { Scope } from '../address/spec.js'
+import type { AttributesOf } from '../client.js'
 import type { PROTOCOLS } from '../wire/route.js'
 
 /** A routing table: its number, or its name where it has one. */
@@ -98,6 +99,19 @@ export interface RouteState extends RouteSettings, Nexthop {
   readonly dead: boolean
   /** The nexthop object that it uses (`ip nexthop`). */
   readonly nexthopId?: number
+  /** The attributes that specs do not have. */
+  readonly kept?: KeptAttributes
+}
+
+/**
+ * The attributes of a route that specs do not have, in the kernel's form. They stay when the route
+ * is changed, and come back when its change or removal is reverted. Those of the next hops
+ * (`encap`, `encapType`, `multipath`, `nhId`) stay as long as the next hops do.
+ */
+export interface KeptAttributes extends Pick<
+  AttributesOf<'route'>, 'pref' | 'flow' | 'ttlPropagate' | 'encapType' | 'encap' | 'multipath' | 'nhId'
+> {
+  readonly metrics?: Omit<NonNullable<AttributesOf<'route'>['metrics']>, 'mtu' | 'advmss'>
 }
 
 /** Which routes are listed; all conditions must hold. */

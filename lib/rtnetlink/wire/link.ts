@@ -1,7 +1,7 @@
 /** Messages about links: `linux/if_link.h`, as tables. */
 
 import {
-  attributeSet, enumeration, list, s32, string, struct, u8, u32, u64, type Infer,
+  attributeSet, bytes, enumeration, list, s32, string, struct, u8, u32, u64, type Codec, type Infer,
 } from '../../../generic-netlink/core.js'
 import { linkInfo } from './link-info.js'
 import { linkLayerAddress } from './scalars.js'
@@ -17,6 +17,15 @@ export const linkStats = struct({
   txAbortedErrors: u64, txCarrierErrors: u64, txFifoErrors: u64, txHeartbeatErrors: u64, txWindowErrors: u64,
   rxCompressed: u64, txCompressed: u64, rxNohandler: u64,
 })
+
+const altName = attributeSet('IFLA', { altIfname: [53, string(127)] })
+const anyList = list(string(127))
+
+/** Further names of a link: attributes of one number. */
+const altNames: Codec<string[]> & { readonly nested: true } = {
+  ...anyList,
+  write(to, names) { for (const altIfname of names) bytes.write(to, altName.encode({ altIfname }), {}) },
+}
 
 /** `IFLA_*` */
 export const link = attributeSet('IFLA', {
@@ -44,7 +53,7 @@ export const link = attributeSet('IFLA', {
   linkNetnsid: [37, s32],
   minMtu:    [50, u32],
   maxMtu:    [51, u32],
-  propList:  [52, list(string(127))],
+  propList:  [52, altNames],
 })
 
 export interface LinkAttributes extends Infer<typeof link> {}

@@ -1,7 +1,7 @@
 /** Messages about routes: `linux/rtnetlink.h`, as tables. */
 
 import {
-  attributeSet, bits, bytes, enumeration, ip, s32, struct, u8, u16, u32, DecodeError, type Codec, type Infer,
+  attributeSet, bits, bytes, enumeration, ip, s32, string, struct, u8, u16, u32, DecodeError, type Codec, type Infer,
 } from '../../../generic-netlink/core.js'
 import { family, routeType, scope } from './scalars.js'
 
@@ -29,13 +29,43 @@ const via: Codec<string> = {
   },
 }
 
+/** Attributes of a kind that no table has, byte for byte. */
+const nestedBytes: Codec<Uint8Array> & { readonly nested: true } = {
+  nested: true,
+  read: (from, at, length) => from.bytes.slice(at, at + length),
+  write: (to, value, siblings) => { bytes.write(to, value, siblings) },
+}
+
 /** `RTAX_*`: what is known of the path. */
 export const routeMetrics = attributeSet('RTAX', {
-  mtu:    [2, u32],
-  advmss: [8, u32],
+  /** The metrics that the kernel does not change by itself, as bits. */
+  lock:        [1,  u32],
+  mtu:         [2,  u32],
+  window:      [3,  u32],
+  rtt:         [4,  u32],
+  rttvar:      [5,  u32],
+  ssthresh:    [6,  u32],
+  cwnd:        [7,  u32],
+  advmss:      [8,  u32],
+  reordering:  [9,  u32],
+  hoplimit:    [10, u32],
+  initcwnd:    [11, u32],
+  features:    [12, u32],
+  rtoMin:      [13, u32],
+  initrwnd:    [14, u32],
+  quickack:    [15, u32],
+  /** The name of a congestion control. */
+  ccAlgo:      [16, string(15)],
+  fastopenNoCookie: [17, u32],
 })
 
-const nexthopAttributes = attributeSet('RTA', { gateway: [5, ip], via: [18, via] })
+const nexthopAttributes = attributeSet('RTA', {
+  gateway:   [5,  ip],
+  flow:      [11, u32],
+  via:       [18, via],
+  encapType: [21, u16],
+  encap:     [22, nestedBytes],
+})
 
 /** `struct rtnexthop`, without its length. */
 export interface WireNexthop {
@@ -85,8 +115,14 @@ export const route = attributeSet('RTA', {
   prefsrc:   [7,  ip],
   metrics:   [8,  routeMetrics],
   multipath: [9,  multipath],
+  /** Realms, for class-based queueing. */
+  flow:      [11, u32],
   table:     [15, u32],
   via:       [18, via],
   pref:      [20, u8],
+  /** A lightweight tunnel, such as MPLS, and its parameters. */
+  encapType: [21, u16],
+  encap:     [22, nestedBytes],
+  ttlPropagate: [26, u8],
   nhId:      [30, u32],
 })

@@ -325,3 +325,22 @@ describe('secondaries', () => {
     ])
   })
 })
+
+describe('the program that set an address', () => {
+  const kinds = ['dummy', 'ipip remote 10.9.9.9 local 10.9.9.8', 'sit remote 10.9.9.9 local 10.9.9.8', 'ip6tnl mode any remote fd09::9 local fd09::8', 'gre remote 10.9.9.9 local 10.9.9.8']
+  beforeAll(() => { run('modprobe', ['-a', 'dummy', 'ipip', 'sit', 'ip6_tunnel', 'ip_gre', 'tun']) })
+
+  it.each([...kinds, 'tun'])('is as planned on a link of kind %s, added and changed', async kind => {
+    ip(kind === 'tun' ? 'tuntap add mode tun name p0' : `link add p0 type ${kind}`)
+    try {
+      ip('link set p0 up')
+      for (const id of [{ address: '10.77.0.1/24' }, { address: 'fd77::1/64' }, { address: '10.77.1.1', peer: '10.77.1.2/32' }, { address: 'fd77:1::1', peer: 'fd77:1::2/128' }]) {
+        for (const protocol of [77, 78, 0, 79]) {
+          const wanted = [{ ...id, link: 'p0', protocol }]
+          await (await addresses.plan(wanted)).apply()
+          expect(`${await addresses.plan(wanted)}`, JSON.stringify(wanted)).toBe('')
+        }
+      }
+    } finally { ip('link del p0') }
+  })
+})

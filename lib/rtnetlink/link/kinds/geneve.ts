@@ -96,4 +96,5 @@ export const geneve: Kind = {
     innerProtoInherit: present('innerProtoInherit', 'innerprotoinherit'),
   }, verify),
   module: 'geneve', ethernet: ({ innerProtoInherit }) => innerProtoInherit !== true, changes: 'some', inPlace, conflict,
+  alike: ({ port }) => String(port),
 }

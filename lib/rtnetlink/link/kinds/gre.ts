@@ -8,7 +8,7 @@ import { byte, orNo, type LinkField } from '../fields.js'
 import type { EthernetSettings, LinkSettings } from '../settings.js'
 import { always, never, parameters, type Kind } from './kind.js'
 import {
-  externalStays, overIPv4OrExternal, overIPv6, sameEnds, shapeStays, unlessExternal, verifyEnds, verifyIPv4,
+  alikeEnds, externalStays, overIPv4OrExternal, overIPv6, sameEnds, shapeStays, unlessExternal, verifyEnds, verifyIPv4,
   type EndsOf, type External, type IPv4Tunnel, type IPv6Tunnel,
 } from './tunnel.js'
 
@@ -120,11 +120,11 @@ const overIPv4: Omit<Kind, 'ethernet'> = {
   fields: parameters<GreParameters, typeof wire>()({
     ...overIPv4OrExternal, ...header, ...unlessExternal({ ignoreDf: byte('ignoreDf', orNo('ignore-df'), false) }),
   }, verifyIPv4),
-  module: 'ip_gre', changes: 'all', conflict,
+  module: 'ip_gre', changes: 'all', conflict, alike: alikeEnds,
 }
 const throughIPv6: Omit<Kind, 'ethernet'> = {
   fields: parameters<Ip6greParameters, typeof wire>()({ ...overIPv6, ...header }, verifyEnds),
-  module: 'ip6_gre', changes: 'all', inPlace: externalStays, conflict,
+  module: 'ip6_gre', changes: 'all', inPlace: externalStays, conflict, alike: alikeEnds,
 }
 
 export const gre: Kind = { ...overIPv4, ethernet: never, inPlace: shapeStays, fallback: 'gre0' }

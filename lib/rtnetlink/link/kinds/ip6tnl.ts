@@ -4,7 +4,7 @@ import type { iptun6 } from '../../wire/link-info.js'
 import type { LinkSettings } from '../settings.js'
 import { never, parameters, type Kind } from './kind.js'
 import {
-  externalStays, mode, overIPv6, sameEnds, verifyEnds, type EndsOf, type External, type IPv6Tunnel,
+  alikeEnds, externalStays, mode, overIPv6, sameEnds, verifyEnds, type EndsOf, type External, type IPv6Tunnel,
 } from './tunnel.js'
 
 /** Parameters of an `ip6tnl` link: IPv4, IPv6, or both, in IPv6. */
@@ -24,6 +24,6 @@ export type Ip6tnlSpec =
 export const ip6tnl: Kind = {
   fields: parameters<Ip6tnlParameters, typeof iptun6>()(
     { mode: { ...mode(['ip6ip6', 'ipip6', 'any']), explicit: true }, ...overIPv6 }, verifyEnds),
-  module: 'ip6_tunnel', ethernet: never, changes: 'all', inPlace: externalStays, conflict: sameEnds,
+  module: 'ip6_tunnel', ethernet: never, changes: 'all', inPlace: externalStays, conflict: sameEnds, alike: alikeEnds,
   fallback: 'ip6tnl0',
 }

@@ -4,7 +4,7 @@ import type { iptun } from '../../wire/link-info.js'
 import type { LinkSettings } from '../settings.js'
 import { never, parameters, type Kind } from './kind.js'
 import {
-  mode, overIPv4OrExternal, sameEnds, shapeStays, verifyIPv4, type EndsOf, type External, type IPv4Tunnel,
+  alikeEnds, mode, overIPv4OrExternal, sameEnds, shapeStays, verifyIPv4, type EndsOf, type External, type IPv4Tunnel,
 } from './tunnel.js'
 
 /** Parameters of an `ipip` link: IPv4, or anything, in IPv4. */
@@ -19,5 +19,6 @@ export type IpipSpec = LinkSettings & { readonly kind: 'ipip' } & IpipParameters
 export const ipip: Kind = {
   fields: parameters<IpipParameters, typeof iptun>()(
     { mode: mode(['ipip', 'mplip', 'any']), ...overIPv4OrExternal }, verifyIPv4),
-  module: 'ipip', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, fallback: 'tunl0',
+  module: 'ipip', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, alike: alikeEnds,
+  fallback: 'tunl0',
 }

@@ -18,6 +18,8 @@ export interface Kind {
   readonly inPlace?: (wanted: Values, actual: Values, changed: readonly string[]) => string | undefined
   /** Why the kernel cannot tell two links apart, names aside: `has the same id and port`. */
   readonly conflict?: (own: Values, other: Values, sameKind: boolean) => string | undefined
+  /** What links have in common that conflict: a text that groups them. */
+  readonly alike?: (parameters: Values) => string
   /** Another kind whose links conflict with links of this one. */
   readonly rival?: string
   /** The link that the kernel creates when it loads the module, and keeps until it unloads it. */

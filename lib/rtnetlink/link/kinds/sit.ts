@@ -8,7 +8,7 @@ import type { iptun } from '../../wire/link-info.js'
 import { bit, FAMILY_NAMES, ifTrue, type LinkField } from '../fields.js'
 import type { LinkSettings } from '../settings.js'
 import { never, parameters, type Kind } from './kind.js'
-import { mode, overIPv4, sameEnds, shapeStays, verifyIPv4, type IPv4Tunnel } from './tunnel.js'
+import { alikeEnds, mode, overIPv4, sameEnds, shapeStays, verifyIPv4, type IPv4Tunnel } from './tunnel.js'
 
 /** Parameters of a `sit` link: IPv6, or anything, in IPv4. It cannot be external. */
 export interface SitParameters extends Omit<IPv4Tunnel, 'external'> {
@@ -71,5 +71,6 @@ export const sit: Kind = {
   fields: parameters<SitParameters, typeof iptun>()({
     mode: mode(['ip6ip', 'ipip', 'mplip', 'any']), ...overIPv4, isatap: bit('isatap', ifTrue('isatap')), sixrd,
   }, verifyIPv4),
-  module: 'sit', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, fallback: 'sit0',
+  module: 'sit', ethernet: never, changes: 'all', inPlace: shapeStays, conflict: sameEnds, alike: alikeEnds,
+  fallback: 'sit0',
 }

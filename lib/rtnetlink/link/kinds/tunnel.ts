@@ -254,6 +254,10 @@ export function shapeStays(wanted: Values, actual: Values, changed: readonly str
     : 'the kernel neither gives a tunnel a remote nor takes it away'
 }
 
+/** What tunnels have in common that the kernel cannot tell apart. */
+export const alikeEnds = ({ external, local, remote, link }: Values): string =>
+  external === true ? 'external' : [local, remote, link].join(' ')
+
 /** Why the kernel cannot tell two tunnels apart. */
 export function sameEnds(own: Values, other: Values, sameKind: boolean): string | undefined {
   if (own.external === true || other.external === true) {

@@ -173,4 +173,5 @@ export const vxlan: Kind = {
   }, verify),
   module: 'vxlan', ethernet: ({ gpe }) => gpe !== true, changes: 'some', inPlace, removedWithLink: true,
   conflict: (own, other) => own.id === other.id && own.port === other.port ? 'has the same id and port' : undefined,
+  alike: ({ id, port }) => [id, port].join(' '),
 }

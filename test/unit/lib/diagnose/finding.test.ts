@@ -91,7 +91,7 @@ describe('a real server', () => {
   it('a tunnel of another kind takes its addresses along when it is made anew', () => {
     const other = { ...working, links: [...nothing.links, link({ kind: 'dummy', name: 'tun0' })] }
     expect(find(other)).toEqual([
-      'tunnel-mode\n  ip link del tun0\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  sysctl -w net.ipv4.conf.tun0.rp_filter=2\n  ip addr add 192.0.2.1/32 dev tun0',
+      'tunnel-mode\n  ip link del tun0\n  ip link add tun0 type ipip local 198.51.100.1\n  ip link set tun0 up\n  ip addr restore; ip route restore',
     ])
   })
 

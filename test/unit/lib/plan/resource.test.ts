@@ -44,7 +44,7 @@ const kind: ResourceKind<Kernel, Lamp, number, Required<Lamp>, LampFilter, Lamp>
     return Promise.resolve([...kernel.lamps.values()].filter(({ id }) => ids?.includes(id) ?? true))
   },
   filterOf: ids => ({ ids }),
-  find,
+  finder: actual => id => find(id, actual),
   idOf: ({ id }) => id,
   missing: (verb, id) => new Error(`cannot ${verb} lamp ${id}`),
   check({ id }, path) {

@@ -181,8 +181,9 @@ describe('steps', () => {
   it('in place where the kernel can, anew where it cannot, and then it says why', () => {
     const anew = (spec: LinkSpec, changes: object): string[] => linkSteps([{ ...spec, ...changes }], [stateOf(spec, { alias: 'x' })]).map(({ line, why }) => why ?? line)
     expect(anew(tun0, { remote: '10.0.0.2' })).toEqual([
-      'the kernel neither gives a tunnel a remote nor takes it away: it is removed and added again, and loses its addresses and routes',
+      'the kernel neither gives a tunnel a remote nor takes it away: it is removed and added again',
       'ip link add tun0 type ipip local 10.0.0.1 remote 10.0.0.2 ttl 64', 'ip link set tun0 alias \'x\'', 'ip link set tun0 up',
+      'what stood on tun0 comes back: addresses, routes, neighbours, sysctls',
     ])
     expect(anew(tun0, { mode: 'ipip' })[0]).toMatch(/^the kernel says OK to another mode and keeps the old one: it is removed/)
     expect(anew({ kind: 'vxlan', name: 'v', id: 4 }, { link: 'eth0' })[0]).toMatch(/^the kernel does not take the link below away from a VXLAN/)
@@ -198,7 +199,7 @@ describe('steps', () => {
     expect(anew({ kind: 'geneve', name: 'g', id: 4, remote: '10.0.0.2' }, { remote: 'fd00::3' })[0]).toMatch(/^the kernel changes the remote only to another of the same family/)
     expect(anew({ kind: 'veth', name: 'a', peer: { name: 'b' } }, { peer: { name: 'c' } })[0]).toMatch(/^a pair keeps its ends/)
     expect(lines([tun0], [stateOf({ kind: 'dummy', name: 'tun0' })])).toEqual([
-      'remove ip link del tun0', 'add ip link add tun0 type ipip local 10.0.0.1 ttl 64', 'change ip link set tun0 up',
+      'remove ip link del tun0', 'add ip link add tun0 type ipip local 10.0.0.1 ttl 64', 'change ip link set tun0 up', 'change ip addr restore; ip route restore',
     ])
   })
 
@@ -207,11 +208,11 @@ describe('steps', () => {
     const over: LinkSpec = { kind: 'vxlan', name: 'over', id: 4, link: 'under' }
     const port: LinkSpec = { kind: 'dummy', name: 'port', master: 'br0' }
     expect(lines([over, { kind: 'gretap', name: 'under', external: true }], [stateOf(under), stateOf(over)])).toEqual([
-      'remove ip link del under', 'add ip link add under type gretap external', 'change ip link set under up',
+      'remove ip link del under', 'add ip link add under type gretap external', 'change ip link set under up', 'change ip addr restore; ip route restore',
       'add ip link add over type vxlan id 4 dev under dstport 4789', 'change ip link set over up',
     ])
     expect(lines([{ kind: 'bridge', name: 'br0' }, port], [stateOf({ kind: 'dummy', name: 'br0' }), stateOf(port)])).toEqual([
-      'remove ip link del br0', 'add ip link add br0 type bridge', 'change ip link set br0 up', 'change ip link set port master br0',
+      'remove ip link del br0', 'add ip link add br0 type bridge', 'change ip link set br0 up', 'change ip addr restore; ip route restore', 'change ip link set port master br0',
     ])
   })
 
