@@ -105,7 +105,7 @@ describe('a sentence says', { timeout: 180_000 }, () => {
   test('that the directory of the guest\'s memory is full', () => {
     const { status, stderr } = lab(['python3', '-c', 'import time; time.sleep(4); print(len(b"a" * 200_000_000))'], {
       through: mounted(`mount -t tmpfs -o size=320M none /mnt; export TMPDIR=/mnt
-        (while ! [ -e /mnt/*/running ]; do sleep 0.1; done; head -c 300M /dev/zero >/mnt/full 2>/dev/null) &`),
+        (while kill -0 $$ && ! [ -e /mnt/*/running ]; do sleep 0.1; done; head -c 300M /dev/zero >/mnt/full 2>/dev/null) &`),
     })
     expect(stderr).toMatch(/^test\/lab\/run: the kernel ended before the command: \/mnt is full, .*set TMPDIR/)
     expect(status).toBe(125)
