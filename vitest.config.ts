@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// `forks`: npm netlink's addon crashes a worker thread that ends with a socket open.
+// `forks`: what ends its process ends no other test.
 export default defineConfig({
   test: {
     pool: 'forks',

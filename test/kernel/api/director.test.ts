@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatRules, NetlinkError, parseRules, VirtualService, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
+import { Director, formatRules, NetlinkError, parseRules, serviceName, VirtualService, type ServiceState, type VirtualServiceSpec } from '../../../lib/index.js'
 import type { IpvsCommand } from '../../../lib/ipvs/client.js'
 import { normalize } from '../../../lib/ipvs/normalize.js'
 import { recordedDirector } from '../../support/director.js'
@@ -49,6 +50,23 @@ describe('verbs', () => {
         activeConnections: 0, inactiveConnections: 0, persistentConnections: 0, stats: idle,
       }],
     }])
+  })
+
+  it('lists no service that another program deletes meanwhile, neither empty nor with some of its real servers', async () => {
+    await using other = await Director.open()
+    const small = Array.from({ length: 200 }, (_, i): VirtualServiceSpec => ({ ...web, vip: `10.9.2.${i + 1}`, forward: 'masq', realServers: ['10.9.1.1'] }))
+    const large: VirtualServiceSpec = { ...web, realServers: Array.from({ length: 3000 }, (_, i) => `10.8.${i >> 7}.${1 + (i & 127)}`) }
+    let cut = 0
+    for (let turns = 0; turns < 16; turns++) {
+      await (await other.plan([large, ...small])).apply()
+      const listing = director.list()
+      for (let turn = 0; turn < turns; turn++) await setImmediate()
+      await other.flush()
+      const listed = await listing
+      expect(listed.filter(({ vip, realServers }) => realServers.length !== (vip === large.vip ? 3000 : 1)).map(serviceName)).toEqual([])
+      if (listed.length < 201) cut++
+    }
+    expect(cut).toBeGreaterThan(1)
   })
 
   it('leaves the real servers of a service alone that was there already', async () => {
