@@ -2,9 +2,9 @@
 
 import fs from 'node:fs'
 import type { NativeSocket } from './addon.js'
-import { Input } from './buffers.js'
 import { errnoOf, NetlinkError } from './errors.js'
 import { logger } from './log.js'
+import { giveBack, takeBuffer } from './read-buffer.js'
 import type { KernelSocket, SocketListener } from './socket.js'
 import { hex, wire } from './wire-log.js'
 
@@ -14,14 +14,8 @@ const { readSync, writeSync } = fs
 
 const EBADF = -9, EAGAIN = -11
 
-/** Above a dump's parts (32 KB); constant: the kernel sizes parts by the largest buffer seen. */
-const READ_SIZE = 65536
-
 /** Milliseconds between two looks for an answer that the kernel did not give within the send. */
 const LATE = 1
-
-/** The buffer that the thread's sockets read into, one after the other. */
-let idle: Input | undefined
 
 export function descriptorSocket(native: NativeSocket, fd: number, listener: SocketListener): KernelSocket {
   let open = true
@@ -31,8 +25,7 @@ export function descriptorSocket(native: NativeSocket, fd: number, listener: Soc
 
   function receive(): boolean {
     if (!open) return false
-    const input = idle ?? new Input(new Uint8Array(READ_SIZE))
-    idle = undefined // a listener may read from another socket
+    const input = takeBuffer()
     try {
       let length: number
       try { length = readSync(fd, input.bytes) } catch (error) {
@@ -47,7 +40,7 @@ export function descriptorSocket(native: NativeSocket, fd: number, listener: Soc
       if (wire.enabled) wire('<- %s', hex(input.bytes.subarray(0, length)))
       try { listener.datagram(input, length) } catch (error) { debug('a listener threw: %o', error) }
       return true
-    } finally { idle = input }
+    } finally { giveBack(input) }
   }
 
   function lookAgain(): void {

@@ -3,10 +3,11 @@
 import { randomInt } from 'node:crypto'
 import fs from 'node:fs'
 import type { NativeSocket } from './addon.js'
-import { Input, Output } from './buffers.js'
+import { Output } from './buffers.js'
 import {
   eachMessage, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP, readVerdict, writeMessage, type Message,
 } from './message.js'
+import { giveBack, takeBuffer } from './read-buffer.js'
 
 // The originals: a later patch of `fs` does not reach the wire.
 const { readdirSync, readlinkSync, readSync, writeSync } = fs
@@ -58,7 +59,7 @@ function answers(native: NativeSocket, fd: number): boolean {
   const probe = new Output()
   const seq = randomInt(0x1_0000_0000)
   writeMessage(probe, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, seq, () => {})
-  const answer = new Input(new Uint8Array(256))
+  const answer = takeBuffer()
   let acknowledged = false
   try {
     writeSync(fd, probe.finish())
@@ -67,6 +68,6 @@ function answers(native: NativeSocket, fd: number): boolean {
       acknowledged ||= message.type === NLMSG_ERROR && message.port === port && message.seq === seq
         && readVerdict(answer, message).errno === 0
     })
-  } catch { /* no netlink socket, or one of a sandbox */ }
+  } catch { /* no netlink socket, or one of a sandbox */ } finally { giveBack(answer) }
   return acknowledged
 }
