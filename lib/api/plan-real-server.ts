@@ -42,7 +42,9 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
 
 /**
  * Finds the faults of this host as a real server, and changes nothing. Each has its consequence for
- * clients and a plan that repairs it. A fault that only follows from another one is not reported.
+ * clients and a plan that repairs it, or advice. A fault that only follows from another one is not
+ * reported. Name `port` and `protocols` to have it look for a listener, and `clients` where they
+ * are not behind the default route. `observe` also looks for packets that are lost on their way.
  *
  * @example
  * ```ts

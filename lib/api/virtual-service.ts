@@ -95,7 +95,9 @@ export class VirtualService implements AsyncDisposable {
 
   /**
    * Finds the faults of this host as the service's director, and changes nothing. Each has its
-   * consequence for clients and a repairing plan. A fault that follows from another is left out.
+   * consequence for clients and a repairing plan, or advice. A fault that follows from another is
+   * left out; one that shows only after a repair is found by the next diagnosis. Empty means sound,
+   * as far as this host knows: `observe` also looks for packets that are lost on their way.
    */
   async diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
     const { ipvs } = this.#director

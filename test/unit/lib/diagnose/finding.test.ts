@@ -130,6 +130,30 @@ describe('a real server', () => {
     expect(realServerFindings({ vip: VIP, tunnel: { kind: 'ipip', local: '198.51.100.7' } }, { network: working, ...idle }).map(({ problem }) => problem)).toEqual(['no-local-address'])
   })
 
+  const onward: RouteState = {
+    to: '223.0.0.1', family: 'inet', type: 'unicast', table: 'main', metric: 0, scope: 'global', protocol: 'static', dead: false, link: 'eth1',
+  }
+  const back = (more: Partial<RouteState>): RealServerFacts['back'] => [{ clients: 'default', family: 'inet', way: { ...onward, ...more } }]
+  const twoLinks = (eth1: Partial<LinkState>): NetworkState => ({ ...working, links: [...working.links, { ...plainLink('eth1'), ...eth1 } as LinkState] })
+
+  it('whose gateway back to the clients does not answer', () => {
+    const gateway = { address: '198.51.100.254', link: 'eth1', family: 'inet', proxy: false, state: 'failed', router: false, external: false } as const
+    const network = { ...twoLinks({}), neighbours: [gateway, { ...gateway, address: '198.51.100.7' }] }
+    expect(find(network, tunnelled, { back: back({ via: gateway.address }) })).toEqual([expect.stringMatching(/^neighbour-failed\n {2}\(look whether/) as string])
+    expect(find(network, tunnelled, { back: back({ via: '198.51.100.1' }) })).toEqual([])
+  })
+
+  it.each<[string, Partial<LinkState>, string[]]>([
+    ['works',                 {},                                       []],
+    ['has no carrier',        { carrier: false },                       [expect.stringMatching(/^link-down\n {2}\(plug in the cable of eth1/) as string]],
+    ['is down',               { up: false, carrier: false },            ['link-down\n  ip link set eth1 up']],
+    ['is on one that is down', { kind: 'vlan', link: 'eth2', up: false, carrier: false }, ['link-down\n  ip link set eth2 up']],
+    ['is a dummy, that needs no wire', { kind: 'dummy', up: false, carrier: false }, []],
+  ])('whose link back to the clients %s', (_, eth1, found) => {
+    const network = twoLinks(eth1)
+    expect(find({ ...network, links: [...network.links, { ...plainLink('eth2'), up: false }] }, tunnelled, { back: back({}) })).toEqual(found)
+  })
+
   it('whose replies go another way than through the director', () => {
     const spec: RealServerSetup = { masq: { director: '198.51.100.254' } }
     expect(find(nothing, spec)).toEqual(['no-route\n  ip route add default via 198.51.100.254'])
