@@ -9,8 +9,8 @@ const ONLY_SOCKET = [{
 }]
 const ONLY_LOG = [{ regex: '^debug(/|$)', message: 'Only generic-netlink/log.ts imports debug: use logger.' }]
 const ONLY_CORE = [{
-  regex: 'generic-netlink/(?!core\\.js$|families/)',
-  message: 'lib/ imports generic-netlink/core.js and families, and no other file of that folder.',
+  regex: 'generic-netlink/(?!c(ore|heck)\\.js$|families/)',
+  message: 'lib/ imports generic-netlink/core.js, check.js and families, and no other file of that folder.',
 }]
 
 /**

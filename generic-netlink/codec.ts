@@ -1,6 +1,7 @@
 /** The codec: reads one value from the wire and writes it there. */
 
 import type { Input, Output } from './buffers.js'
+import { show } from './check.js'
 import { EncodeError } from './errors.js'
 
 /** The object's other values. While reading, only {@link Codec.after}'s is sure to be there. */
@@ -25,10 +26,6 @@ export interface Fixed<T> extends Codec<T> {
 
 /** The JavaScript type of a codec's values. */
 export type Infer<C> = C extends Pick<Codec<infer T>, 'read'> ? T : never
-
-/** Formats a value for an error. */
-export const show = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value)
 
 /** Checks that a value is an object. @throws EncodeError */
 export function fieldsOf(value: unknown): Siblings {

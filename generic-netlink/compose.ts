@@ -1,6 +1,7 @@
 /** Codecs made of codecs: names for numbers, structs, and codecs that depend on a sibling. */
 
-import { fieldsOf, show, type Codec, type Fixed, type Infer, type Siblings } from './codec.js'
+import { show } from './check.js'
+import { fieldsOf, type Codec, type Fixed, type Infer, type Siblings } from './codec.js'
 import { DecodeError, EncodeError } from './errors.js'
 import { Memo } from './memo.js'
 import { bitwise } from './packages.js'

@@ -1,5 +1,6 @@
 /** The client of a generic netlink family: commands called by name. */
 
+import { abortSignal, callback, optionsOf, text } from './check.js'
 import type { Connection } from './connection.js'
 import { controller, GENL_ID_CTRL, type FamilyAttributes } from './controller.js'
 import { DecodeError, NetlinkError } from './errors.js'
@@ -8,7 +9,7 @@ import {
 } from './family.js'
 import { CommandRequests, kindOf, Kinds, MappedRequest, QueryRequest, type AnyCommand } from './family-requests.js'
 import { logger } from './log.js'
-import { unwrap, type CallOptions } from './request.js'
+import { callOptions, unwrap, type CallOptions } from './request.js'
 import { sequence, withItem, type Sequence } from './sequence.js'
 
 const debug = logger('ipvs-nl:netlink')
@@ -29,6 +30,10 @@ export interface DumpOptions<A, T> extends CommandOptions {
    */
   readonly map?: (answer: Readonly<A>) => T
 }
+
+const commandChecks = { signal: abortSignal, object: text }
+const commandOptions = optionsOf<CommandOptions>(commandChecks)
+const dumpOptions = optionsOf<DumpOptions<never, unknown>>({ ...commandChecks, map: callback })
 
 const ENOENT = -2
 
@@ -65,20 +70,28 @@ export class FamilyClient<C extends CommandTable> {
 
   /** Runs one command. Rejects with NetlinkError. */
   async call<K extends keyof C & string>(
-    command: K, attributes: Attributes<C[K]>, { signal, object }: CommandOptions = {},
-  ): Promise<Reply<C[K]>> { return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]> }
+    command: K, attributes: Attributes<C[K]>, options?: CommandOptions,
+  ): Promise<Reply<C[K]>> {
+    const { signal, object } = commandOptions(options)
+    return unwrap(await this.#batch([[command, attributes, object]], signal)) as Reply<C[K]>
+  }
 
-  /** Runs many commands in order, in few datagrams. Resolves with their outcomes; never rejects. */
+  /**
+   * Runs many commands in order, in few datagrams. Resolves with their outcomes; rejects with
+   * nothing but the SpecError of a wrong option.
+   */
   async batch(
-    commands: readonly Command<C>[] | Sequence<Command<C>>, { signal }: CallOptions = {},
+    commands: readonly Command<C>[] | Sequence<Command<C>>, options?: CallOptions,
   ): Promise<PromiseSettledResult<Reply<C[keyof C]>>[]> {
+    const { signal } = callOptions(options)
     return await this.#batch(commands, signal) as PromiseSettledResult<Reply<C[keyof C]>>[]
   }
 
   /** Lists all objects that match the attributes. Rejects with NetlinkError. */
   async dump<K extends keyof C & string, T = Reply<C[K]>>(
-    command: K, attributes: Attributes<C[K]>, { signal, object, map }: DumpOptions<Reply<C[K]>, T> = {},
+    command: K, attributes: Attributes<C[K]>, options?: DumpOptions<Reply<C[K]>, T>,
   ): Promise<T[]> {
+    const { signal, object, map } = dumpOptions(options)
     const list = (): Promise<unknown[]> => {
       const kind = this.#kinds.get(command)
       return this.#connection.dump(
@@ -130,11 +143,11 @@ const controllerFamily = family('nlctrl', 2, { getFamily: [3, controller, contro
 
 /** Describes a family: id, version, commands, multicast groups. Rejects with `ENOENT`. */
 export async function describeFamily(
-  connection: Connection, name: string, { signal }: CallOptions = {},
+  connection: Connection, name: string, options?: CallOptions,
 ): Promise<FamilyAttributes> {
   const kind = kindOf(controllerFamily, GENL_ID_CTRL, 'getFamily', controllerFamily.commands.getFamily)
   const request = new QueryRequest(kind, { familyName: name }, name)
-  const description = await connection.ask(request, { signal }) as FamilyAttributes
+  const description = await connection.ask(request, options) as FamilyAttributes
   if (description.familyId === undefined) throw new DecodeError(`the description of the family ${name} has no id`)
   return description
 }

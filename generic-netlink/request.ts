@@ -1,6 +1,7 @@
 /** A request to the kernel, and its outcome. */
 
 import type { Input, Output } from './buffers.js'
+import { abortSignal, optionsOf } from './check.js'
 import { NetlinkError, type ExtendedAck } from './errors.js'
 
 /** One message to the kernel. */
@@ -33,6 +34,9 @@ export interface CallOptions {
   /** Rejects unsent requests with the signal's reason. The kernel still carries out the others. */
   readonly signal?: AbortSignal | undefined
 }
+
+/** The check of {@link CallOptions}. */
+export const callOptions = optionsOf<CallOptions>({ signal: abortSignal })
 
 /** Makes the error of a request: the kernel's answer, or the reason why there is none. */
 export function refused(

@@ -1,5 +1,7 @@
 /** Sequences whose items are made one at a time. */
 
+import { checkList } from './check.js'
+
 /** Items in order: a long batch makes each when it is sent, and is never in memory as a whole. */
 export interface Sequence<T> {
   readonly length: number
@@ -11,11 +13,14 @@ export interface Sequence<T> {
   each(send: (item: T) => boolean, from: number, to: number): void
 }
 
-/** Returns a sequence of an array, and a sequence as it is. */
-export const sequence = <T>(items: readonly T[] | Sequence<T>): Sequence<T> => 'each' in items ? items : {
-  length: items.length,
+/** Returns a sequence of an array, and a sequence as it is. @throws SpecError for anything else */
+export const sequence = <T>(items: readonly T[] | Sequence<T>): Sequence<T> => isSequence(items) ? items : {
+  length: checkList('batch', items).length,
   each(send, from, to) { for (let i = from; i < to && send(items[i]!); i++); },
 }
+
+const isSequence = <T>(items: readonly T[] | Sequence<T>): items is Sequence<T> =>
+  typeof (items as Partial<Sequence<T>> | null)?.each === 'function'
 
 /** Calls `use` with one item and returns the result. @throws TypeError where it is not sent */
 export function withItem<T, R>(items: Sequence<T>, index: number, use: (item: T) => R): R {

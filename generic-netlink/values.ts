@@ -2,7 +2,8 @@
 
 import { formatIPv4, formatIPv6, parseIPv6, putIPv4 } from './address.js'
 import { HOST } from './buffers.js'
-import { show, type Codec, type Fixed } from './codec.js'
+import { show } from './check.js'
+import type { Codec, Fixed } from './codec.js'
 import { DecodeError, EncodeError } from './errors.js'
 
 // ── numbers ──

@@ -2,7 +2,9 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { atPath, checkList, checkObject, show, SpecError, within } from '../base/check.js'
+import {
+  abortSignal, atPath, boolean, checkList, checkObject, optionsOf, show, SpecError, within,
+} from '../base/check.js'
 import { contains, parsePrefix } from '../base/prefix.js'
 import { snapshot } from '../base/snapshot.js'
 import { openIpvs, type IpvsClient } from '../ipvs/client.js'
@@ -15,7 +17,7 @@ import { IpvsChanges } from '../ipvs/steps.js'
 import { normalizeSyncDaemon, readDaemon, syncDaemonSteps, type SyncDaemonSpec } from '../ipvs/sync-daemon.js'
 import { normalizeTimeouts, readTimeouts, timeoutSteps, type Timeouts } from '../ipvs/timeouts.js'
 import { directorNetwork } from '../network/director.js'
-import { networkSteps, readNetwork, type NetworkSpec } from '../network/network.js'
+import { checkNetwork, networkSteps, readNetwork, type NetworkSpec } from '../network/network.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { Session } from '../plan/session.js'
 import { drainSteps } from './drain-needs.js'
@@ -58,6 +60,18 @@ export interface PlanOptions extends CallOptions {
   readonly force?: boolean
 }
 
+const checks = { signal: abortSignal, prune: boolean, force: boolean }
+/** The check of {@link PlanOptions}. */
+export const planOptions = optionsOf<PlanOptions>({
+  ...checks,
+  owner(_, value) {
+    ownership(value as Owner)
+    return value as Owner
+  },
+})
+/** The check of the options with which one service is planned. */
+export const servicePlanOptions = optionsOf<Omit<PlanOptions, 'owner'>>(checks)
+
 /** Plans a director. All input is read before the first wait. @throws SpecError naming the field */
 export async function planDirector(
   ipvs: IpvsClient, wanted: readonly VirtualServiceSpec[] | DirectorSpec, { owner, ...options }: PlanOptions = {},
@@ -70,6 +84,7 @@ export async function planDirector(
   const read = services.length
   const specs = (spec.services ?? []).map((each, i) => i < read && !each.network ? each : snapshot(each))
   const settings = checkSettings(spec)
+  if (spec.network !== undefined) checkNetwork(spec.network)
   const given = spec.network && snapshot(spec.network)
   if (owner !== undefined && options.prune !== true) {
     throw new SpecError('owner', 'chooses what prune removes; set prune: true, or remove it')
@@ -83,6 +98,7 @@ export async function planDirector(
   const byName = distinctServices(services)
   const networks = specs.flatMap((each, i) => each.network ? [directorNetwork(each, services[i]!)] : [])
   const network = merge([...given ? [given] : [], ...networks])
+  checkNetwork(network)
   const steps = await settingsSteps(ipvs, settings, options)
   // Without a list of services, none is unwanted.
   return await planServices(ipvs, byName, { ...options, owned: spec.services && owned, network, settings: steps })
@@ -105,13 +121,14 @@ const SPEC_FIELDS = new Set(['services', 'timeouts', 'syncDaemons', 'network'])
 /** {@link planDirector} for services in their normal form, by their names. */
 export async function planServices(
   ipvs: IpvsClient, services: ReadonlyMap<string, Service>,
-  { prune = false, owned, force = false, network = {}, settings = [], ...options }:
+  { prune = false, owned, force = false, network = {}, settings = [], signal }:
     Omit<PlanOptions, 'owner'> & {
       owned?: ((service: Service) => boolean) | undefined
       network?: NetworkSpec
       settings?: readonly Step[]
     },
 ): Promise<Plan> {
+  const options = { signal }
   const comparison = new Comparison({ prune, ...owned && { owned }, overrides: ipvs.overrides })
   let left = STRETCH
   for await (const pairs of readWanted(ipvs, services, prune && owned !== undefined, options)) {
@@ -177,11 +194,14 @@ function ownership(owner: Owner): (service: Service) => boolean {
 /** Timeouts and sync daemons in their normal form. */
 interface Settings { readonly timeouts: Timeouts | undefined; readonly daemons: readonly SyncDaemonSpec[] | undefined }
 
+const checkDaemons = (given: unknown): readonly SyncDaemonSpec[] =>
+  checkList('syncDaemons', given) as readonly SyncDaemonSpec[]
+
 /** The timeouts and sync daemons of a spec. @throws SpecError naming the field */
 function checkSettings({ timeouts, syncDaemons }: DirectorSpec): Settings {
   return {
-    timeouts: timeouts && normalizeTimeouts(timeouts, 'timeouts'),
-    daemons: syncDaemons?.map((each, i, all) => {
+    timeouts: timeouts === undefined ? undefined : normalizeTimeouts(timeouts, 'timeouts'),
+    daemons: syncDaemons === undefined ? undefined : checkDaemons(syncDaemons).map((each, i, all) => {
       const daemon = normalizeSyncDaemon(each, atPath('syncDaemons', i))
       if (all.findIndex(other => other.state === daemon.state) === i) return daemon
       throw new SpecError(`syncDaemons[${i}]`, `a second ${daemon.state}; one may run`)
@@ -191,8 +211,9 @@ function checkSettings({ timeouts, syncDaemons }: DirectorSpec): Settings {
 
 /** The steps to timeouts and sync daemons. */
 async function settingsSteps(
-  ipvs: IpvsClient, { timeouts, daemons }: Settings, { prune = false, ...options }: PlanOptions,
+  ipvs: IpvsClient, { timeouts, daemons }: Settings, { prune = false, signal }: PlanOptions,
 ): Promise<Step[]> {
+  const options = { signal }
   const steps = timeouts ? timeoutSteps(timeouts, readTimeouts(await ipvs.call('getConfig', {}, options))) : []
   if (!daemons) return steps
   const running = await ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)

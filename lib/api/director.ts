@@ -1,7 +1,9 @@
 /** The IPVS table of this host: the Director. */
 
 import type { CallOptions, ConnectionOptions } from '../../generic-netlink/core.js'
-import { SpecError, within } from '../base/check.js'
+import {
+  abortSignal, anyObject, boolean, callOptions, openOptions, optionsOf, SpecError, within,
+} from '../base/check.js'
 import { attempt, edit, flush } from '../ipvs/apply.js'
 import { IpvsClient, throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey, serviceKeys } from '../ipvs/key.js'
@@ -18,11 +20,11 @@ import {
   checkSyncState, daemonAttributes, normalizeSyncDaemon, readDaemon, type SyncDaemonSpec, type SyncDaemonState,
 } from '../ipvs/sync-daemon.js'
 import { normalizeTimeouts, readTimeouts, timeoutAttributes, type Timeouts } from '../ipvs/timeouts.js'
-import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
+import { watchOptions, watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
 import type { Plan } from '../plan/plan.js'
 import type { ConnectionState } from '../proc/connection-rows.js'
 import { connections, type ConnectionFilter, type ConnectionListOptions } from '../proc/connections.js'
-import { planDirector, type DirectorSpec, type PlanOptions } from './director-plan.js'
+import { planDirector, planOptions, type DirectorSpec, type PlanOptions } from './director-plan.js'
 import { drain, undrain } from './drain.js'
 import type { Place } from './drain-begin.js'
 import type { Draining, DrainOptions } from './drain-options.js'
@@ -32,6 +34,8 @@ export interface DirectorInfo { version: string; connectionTableSize: number }
 
 /** Options of {@link Director.open}. */
 export interface DirectorOptions extends CallOptions, ConnectionOptions {}
+
+const saveOptions = optionsOf<CallOptions & { readonly strict?: boolean }>({ signal: abortSignal, strict: boolean })
 
 /**
  * The IPVS table of this host's network namespace.
@@ -62,12 +66,12 @@ export class Director implements AsyncDisposable {
    * thread may open one, too: it closes with the thread, in whatever way that ends.
    */
   static async open(options?: DirectorOptions): Promise<Director> {
-    return new Director(await IpvsClient.open(options))
+    return new Director(await IpvsClient.open(openOptions(options)))
   }
 
   /** The kernel's version of IPVS and the size of its connection table. */
   async info(options?: CallOptions): Promise<DirectorInfo> {
-    const { version = 0, connTabSize = 0 } = await this.ipvs.call('getInfo', {}, options)
+    const { version = 0, connTabSize = 0 } = await this.ipvs.call('getInfo', {}, callOptions(options))
     return { version: [version >> 16, version >> 8 & 255, version & 255].join('.'), connectionTableSize: connTabSize }
   }
 
@@ -82,12 +86,13 @@ export class Director implements AsyncDisposable {
 
   /** Yields services with real servers and counters, without holding the whole table in memory. */
   services(options?: CallOptions): AsyncGenerator<ServiceState, void, undefined> {
-    return readTable(this.ipvs, options)
+    return readTable(this.ipvs, callOptions(options))
   }
 
   /** Reads the services of an id, as far as they exist. */
   async get(id: ServiceId | ServiceKey, options?: CallOptions): Promise<ServiceState[]> {
-    const found = await Promise.all(serviceKeys(id).map(key => readServiceState(this.ipvs, key, options)))
+    const call = callOptions(options)
+    const found = await Promise.all(serviceKeys(id).map(key => readServiceState(this.ipvs, key, call)))
     return found.filter(state => state !== undefined)
   }
 
@@ -97,7 +102,7 @@ export class Director implements AsyncDisposable {
    * reason.
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
-    return watchTable(this.ipvs, undefined, options)
+    return watchTable(this.ipvs, undefined, watchOptions(options))
   }
 
   /** Yields the connections through this director: see {@link connections}. */
@@ -128,7 +133,7 @@ export class Director implements AsyncDisposable {
    * ```
    */
   async plan(wanted: readonly VirtualServiceSpec[] | DirectorSpec, options?: PlanOptions): Promise<Plan> {
-    return await planDirector(this.ipvs, wanted, options)
+    return await planDirector(this.ipvs, wanted, planOptions(options))
   }
 
   // ── services ──
@@ -137,8 +142,8 @@ export class Director implements AsyncDisposable {
    * Adds services with their real servers. Rejects with `EEXIST` where a service exists;
    * its real servers then stay.
    */
-  async addService(spec: VirtualServiceSpec, options?: CallOptions): Promise<void> {
-    const services = normalize(spec), { ipvs } = this
+  async addService(spec: VirtualServiceSpec, given?: CallOptions): Promise<void> {
+    const services = normalize(spec), options = callOptions(given), { ipvs } = this
     await ipvs.edit(async () => {
       const errors = await attempt(ipvs, services.map(service => ({ action: 'add', service })), options)
       const servers = services.filter((_, i) => errors[i] === undefined)
@@ -152,7 +157,7 @@ export class Director implements AsyncDisposable {
    * real servers stay.
    */
   async changeService(spec: ServiceSpec, options?: CallOptions): Promise<void> {
-    await edit(this.ipvs, normalizeService(spec).map(service => ({ action: 'change', service })), options)
+    await edit(this.ipvs, normalizeService(spec).map(service => ({ action: 'change', service })), callOptions(options))
   }
 
   /**
@@ -160,7 +165,7 @@ export class Director implements AsyncDisposable {
    * reset with `net.ipv4.vs.expire_nodest_conn`.
    */
   async removeService(id: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
-    await edit(this.ipvs, serviceKeys(id).map(service => ({ action: 'remove', service })), options)
+    await edit(this.ipvs, serviceKeys(id).map(service => ({ action: 'remove', service })), callOptions(options))
   }
 
   // ── real servers ──
@@ -172,7 +177,8 @@ export class Director implements AsyncDisposable {
   async addRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
   ): Promise<void> {
-    await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'add', ...place, undrains: true })), options)
+    const places = placesOf(id, server)
+    await edit(this.ipvs, places.map(place => ({ action: 'add', ...place, undrains: true })), callOptions(options))
   }
 
   /**
@@ -182,7 +188,7 @@ export class Director implements AsyncDisposable {
   async changeRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
   ): Promise<void> {
-    await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'change', ...place })), options)
+    await edit(this.ipvs, placesOf(id, server).map(place => ({ action: 'change', ...place })), callOptions(options))
   }
 
   /**
@@ -193,7 +199,8 @@ export class Director implements AsyncDisposable {
     id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions,
   ): Promise<void> {
     const places = keysOf(id, server)
-    await edit(this.ipvs, places.map(({ service, id }) => ({ action: 'remove', service, server: id })), options)
+    const edits = places.map(({ service, id }) => ({ action: 'remove' as const, service, server: id }))
+    await edit(this.ipvs, edits, callOptions(options))
   }
 
   /**
@@ -206,14 +213,14 @@ export class Director implements AsyncDisposable {
 
   /** Takes a real server back in, as {@link RealServer.undrain} does. */
   async undrain(id: ServiceId | ServiceKey, server: string | RealServerId, options?: CallOptions): Promise<void> {
-    await undrain(this.ipvs, keysOf(id, server), options)
+    await undrain(this.ipvs, keysOf(id, server), callOptions(options))
   }
 
   // ── the whole table ──
 
   /** Reads the times for which idle connections are kept, in seconds. */
   async timeouts(options?: CallOptions): Promise<Timeouts> {
-    return readTimeouts(await this.ipvs.call('getConfig', {}, options))
+    return readTimeouts(await this.ipvs.call('getConfig', {}, callOptions(options)))
   }
 
   /**
@@ -221,22 +228,22 @@ export class Director implements AsyncDisposable {
    * A timeout applies to a connection from its next packet.
    */
   async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
-    await this.ipvs.call('setConfig', timeoutAttributes(normalizeTimeouts(timeouts)), options)
+    await this.ipvs.call('setConfig', timeoutAttributes(normalizeTimeouts(timeouts)), callOptions(options))
   }
 
   /** Lists the synchronisation daemons that run: a master, a backup, both, or none. */
   async syncDaemons(options?: CallOptions): Promise<SyncDaemonState[]> {
-    return await this.ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), options)
+    return await this.ipvs.dump('getDaemon', {}, ({ daemon = {} }) => readDaemon(daemon), callOptions(options))
   }
 
   /** Starts a synchronisation daemon. */
   async startSyncDaemon(spec: SyncDaemonSpec, options?: CallOptions): Promise<void> {
-    await this.ipvs.call('newDaemon', { daemon: daemonAttributes(normalizeSyncDaemon(spec)) }, options)
+    await this.ipvs.call('newDaemon', { daemon: daemonAttributes(normalizeSyncDaemon(spec)) }, callOptions(options))
   }
 
   /** Stops the master or the backup. */
   async stopSyncDaemon(state: SyncDaemonSpec['state'], options?: CallOptions): Promise<void> {
-    await this.ipvs.call('delDaemon', { daemon: { state: checkSyncState('state', state) } }, options)
+    await this.ipvs.call('delDaemon', { daemon: { state: checkSyncState('state', state) } }, callOptions(options))
   }
 
   /**
@@ -245,7 +252,7 @@ export class Director implements AsyncDisposable {
    */
   async zero(id?: ServiceId | ServiceKey, options?: CallOptions): Promise<void> {
     const objects = id === undefined ? [{}] : serviceKeys(id).map(key => ({ service: keyAttributes(key) }))
-    throwFirst(await this.ipvs.attempt(objects.map(object => ['zero', object] as const), options))
+    throwFirst(await this.ipvs.attempt(objects.map(object => ['zero', object] as const), callOptions(options)))
   }
 
   /**
@@ -253,14 +260,15 @@ export class Director implements AsyncDisposable {
    * and daemons stay.
    */
   async flush(options?: CallOptions): Promise<void> {
-    await flush(this.ipvs, options)
+    await flush(this.ipvs, callOptions(options))
   }
 
   /**
    * Prints all services as text for `parseRules`; with `strict` as `ipvsadm -S -n`,
    * which omits thresholds and more.
    */
-  async save({ strict = false, signal }: CallOptions & { strict?: boolean } = {}): Promise<string> {
+  async save(options?: CallOptions & { readonly strict?: boolean }): Promise<string> {
+    const { strict = false, signal } = saveOptions(options)
     return formatRules(await this.list({ signal }), { strict })
   }
 
@@ -285,6 +293,6 @@ const placesOf = (
 
 /** The keys of a real server in each of the services of an id. */
 function keysOf(id: ServiceId | ServiceKey, server: string | RealServerId): Place[] {
-  const given = typeof server === 'string' ? { address: server } : server
+  const given = typeof server === 'string' ? { address: server } : anyObject('server', server)
   return serviceKeys(id).map(service => ({ service, id: within('server', () => realServerKey(given, service)) }))
 }

@@ -1,6 +1,7 @@
 /** Drains as their callers see them: options, progress, errors. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { abortSignal, among, boolean, callback, inRange, optionsOf } from '../base/check.js'
 
 /** Options of a drain. */
 export interface DrainOptions extends CallOptions {
@@ -39,6 +40,12 @@ export interface DrainOptions extends CallOptions {
    */
   readonly hold?: boolean
 }
+
+/** The check of {@link DrainOptions}. */
+export const drainOptions = optionsOf<DrainOptions>({
+  signal: abortSignal, until: among(['all', 'active']), deadline: inRange(0, 0x7fffffff), progress: callback,
+  prepare: boolean, udp: among(['move', 'finish']), force: boolean, hold: boolean,
+})
 
 /** The state of a drain. */
 export interface DrainProgress {

@@ -2,7 +2,6 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { boolean, integer, oneOf } from '../base/check.js'
 import { attempt, enforce, settle, type Edit } from '../ipvs/apply.js'
 import { throwFirst, type IpvsClient } from '../ipvs/client.js'
 import type { RealServerKey, Service, ServiceState } from '../ipvs/model.js'
@@ -10,7 +9,7 @@ import { findRealServer, serviceName } from '../ipvs/names.js'
 import type { Ending } from '../ipvs/override-records.js'
 import { sameRealServer } from '../ipvs/real-server.js'
 import { begin, declarationOf, find, nameOf, type BeginOptions, type Found, type Place } from './drain-begin.js'
-import { DrainError, type Draining, type DrainOptions, type DrainProgress } from './drain-options.js'
+import { DrainError, drainOptions, type Draining, type DrainOptions, type DrainProgress } from './drain-options.js'
 
 /** Milliseconds between two counts of connections: the first and the longest pause. */
 const FIRST_PAUSE = 50, LONGEST_PAUSE = 1000
@@ -20,7 +19,7 @@ const FIRST_PAUSE = 50, LONGEST_PAUSE = 1000
  * A second drain, also of another process after a restart, continues from the kernel's state;
  * its options replace those of the first.
  */
-export function drain(ipvs: IpvsClient, places: readonly Place[], options: DrainOptions = {}): Draining {
+export function drain(ipvs: IpvsClient, places: readonly Place[], options?: DrainOptions): Draining {
   const waiting = start(ipvs, places, options)
   const ended = waiting.then(drain => drain.run())
   const out = waiting.then(() => {})
@@ -28,14 +27,9 @@ export function drain(ipvs: IpvsClient, places: readonly Place[], options: Drain
   return Object.assign(ended, { out })
 }
 
-async function start(ipvs: IpvsClient, places: readonly Place[], options: DrainOptions): Promise<Waiting> {
-  const { until = 'all', deadline, prepare = true, udp = 'move', force = false, hold = false, signal } = options
-  oneOf('until', until, ['all', 'active'])
-  oneOf('udp', udp, ['move', 'finish'])
-  if (deadline !== undefined) integer('deadline', deadline, 0, 0x7fffffff)
-  boolean('prepare', prepare)
-  boolean('force', force)
-  boolean('hold', hold)
+async function start(ipvs: IpvsClient, places: readonly Place[], given?: DrainOptions): Promise<Waiting> {
+  const options = drainOptions(given)
+  const { prepare = true, udp = 'move', force = false, signal } = options
   const begun = performance.now()
   return await ipvs.lock.exclusive(async () => {
     const { drained, prepared } = await begin(ipvs, places, { prepare, udp, force, signal })

@@ -1,9 +1,9 @@
 /** The real server's host: the plan of its network, and its faults. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { SpecError } from '../base/check.js'
+import { callOptions, SpecError } from '../base/check.js'
 import type { Finding } from '../diagnose/finding.js'
-import type { DiagnoseOptions } from '../diagnose/looks.js'
+import { diagnoseOptions, type DiagnoseOptions } from '../diagnose/looks.js'
 import { readRealServer, realServerFindings } from '../diagnose/real-server.js'
 import { networkSteps, readNetwork } from '../network/network.js'
 import { occupied, realServerNetwork, type RealServerSetup } from '../network/real-server.js'
@@ -30,8 +30,8 @@ import { Plan } from '../plan/plan.js'
  * await plan.apply()
  * ```
  */
-export async function planRealServer(spec: RealServerSetup, options?: CallOptions): Promise<Plan> {
-  const wanted = realServerNetwork(spec)
+export async function planRealServer(spec: RealServerSetup, given?: CallOptions): Promise<Plan> {
+  const wanted = realServerNetwork(spec), options = callOptions(given)
   const actual = await readNetwork(wanted, options)
   const carrier = occupied(wanted, actual.links)
   if (carrier !== undefined) {
@@ -61,5 +61,5 @@ export async function planRealServer(spec: RealServerSetup, options?: CallOption
  * ```
  */
 export async function diagnoseRealServer(spec: RealServerSetup, options?: DiagnoseOptions): Promise<Finding[]> {
-  return realServerFindings(spec, await readRealServer(spec, options))
+  return realServerFindings(spec, await readRealServer(spec, diagnoseOptions(options)))
 }

@@ -1,6 +1,7 @@
 /** A real server of a virtual service, and the verbs about it. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { callOptions } from '../base/check.js'
 import { edit, send, type Edit } from '../ipvs/apply.js'
 import type { RealServerSettings, RealServerState } from '../ipvs/model.js'
 import { findRealServer } from '../ipvs/names.js'
@@ -32,8 +33,9 @@ export class RealServer {
    * persistent clients and UDP flows stay: {@link RealServer.drain} handles them. During a drain
    * the weight is stored for {@link RealServer.undrain}.
    */
-  async setWeight(weight: number, options?: CallOptions): Promise<void> {
+  async setWeight(weight: number, given?: CallOptions): Promise<void> {
     checkWeight('weight', weight)
+    const options = callOptions(given)
     const { ipvs } = this.#director, { overrides } = ipvs
     await ipvs.lock.exclusive(async () => {
       const found = (await this.#read(options)).map(place =>
@@ -87,7 +89,7 @@ export class RealServer {
    * the spec declares the drain.
    */
   async undrain(options?: CallOptions): Promise<void> {
-    await undrain(this.#director.ipvs, this.#places, options)
+    await undrain(this.#director.ipvs, this.#places, callOptions(options))
   }
 
   /**
@@ -96,7 +98,7 @@ export class RealServer {
    */
   async remove(options?: CallOptions): Promise<void> {
     await edit(this.#director.ipvs, this.#places.map(({ service, id }) =>
-      ({ action: 'remove', service, server: id })), options)
+      ({ action: 'remove', service, server: id })), callOptions(options))
   }
 
   async #read(options?: CallOptions): Promise<(Place & { state: RealServerState | undefined })[]> {

@@ -1,22 +1,24 @@
 /** One virtual service: a spec and its director. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { address as checkAddress, SpecError, within } from '../base/check.js'
+import {
+  address as checkAddress, anyObject, boolean, callOptions, invalid, openChecks, optionsOf, SpecError, within,
+} from '../base/check.js'
 import { snapshot } from '../base/snapshot.js'
 import { directorFindings, readDirector } from '../diagnose/director.js'
 import type { Finding } from '../diagnose/finding.js'
-import type { DiagnoseOptions } from '../diagnose/looks.js'
+import { diagnoseOptions, type DiagnoseOptions } from '../diagnose/looks.js'
 import { edit } from '../ipvs/apply.js'
 import { throwFirst } from '../ipvs/client.js'
 import { keyAttributes, realServerKey } from '../ipvs/key.js'
 import type { RealServerId, Service, ServiceState, VirtualServiceSpec } from '../ipvs/model.js'
 import { byName, serviceName } from '../ipvs/names.js'
 import { normalize } from '../ipvs/normalize.js'
-import { watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
+import { watchOptions, watchTable, type TableChange, type WatchOptions } from '../ipvs/watch.js'
 import { directorNetwork } from '../network/director.js'
-import type { ApplyOptions, Plan } from '../plan/plan.js'
+import { applyChecks, type ApplyOptions, type Plan } from '../plan/plan.js'
 import { Director, type DirectorOptions } from './director.js'
-import { planServices, type PlanOptions } from './director-plan.js'
+import { planServices, servicePlanOptions, type PlanOptions } from './director-plan.js'
 import { RealServer } from './real-server.js'
 
 /** Options of {@link VirtualService.open}. */
@@ -26,6 +28,14 @@ export interface VirtualServiceOptions extends DirectorOptions {
    * @defaultValue a new one, closed with the service
    */
   readonly director?: Director
+}
+
+const serviceApplyOptions = optionsOf<ApplyOptions & Pick<PlanOptions, 'force'>>({ ...applyChecks, force: boolean })
+const serviceOptions = optionsOf<VirtualServiceOptions>({ ...openChecks, director: checkDirector })
+
+function checkDirector(path: string, value: unknown): Director {
+  if (!(value instanceof Director)) throw invalid(path, value, 'a Director')
+  return value
 }
 
 /**
@@ -61,18 +71,19 @@ export class VirtualService implements AsyncDisposable {
    * Rejects with SpecError naming the field.
    */
   static async open(
-    spec: VirtualServiceSpec, { director, ...options }: VirtualServiceOptions = {},
+    spec: VirtualServiceSpec, given?: VirtualServiceOptions,
   ): Promise<VirtualService> {
-    const services = normalize(spec)
+    const services = normalize(spec), { director, ...options } = serviceOptions(given)
     const copy = snapshot(spec)
     return new VirtualService(copy, services, director ?? await Director.open(options), director === undefined)
   }
 
   /** Lists all virtual services of this host. */
-  static async list({ director, ...options }: VirtualServiceOptions = {}): Promise<ServiceState[]> {
-    if (director) return await director.list(options)
+  static async list(given?: VirtualServiceOptions): Promise<ServiceState[]> {
+    const { director, ...options } = serviceOptions(given), { signal } = options
+    if (director) return await director.list({ signal })
     await using own = await Director.open(options)
-    return await own.list(options)
+    return await own.list({ signal })
   }
 
   /**
@@ -81,7 +92,7 @@ export class VirtualService implements AsyncDisposable {
    */
   async plan(options?: Omit<PlanOptions, 'owner'>): Promise<Plan> {
     const wanted = byName(this.#services, serviceName), network = directorNetwork(this.spec, this.#services)
-    return await planServices(this.#director.ipvs, wanted, { ...options, network })
+    return await planServices(this.#director.ipvs, wanted, { ...servicePlanOptions(options), network })
   }
 
   /**
@@ -89,7 +100,8 @@ export class VirtualService implements AsyncDisposable {
    * Rejects with {@link BrakeError} where no real server would take connections any more, unless
    * `force` is set.
    */
-  async apply({ force = false, ...options }: ApplyOptions & Pick<PlanOptions, 'force'> = {}): Promise<void> {
+  async apply(given?: ApplyOptions & Pick<PlanOptions, 'force'>): Promise<void> {
+    const { force = false, ...options } = serviceApplyOptions(given)
     await (await this.plan({ force, signal: options.signal })).apply(options)
   }
 
@@ -99,7 +111,8 @@ export class VirtualService implements AsyncDisposable {
    * left out; one that shows only after a repair is found by the next diagnosis. Empty means sound,
    * as far as this host knows: `observe` also looks for packets that are lost on their way.
    */
-  async diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
+  async diagnose(given?: DiagnoseOptions): Promise<Finding[]> {
+    const options = diagnoseOptions(given)
     const { ipvs } = this.#director
     const services = this.#services.map(service => ipvs.overrides.service(service))
     const facts = await readDirector(ipvs, this.spec, services, () => this.state(options), options)
@@ -127,12 +140,12 @@ export class VirtualService implements AsyncDisposable {
    * ```
    */
   watch(options?: WatchOptions): AsyncGenerator<TableChange, never, undefined> {
-    return watchTable(this.#director.ipvs, this.#services, options)
+    return watchTable(this.#director.ipvs, this.#services, watchOptions(options))
   }
 
   /** A real server in all services. The port is optional where the spec names the address once. */
   realServer(server: string | RealServerId): RealServer {
-    const { address: given, port }: RealServerId = typeof server === 'string' ? { address: server } : server
+    const { address: given, port } = typeof server === 'string' ? { address: server } : anyObject('realServer', server)
     const address = checkAddress('realServer.address', given)
     return new RealServer(this.#director, this.#services.map(service => {
       const declared = service.realServers.filter(each => each.address === address)
@@ -148,12 +161,13 @@ export class VirtualService implements AsyncDisposable {
   /** Sets the counters of the service and of its real servers to zero. */
   async zero(options?: CallOptions): Promise<void> {
     const commands = this.#services.map(service => ['zero', { service: keyAttributes(service) }] as const)
-    throwFirst(await this.#director.ipvs.attempt(commands, options))
+    throwFirst(await this.#director.ipvs.attempt(commands, callOptions(options)))
   }
 
   /** Removes the service with all its real servers, and ends their drains. */
   async remove(options?: CallOptions): Promise<void> {
-    await edit(this.#director.ipvs, this.#services.map(service => ({ action: 'remove', service })), options)
+    const edits = this.#services.map(service => ({ action: 'remove' as const, service }))
+    await edit(this.#director.ipvs, edits, callOptions(options))
   }
 
   /** Closes the sockets; the kernel keeps the service. */

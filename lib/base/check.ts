@@ -1,60 +1,17 @@
 /**
- * Checks of a caller's input, field by field: each refusal names the path of the field.
+ * Checks of a caller's input: addresses and names. The plain checks are those of the wire.
  *
  * @module
  */
 
-import { formatIPv6, parseIPv4, parseIPv6, SpecError } from '../../generic-netlink/core.js'
+import { invalid, SpecError } from '../../generic-netlink/check.js'
+import { formatIPv6, parseIPv4, parseIPv6 } from '../../generic-netlink/core.js'
 
-export { atPath, SpecError } from '../../generic-netlink/core.js'
-
-/** A value, for a message. */
-export const show = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'an array' : String(value)
-
-/** The refusal of a value. */
-export const invalid = (path: string, value: unknown, wanted: string): SpecError =>
-  new SpecError(path, `${show(value)} is not ${wanted}`)
-
-/** An integer of a range. @throws SpecError naming the path */
-export function integer(path: string, value: unknown, min: number, max: number): number {
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalid(path, value, `an integer from ${min} to ${max}`)
-  }
-  return value as number
-}
-
-/** True or false. @throws SpecError naming the path */
-export function boolean(path: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new SpecError(path, `${show(value)} is not true or false`)
-  return value
-}
-
-/** One of some words. @throws SpecError naming the path */
-export function oneOf<const T extends string>(path: string, value: unknown, words: readonly T[]): T {
-  if (!words.includes(value as T)) throw invalid(path, value, `one of ${words.join(', ')}`)
-  return value as T
-}
-
-/** An object of these fields alone; errors name some of them. @throws SpecError naming the path */
-export function checkObject(
-  path: string, value: unknown, fields: ReadonlySet<string>, named: Iterable<string> = fields,
-): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new SpecError(path, `${show(value)} is not an object`)
-  }
-  for (const key in value) {
-    if (fields.has(key)) continue
-    throw new SpecError(path, `there is no field ${JSON.stringify(key)}; there are ${[...named].join(', ')}`)
-  }
-  return value as Record<string, unknown>
-}
-
-/** An array. @throws SpecError naming the path */
-export function checkList(path: string, value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw invalid(path, value, 'a list')
-  return value
-}
+export {
+  abortSignal, among, anyObject, atPath, boolean, callback, checkList, checkObject, inRange, integer, invalid, oneOf,
+  optionsOf, show, SpecError, text, type Check, type Checked, type OptionChecks,
+} from '../../generic-netlink/check.js'
+export { callOptions, openChecks, openOptions } from '../../generic-netlink/core.js'
 
 /** The kernel's names for no interface and every interface, in paths of sysctls. */
 const NOT_INTERFACES = ['.', '..', 'all', 'default']

@@ -1,7 +1,9 @@
 /** Objects as sets of fields: one declaration gives checks, defaults, wire, words, differences. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { checkObject, integer, oneOf, refusalAt, SpecError } from './check.js'
+import { checkObject, refusalAt, SpecError, type Check } from './check.js'
+
+export { among, inRange, type Check } from './check.js'
 
 /** An object while it is checked, compared or written: values by field. */
 export type Values = Readonly<Record<string, unknown>>
@@ -231,15 +233,6 @@ export const fieldSet = <Spec extends object, W, C = unknown>() =>
   ): FieldSet<Spec, W, C> => new FieldSet(noun, fields, options)
 
 // ── fields of one attribute ──
-
-/** Returns a field's value in its normal form. @throws SpecError naming the path */
-export type Check<T = unknown> = (path: string, value: unknown) => T
-
-/** The check of an integer of a range. */
-export const inRange = (min: number, max: number): Check<number> => (path, value) => integer(path, value, min, max)
-/** The check of one of some words. */
-export const among = <const T extends string>(words: readonly T[]): Check<T> => (path, value) =>
-  oneOf(path, value, words)
 
 /** Properties of a field that differ from the plain ones; `word` stands before the value. */
 export type Variant<W, C = unknown> = Partial<Field<W, C>> & { readonly word?: string }

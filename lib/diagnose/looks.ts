@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { endpoint } from '../base/address.js'
-import { integer } from '../base/check.js'
+import { abortSignal, inRange, optionsOf } from '../base/check.js'
 import type { Service, ServiceState } from '../ipvs/model.js'
 import { serviceName } from '../ipvs/names.js'
 import { vipsOf, type RealServerSetup } from '../network/real-server.js'
@@ -22,6 +22,9 @@ export interface DiagnoseOptions extends CallOptions {
    */
   readonly observe?: number
 }
+
+/** The check of {@link DiagnoseOptions}. */
+export const diagnoseOptions = optionsOf<DiagnoseOptions>({ signal: abortSignal, observe: inRange(100, 60_000) })
 
 /** A client that has sent its first packet alone (`opening`), or more; and seconds to its end. */
 interface Client { readonly opening: boolean; readonly expires?: number }
@@ -42,12 +45,12 @@ export type Looks = readonly [Look, Look] | undefined
 /** The kernel adds counters of IPVS up every two seconds. */
 const ADDED_UP = 2100
 
-/** Looks twice. @throws where `observe` is wrong */
+/** Looks twice. */
 export async function lookTwice(
   look: (options: CallOptions) => Promise<Look>, { observe, signal }: DiagnoseOptions = {}, slow = false,
 ): Promise<Looks> {
   if (observe === undefined) return undefined
-  const pause = Math.max(integer('observe', observe, 100, 60_000), slow ? ADDED_UP : 0)
+  const pause = Math.max(observe, slow ? ADDED_UP : 0)
   const options = signal ? { signal } : {}
   const first = await look(options)
   await sleep(pause, undefined, options).catch(() => { signal?.throwIfAborted() })

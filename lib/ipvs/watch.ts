@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
 import { differences } from './diff.js'
-import { integer } from '../base/check.js'
+import { abortSignal, boolean, inRange, integer, optionsOf } from '../base/check.js'
 import type { IpvsClient } from './client.js'
 import type { RealServerKey, RealServerState, ServiceKey, ServiceState } from './model.js'
 import { byName, findRealServer, realServerName, serviceName } from './names.js'
@@ -19,6 +19,15 @@ export interface WatchOptions extends CallOptions {
   /** Reports numbers of connections, counters and rates too. @defaultValue true */
   readonly traffic?: boolean
 }
+
+/** The longest interval: a day. */
+const LONGEST_INTERVAL = 86_400_000
+
+/** The check of {@link WatchOptions}. */
+export const watchOptions = optionsOf<WatchOptions>({
+  signal: abortSignal, traffic: boolean,
+  interval: inRange(10, LONGEST_INTERVAL), idleInterval: inRange(10, LONGEST_INTERVAL),
+})
 
 /**
  * A change between two polls. A change that is undone between two polls is not seen.
@@ -81,7 +90,6 @@ async function* changesFrom(
     interval = 1000, idleInterval = Math.min(interval * 8, LONGEST_INTERVAL), traffic = true, signal,
   }: WatchOptions,
 ): AsyncGenerator<TableChange, never, undefined> {
-  integer('interval', interval, 10, LONGEST_INTERVAL)
   integer('idleInterval', idleInterval, interval, LONGEST_INTERVAL)
   let before = await poll(ipvs, keys, new Map(), { signal })
   for (let pause = interval, took = 0; ;) {
@@ -97,8 +105,6 @@ async function* changesFrom(
     pause = changes.length > 0 ? interval : Math.min(pause * 2, idleInterval)
   }
 }
-
-const LONGEST_INTERVAL = 86_400_000
 
 /** Reads the table. A listing may miss services during removals: reads earlier services by name. */
 async function poll(

@@ -6,7 +6,7 @@ import {
 } from '../../generic-netlink/core.js'
 import { fou, type FouPortAttributes } from '../../generic-netlink/families/fou.js'
 import type { Family } from '../base/address.js'
-import { atPath, SpecError } from '../base/check.js'
+import { atPath, openOptions, optionsOf, SpecError } from '../base/check.js'
 import { explained, refusal, type Asked, type Reasons } from '../base/explain.js'
 import { among, attribute, defined, fieldSet, inRange } from '../base/field.js'
 import type { Step } from '../plan/plan.js'
@@ -185,6 +185,7 @@ export function fouRemovals(unwanted: readonly FouPortId[], actual: readonly Fou
 const portKind: ResourceKind<FouClient, FouPortSpec, FouPortId, FouPortState, FouPortFilter, FouPortPatch> = {
   plural: 'ports',
   open: openFou,
+  filter: optionsOf<FouPortFilter>({ port: inRange(1, 65535), family: among(['inet', 'inet6']) }, 'filter'),
   async list(client, { port, family }, options) {
     return (await client.list(options)).filter(
       state => (port === undefined || state.port === port) && (family === undefined || state.family === family),
@@ -235,6 +236,6 @@ export class FouPorts extends Resource<FouClient, FouPortSpec, FouPortId, FouPor
    * `modprobe fou` (for IPv6 also fou6).
    */
   static async open(options?: CallOptions & ConnectionOptions): Promise<FouPorts> {
-    return new FouPorts(portKind, await FouClient.open(options))
+    return new FouPorts(portKind, await FouClient.open(openOptions(options)))
   }
 }

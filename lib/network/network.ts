@@ -4,6 +4,7 @@
  */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { atPath, callOptions, checkList, checkObject, within } from '../base/check.js'
 import { FouPorts, fouSteps, type FouPortSpec, type FouPortState } from './fou.js'
 import { Plan, type Step } from '../plan/plan.js'
 import { Addresses, addressSteps } from '../rtnetlink/address/addresses.js'
@@ -16,7 +17,7 @@ import {
 import { Routes, routeSteps } from '../rtnetlink/route/routes.js'
 import type { RouteSpec, RouteState } from '../rtnetlink/route/spec.js'
 import { sysctl } from '../sysctl/accessor.js'
-import { sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
+import { checkSettings, sysctlSteps, type SysctlSetting } from '../sysctl/steps.js'
 
 /** The network that a host should have. */
 export interface NetworkSpec {
@@ -38,6 +39,20 @@ export interface NetworkState {
   readonly routes: readonly RouteState[]
   readonly neighbours: readonly NeighbourState[]
   readonly sysctls: ReadonlyMap<string, string>
+}
+
+const PARTS = new Set(
+  ['fouPorts', 'links', 'addresses', 'routes', 'neighbours', 'sysctls'] satisfies (keyof NetworkSpec)[])
+const NOTHING: NetworkState = {
+  fouPorts: [], links: [], addresses: [], routes: [], neighbours: [], sysctls: new Map(),
+}
+
+/** Checks a whole network before anything is read. @throws SpecError naming the field */
+export function checkNetwork(spec: NetworkSpec, path = 'network'): void {
+  const given = checkObject(path, spec, PARTS)
+  for (const part of PARTS) if (given[part] !== undefined) checkList(atPath(path, part), given[part])
+  if (spec.sysctls) checkSettings(spec.sysctls, atPath(path, 'sysctls'))
+  within(path, () => networkSteps(spec, NOTHING))
 }
 
 /** Lists a table where any entry of its kind is wanted: a kernel need not have the others. */
@@ -118,5 +133,7 @@ export function networkSteps(wanted: NetworkSpec, actual: NetworkState): Step[] 
  * ```
  */
 export async function planNetwork(spec: NetworkSpec, options?: CallOptions): Promise<Plan> {
-  return new Plan(networkSteps(spec, await readNetwork(spec, options)))
+  const call = callOptions(options)
+  checkNetwork(spec)
+  return new Plan(networkSteps(spec, await readNetwork(spec, call)))
 }

@@ -2,7 +2,7 @@
 
 import { familyOf, type Family } from '../base/address.js'
 import {
-  address, atPath, checkList, integer, interfaceName, oneOf, show, SpecError, within,
+  address, atPath, checkList, checkObject, integer, interfaceName, oneOf, SpecError, within,
 } from '../base/check.js'
 import { parsePrefix } from '../base/prefix.js'
 import type { Protocol } from '../ipvs/model.js'
@@ -118,7 +118,8 @@ export const occupied = ({ links = [] }: NetworkSpec, actual: readonly LinkState
 
 /** The VIPs of a real server, in their correct form. */
 export function vipsOf({ vip = [] }: RealServerSetup): string[] {
-  return typeof vip === 'string' ? [address('vip', vip)] : vip.map((each, i) => address(atPath('vip', i), each))
+  if (typeof vip === 'string') return [address('vip', vip)]
+  return checkList('vip', vip).map((each, i) => address(atPath('vip', i), each))
 }
 
 /** The check of what only diagnoses look at. @throws SpecError naming the field */
@@ -129,11 +130,17 @@ function checkUse({ port, protocols, clients }: RealServerSetup): void {
   checkList('protocols', protocols).forEach((each, i) => oneOf(atPath('protocols', i), each, ['tcp', 'udp', 'sctp']))
 }
 
+const SETUP = new Set(['vip', 'port', 'protocols', 'clients', 'tunnel', 'route', 'masq'])
+const TUNNEL = new Set(['kind', 'port', 'checksum', 'name', 'local', 'remote', 'mtu', 'carrier'])
+const ROUTE = new Set(['link', 'carrier'])
+const MASQ = new Set(['director', 'clients'])
+
 /** The network that the real server needs. Pure. @throws SpecError naming the field */
 export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
-  if (typeof spec !== 'object' || (spec as unknown) === null) {
-    throw new SpecError('spec', `${show(spec)} is not an object`)
-  }
+  checkObject('spec', spec, SETUP)
+  if (spec.tunnel !== undefined) checkObject('tunnel', spec.tunnel, TUNNEL)
+  if (spec.route !== undefined) checkObject('route', spec.route, ROUTE)
+  if (spec.masq !== undefined) checkObject('masq', spec.masq, MASQ)
   checkUse(spec)
   const ways = (['tunnel', 'route', 'masq'] as const).filter(way => spec[way] !== undefined)
   if (ways.length !== 1) {
@@ -141,6 +148,7 @@ export function realServerNetwork(spec: RealServerSetup): NetworkSpec {
   }
   if (spec.masq) {
     const { director, clients = 'default' } = spec.masq
+    if (clients !== 'default') parsePrefix('masq.clients', clients)
     return { routes: [{ to: clients, via: address('masq.director', director) }] }
   }
   const vips = vipsOf(spec)

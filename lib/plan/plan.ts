@@ -1,6 +1,7 @@
 /** Plans: steps that are shown, applied and reverted. */
 
 import { logger, type CallOptions } from '../../generic-netlink/core.js'
+import { abortSignal, among, callback, optionsOf, type OptionChecks } from '../base/check.js'
 import { joined } from './joined.js'
 import { Session } from './session.js'
 import type { Outcome, Step, StepBatch } from './step.js'
@@ -43,6 +44,12 @@ export interface ApplyOptions extends RevertOptions {
    */
   readonly progress?: (progress: PlanProgress) => void
 }
+
+const checks = { signal: abortSignal, onFailure: among(['stop', 'continue']) }
+const revertOptions = optionsOf<RevertOptions>(checks)
+/** The checks of {@link ApplyOptions}. */
+export const applyChecks: OptionChecks<ApplyOptions> = { ...checks, progress: callback }
+const applyOptions = optionsOf(applyChecks)
 
 /**
  * Steps of a plan could not be applied, or not be reverted. The others keep their state; a second
@@ -163,7 +170,8 @@ export class Plan {
    * of the plan is closed meanwhile, no further step begins, whatever `onFailure` says, and the
    * application rejects with `ECANCELED`.
    */
-  async apply(options: ApplyOptions = {}): Promise<void> {
+  async apply(given?: ApplyOptions): Promise<void> {
+    const options = applyOptions(given)
     if (this.brake !== undefined) throw new BrakeError(this.brake)
     await this.#perform('run', options, this.#failed = [])
   }
@@ -176,7 +184,7 @@ export class Plan {
    * Rejects with {@link PlanError} where a step failed, with the signal's reason, and, where the
    * director of the plan is closed meanwhile, with `ECANCELED`.
    */
-  async revert(options: RevertOptions = {}): Promise<void> { await this.#perform('undo', options, []) }
+  async revert(options?: RevertOptions): Promise<void> { await this.#perform('undo', revertOptions(options), []) }
 
   async #perform(
     direction: 'run' | 'undo', { signal, onFailure = 'stop', progress }: ApplyOptions, failed: StepFailure[],

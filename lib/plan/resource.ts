@@ -1,7 +1,7 @@
 /** Resources: objects that are listed, added, changed, replaced, removed and planned alike. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { atPath, checkList, SpecError } from '../base/check.js'
+import { atPath, callOptions, checkList, SpecError, type Checked } from '../base/check.js'
 import { Plan, type Step } from './plan.js'
 import { Session, type Conversation, type Open } from './session.js'
 
@@ -14,6 +14,8 @@ export interface ResourceKind<Client extends Conversation, Spec, Id, State, Filt
   readonly plural: string
   /** Opens the conversation with the kernel, for steps. */
   readonly open: Open<Client>
+  /** The check of a filter. */
+  readonly filter: Checked<Filter>
   /** Reads the objects that match a filter. Rejects with NetlinkError. */
   list(client: Client, filter: Filter, options?: CallOptions): Promise<State[]>
   /** A filter that lets at least these objects pass. @defaultValue none */
@@ -67,8 +69,8 @@ export abstract class Resource<
   }
 
   /** Lists the objects that match a filter; without one, all. */
-  list(filter?: Filter, options?: CallOptions): Promise<State[]> {
-    return this.#kind.list(this.client, filter ?? {} as Filter, options)
+  async list(filter?: Filter, options?: CallOptions): Promise<State[]> {
+    return await this.#kind.list(this.client, this.#kind.filter(filter), callOptions(options))
   }
 
   /** Reads one object; undefined where there is none. */
@@ -85,25 +87,28 @@ export abstract class Resource<
     const several = Array.isArray(specs)
     const list = (several ? specs : [specs]) as readonly Spec[]
     list.forEach((spec, i) => { this.#kind.check(spec, several ? atPath(this.#kind.plural, i) : '') })
-    await this.#kind.add(this.client, list, options)
+    await this.#kind.add(this.client, list, callOptions(options))
   }
 
   /** Changes the named fields of an object, which must exist; the others stay. */
-  async change(change: Change, options?: CallOptions): Promise<void> {
+  async change(change: Change, given?: CallOptions): Promise<void> {
+    const options = callOptions(given)
     this.#kind.changes(change, undefined, [])
     const [state, actual] = await this.#existing('change', this.#kind.idOf(change), options)
     await this.#run(this.#kind.changes(change, state, actual), options)
   }
 
   /** Replaces an object, which must exist: fields that the spec leaves out get their defaults. */
-  async replace(spec: Spec, options?: CallOptions): Promise<void> {
+  async replace(spec: Spec, given?: CallOptions): Promise<void> {
+    const options = callOptions(given)
     this.#kind.check(spec, '')
     const [, actual] = await this.#existing('change', this.#kind.idOf(spec), options)
     await this.#run(this.#kind.replacement(spec, actual), options)
   }
 
   /** Removes an object, or several. Rejects with NetlinkError where one of them does not exist. */
-  async remove(ids: Id | readonly Id[], options?: CallOptions): Promise<void> {
+  async remove(ids: Id | readonly Id[], given?: CallOptions): Promise<void> {
+    const options = callOptions(given)
     const list = (Array.isArray(ids) ? ids : [ids]) as readonly Id[]
     this.#kind.removals(list, [])
     const actual = await this.#listFor(list, options)

@@ -1,7 +1,9 @@
 /** The connections through this director. */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
-import { address, boolean, checkList, checkObject, integer, oneOf, SpecError } from '../base/check.js'
+import {
+  abortSignal, address, boolean, checkList, checkObject, integer, oneOf, optionsOf, SpecError,
+} from '../base/check.js'
 import {
   connectionStates, parseConnections, type ConnectionOrigin, type ConnectionState, type ConnectionStateName,
 } from './connection-rows.js'
@@ -42,6 +44,8 @@ export interface ConnectionListOptions extends CallOptions {
   readonly origin?: boolean
 }
 
+const listOptions = optionsOf<ConnectionListOptions>({ signal: abortSignal, origin: boolean })
+
 type Match = (row: ConnectionState) => boolean
 
 /**
@@ -68,10 +72,10 @@ type Match = (row: ConnectionState) => boolean
  * ```
  */
 export function connections(
-  filter: ConnectionFilter = {}, options: ConnectionListOptions = {},
+  filter: ConnectionFilter = {}, options?: ConnectionListOptions,
 ): AsyncGenerator<ConnectionState, void, undefined> {
   const matches = matcher(filter)
-  const { origin = filter.origin !== undefined, signal } = options
+  const { origin = filter.origin !== undefined, signal } = listOptions(options)
   if (!origin && filter.origin !== undefined) {
     throw new SpecError('origin', 'the filter needs the origin; set origin: true in the options, or leave it out')
   }

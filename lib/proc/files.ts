@@ -2,6 +2,7 @@
 
 import { open, readFile } from 'node:fs/promises'
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { callOptions } from '../base/check.js'
 
 const pathOf = (name: string): string => `/proc/net/${name}`
 
@@ -15,7 +16,8 @@ function explained(name: string, error: unknown): unknown {
 }
 
 /** Reads a whole file. Rejects with `ENOENT` where there is none. */
-export async function readProcNet(name: string, { signal }: CallOptions = {}): Promise<string> {
+export async function readProcNet(name: string, options?: CallOptions): Promise<string> {
+  const { signal } = callOptions(options)
   signal?.throwIfAborted()
   try { return await readFile(pathOf(name), 'latin1') } catch (error) { throw explained(name, error) }
 }

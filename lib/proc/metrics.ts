@@ -1,6 +1,6 @@
 /** The kernel's counters as text for Prometheus and other readers of OpenMetrics. */
 
-import { checkObject, oneOf } from '../base/check.js'
+import { among, anyObject, checkList, optionsOf, type Check } from '../base/check.js'
 import type { ActualForwarding, OtherTunnel, RealServerState, ServiceKey, ServiceState, Stats } from '../ipvs/model.js'
 import { serviceFamily } from '../ipvs/names.js'
 import type { CpuStatistics } from './statistics.js'
@@ -23,6 +23,12 @@ export interface Metrics {
 
 /** Options of {@link formatMetrics}. The default format is `openmetrics`. */
 export interface MetricsOptions { readonly format?: MetricsFormat }
+
+const checkMetrics = optionsOf<Metrics>({
+  services: checkList as Check<readonly ServiceState[]>, totals: anyObject as Check<Stats>,
+  cpus: checkList as Check<readonly CpuStatistics[]>,
+}, 'metrics')
+const metricsOptions = optionsOf<MetricsOptions>({ format: among(['openmetrics', 'prometheus']) })
 
 /** The content type of each format. */
 export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
@@ -50,9 +56,10 @@ export const metricsContentTypes: Readonly<Record<MetricsFormat, string>> = {
  * console.log(formatMetrics({ services: await director.list(), totals: await ipvsTotals() }))
  * ```
  */
-export function formatMetrics({ services, totals, cpus = [] }: Metrics, options: MetricsOptions = {}): string {
-  checkObject('options', options, new Set(['format']))
-  const format = oneOf('format', options.format ?? 'openmetrics', ['openmetrics', 'prometheus'])
+export function formatMetrics(metrics: Metrics, options?: MetricsOptions): string {
+  const { services, totals, cpus = [] } = checkMetrics(metrics)
+  checkList('services', services)
+  const { format = 'openmetrics' } = metricsOptions(options)
   const labelled = services.map(thing => ({ thing, labels: serviceLabels(thing) }))
   const servers = labelled.flatMap(({ thing, labels }) => thing.realServers.map(server =>
     ({ thing: server, labels: { ...labels, server: server.address, server_port: server.port } })))

@@ -5,6 +5,7 @@ import {
   type AttributeSet, type CallOptions, type ConnectionOptions, type Fixed, type Infer, type Input, type Request,
   type Table,
 } from '../../generic-netlink/core.js'
+import { openOptions } from '../base/check.js'
 import { explainRefusal } from './explain.js'
 import { address, ifaddrmsg } from './wire/address.js'
 import { ifinfomsg, link } from './wire/link.js'
@@ -116,6 +117,13 @@ export class RouteClient implements AsyncDisposable {
   readonly #connection: Connection
 
   constructor(options?: ConnectionOptions) { this.#connection = new Connection(NETLINK_ROUTE, options) }
+
+  /** Opens a conversation. Rejects with the signal's reason where it is aborted. */
+  static async open(given?: CallOptions & ConnectionOptions): Promise<RouteClient> {
+    const { signal, ...options } = openOptions(given)
+    signal?.throwIfAborted()
+    return Promise.resolve(new RouteClient(options))
+  }
 
   /** Lists objects of the header's family, or with attributes by which the kernel filters. */
   async list<K extends KindName>(

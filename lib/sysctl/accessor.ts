@@ -10,11 +10,12 @@
  */
 
 import type { CallOptions } from '../../generic-netlink/core.js'
+import { callOptions, invalid } from '../base/check.js'
 import { Plan } from '../plan/plan.js'
 import { SysctlError } from './errors.js'
 import { exchange, procfs, read, type SysctlFiles } from './files.js'
 import { targetOf, type SysctlKey } from './keys.js'
-import { normalizeSysctls, stepsTo, type SysctlSetting } from './steps.js'
+import { checkSettings, normalizeSysctls, stepsTo, type SysctlSetting } from './steps.js'
 import type { SysctlSettingOf, SysctlValueOf } from './tables.js'
 import { textOf, valueOf, type SysctlValues } from './values.js'
 
@@ -47,19 +48,25 @@ export interface Sysctl {
   plan(values: SysctlValues | readonly SysctlSetting[], options?: CallOptions): Promise<Plan>
 }
 
+/** Keys in a list, a set or what else yields them; text would yield its characters. */
+function checkKeys(keys: unknown): Iterable<SysctlKey> {
+  if (typeof keys === 'object' && keys !== null && Symbol.iterator in keys) return keys as Iterable<SysctlKey>
+  throw invalid('keys', keys, 'a list of keys')
+}
+
 /** {@link sysctl} on other files. @internal */
 export function sysctlOver(files: SysctlFiles): Sysctl {
   return {
     async get<K extends SysctlKey>(key: K, options?: CallOptions) {
       const target = targetOf(key)
-      return valueOf(target.row, await read(files, target, options)) as SysctlValueOf<K>
+      return valueOf(target.row, await read(files, target, callOptions(options))) as SysctlValueOf<K>
     },
     async set(key, value, options) {
       const target = targetOf(key)
-      await exchange(files, target, textOf(target, value), options)
+      await exchange(files, target, textOf(target, value), callOptions(options))
     },
-    async read(keys, options) {
-      const targets = Array.from(keys, targetOf)
+    async read(keys, given) {
+      const targets = Array.from(checkKeys(keys), targetOf), options = callOptions(given)
       const texts = new Map<string, string>()
       for (const target of targets) {
         try { texts.set(target.name, await read(files, target, options)) } catch (error) {
@@ -68,8 +75,8 @@ export function sysctlOver(files: SysctlFiles): Sysctl {
       }
       return texts
     },
-    async plan(values, options) {
-      const wanted = normalizeSysctls(values)
+    async plan(values, given) {
+      const wanted = normalizeSysctls(checkSettings(values)), options = callOptions(given)
       const actual = new Map<string, string>()
       for (const { target } of wanted) actual.set(target.name, await read(files, target, options))
       return new Plan(stepsTo(files, wanted, actual))

@@ -1,7 +1,7 @@
 /** Keys of sysctls: their segments, names and paths, checked before a file is opened. */
 
 import { inspect } from 'node:util'
-import { SpecError } from '../../generic-netlink/core.js'
+import { SpecError } from '../base/check.js'
 import { sysctlRow, type KnownSysctl, type SysctlRow } from './tables.js'
 
 /**

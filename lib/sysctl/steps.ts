@@ -1,7 +1,8 @@
 /** The steps from the actual values of sysctls to the wanted ones. */
 
 import type { Step } from '../plan/plan.js'
-import { SpecError, type CallOptions } from '../../generic-netlink/core.js'
+import { atPath, invalid, optionsOf, SpecError, text } from '../base/check.js'
+import type { CallOptions } from '../../generic-netlink/core.js'
 import { SysctlError } from './errors.js'
 import { exchange, log, procfs, read, readIfReadable, type SysctlFiles } from './files.js'
 import { isSegment, targetOf, type SysctlKey, type Target } from './keys.js'
@@ -13,6 +14,17 @@ export interface SysctlSetting {
   readonly value: SysctlValue
   /** Why it is needed: shown in the plan. */
   readonly why?: string
+}
+
+const settingFields = optionsOf<SysctlSetting>({
+  key: (_, value) => value as SysctlKey, value: (_, value) => value as SysctlValue, why: text,
+}, 'setting')
+
+/** Checks the form of settings; keys and values have their own checks. @throws SpecError */
+export function checkSettings(values: unknown, path = 'values'): SysctlValues | readonly SysctlSetting[] {
+  if (Array.isArray(values)) return values.map((each: SysctlSetting, i) => settingFields(each, atPath(path, i)))
+  if (typeof values === 'object' && values !== null) return values as SysctlValues
+  throw invalid(path, values, 'an object or a list')
 }
 
 /** A setting in its normal form. */

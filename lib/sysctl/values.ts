@@ -4,7 +4,7 @@
  */
 
 import { inspect } from 'node:util'
-import { SpecError } from '../../generic-netlink/core.js'
+import { SpecError } from '../base/check.js'
 import type { Target } from './keys.js'
 import type { KnownSysctl, SysctlRow, SysctlSettingOf } from './tables.js'
 

@@ -166,11 +166,12 @@ export class FakeKernel {
       const name = attributesOf(attributes).get(2)?.toString('latin1').replace(/\0.*/, '')
       const families = [
         { familyId: CONTROLLER, familyName: 'nlctrl', version: 2, hdrsize: 0, maxattr: 10 },
+        { familyId: 77, familyName: 'fou', version: 1, hdrsize: 0, maxattr: 3 }, // known by its name alone
         ...this.wrong.absent ? [] : [{
           familyId: this.familyId, familyName: 'IPVS', version: 1, hdrsize: 0, maxattr: 6,
           ops: Object.values(ipvs.commands).filter(([id]) => id !== 14).map(([id]) => ({ id, flags: { adminPerm: true } })),
         }],
-      ].filter(family => dump || family.familyName === name)
+      ].filter(family => dump ? family.familyName !== 'fou' : family.familyName === name)
       if (!dump && name === undefined) throw new Refused(errnos.EINVAL)
       if (families.length === 0) throw new Refused(errnos.ENOENT)
       return families.map(family => Buffer.concat([Buffer.from([1, 2, 0, 0]), controller.encode(family)]))

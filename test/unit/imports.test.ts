@@ -14,8 +14,8 @@ const FAMILIES = 'generic-netlink/families/'
 /** The parts that have no family of generic netlink, and the folders that each loads. */
 const parts: [part: string, folders: readonly string[]][] = [
   ['generic-netlink/core.ts',               ['generic-netlink']],
-  ['lib/plan/plan.ts',                      ['generic-netlink', 'lib/plan']],
-  ['lib/sysctl/accessor.ts',                ['generic-netlink', 'lib/plan', 'lib/sysctl']],
+  ['lib/plan/plan.ts',                      ['generic-netlink', 'lib/base', 'lib/plan']],
+  ['lib/sysctl/accessor.ts',                ['generic-netlink', 'lib/base', 'lib/plan', 'lib/sysctl']],
   ['lib/rtnetlink/link/links.ts',           [...RTNETLINK, 'lib/rtnetlink/link', 'lib/rtnetlink/link/kinds']],
   ['lib/rtnetlink/address/addresses.ts',    [...RTNETLINK, 'lib/rtnetlink/address']],
   ['lib/rtnetlink/route/routes.ts',         [...RTNETLINK, 'lib/rtnetlink/address', 'lib/rtnetlink/route']],

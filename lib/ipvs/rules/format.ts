@@ -11,13 +11,15 @@ import type {
   ActualForwarding, OtherTunnel, RealServerKey, RealServerSettings, SchedulerFlag, Service, ServiceKey, ServiceSettings,
   ServiceState, VirtualServiceSpec,
 } from '../model.js'
-import { SpecError } from '../../base/check.js'
+import { boolean, checkList, optionsOf, SpecError } from '../../base/check.js'
 import { serviceFamily, serviceName } from '../names.js'
 import { normalize } from '../normalize.js'
 import { schedulerBits, schedulerFlagNames, withDrains } from '../schedulers.js'
 import { singleClient } from '../service.js'
 import { checksumsOf, isTunnelKind, tunnels } from '../tunnels.js'
 import { addressInC, sortServices } from './order.js'
+
+const formatOptions = optionsOf<{ readonly strict?: boolean }>({ strict: boolean })
 
 /**
  * Services as text that `ipvsadm -R` and {@link parseRules} read:
@@ -33,8 +35,10 @@ import { addressInC, sortServices } from './order.js'
  * @throws SpecError naming the service where a foreign program's value has no option
  */
 export function formatRules(
-  services: readonly (VirtualServiceSpec | ServiceState | Service)[], { strict = false }: { strict?: boolean } = {},
+  services: readonly (VirtualServiceSpec | ServiceState | Service)[], options?: { readonly strict?: boolean },
 ): string {
+  checkList('services', services)
+  const { strict = false } = formatOptions(options)
   const lines: string[] = []
   for (const service of sortServices(services.flatMap(asListed))) {
     if (!strict) refuse(service, unknownProtocol(service))

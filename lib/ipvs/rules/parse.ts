@@ -2,7 +2,7 @@
 
 import { formatIPv6, parseIPv4, parseIPv6 } from '../../../generic-netlink/core.js'
 import { familyOf } from '../../base/address.js'
-import { SpecError, within } from '../../base/check.js'
+import { SpecError, text as checkText, within } from '../../base/check.js'
 import type {
   Forwarding, Protocol, RealServerSpec, SchedulerFlag, ServiceKey, ServiceSpec, VirtualServiceSpec,
 } from '../model.js'
@@ -25,9 +25,10 @@ import { Rule, wordsOf, type Given, type Word } from './rule.js'
  * are not resolved; and IPv4 addresses of fewer than four numbers or with octal numbers. A mask is
  * of the service's family at any place of the line.
  *
- * @throws RulesError for the first line that is wrong
+ * @throws RulesError for the first line that is wrong; SpecError where the rules are no text
  */
 export function parseRules(text: string): VirtualServiceSpec[] {
+  checkText('text', text)
   const services = new Map<string, Added>()
   text.split('\n').forEach((line, i) => {
     const words = wordsOf(line)

@@ -1,7 +1,7 @@
 /** Addresses of links: listed, changed and planned. */
 
-import type { ConnectionOptions } from '../../../generic-netlink/core.js'
-import { atPath, address as anyAddress } from '../../base/check.js'
+import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
+import { address as anyAddress, among, atPath, interfaceName, optionsOf } from '../../base/check.js'
 import type { Family } from '../../base/address.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, type ResourceKind } from '../../plan/resource.js'
@@ -108,8 +108,10 @@ export function addressRemovals(unwanted: readonly AddressId[], actual: readonly
 const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressState, AddressFilter, AddressSpec> = {
   plural: 'addresses',
   open: openRtnetlink,
-  async list(client, { link, family, address }, options) {
-    const wanted = address === undefined ? undefined : anyAddress('address', address)
+  filter: optionsOf<AddressFilter>({
+    link: interfaceName, family: among(['inet', 'inet6']), address: anyAddress,
+  }, 'filter'),
+  async list(client, { link, family, address: wanted }, options) {
     return (await listAddresses(client, options)).filter(state => (link === undefined || state.link === link)
       && (family === undefined || state.family === family)
       && (wanted === undefined || state.address.split('/')[0] === wanted))
@@ -161,7 +163,7 @@ const addressKind: ResourceKind<RouteClient, AddressSpec, AddressId, AddressStat
  */
 export class Addresses extends Resource<RouteClient, AddressSpec, AddressId, AddressState, AddressFilter, AddressSpec> {
   /** Opens a socket to the kernel. */
-  static open(options?: ConnectionOptions): Promise<Addresses> {
-    return Promise.resolve(new Addresses(addressKind, new RouteClient(options)))
+  static async open(options?: CallOptions & ConnectionOptions): Promise<Addresses> {
+    return new Addresses(addressKind, await RouteClient.open(options))
   }
 }

@@ -2,7 +2,7 @@
 
 import { familyOf, type Family } from '../../base/address.js'
 import {
-  address as anyAddress, integer, interfaceName, invalid, oneOf, show, SpecError, within,
+  address as anyAddress, anyObject, integer, interfaceName, invalid, oneOf, show, SpecError, within,
 } from '../../base/check.js'
 import { fieldSet, inRange, type Check, type Field, type Values } from '../../base/field.js'
 import { networkOf, parsePrefix, unicast, type Prefix } from '../../base/prefix.js'
@@ -177,6 +177,7 @@ export const addressFields = fieldSet<AddressSpec, Wire, LinkNames>()('address',
 
 /** An id in its normal form, with a length. @throws SpecError naming the field below `path` */
 export const normalizeAddressId = (given: AddressId, path = ''): AddressId => within(path, () => {
+  anyObject(path === '' ? 'address' : '', given)
   const prefix = parsePrefix('address', given.address)
   unicast('address', prefix.address)
   const name = interfaceName('link', given.link)

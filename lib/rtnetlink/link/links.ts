@@ -3,7 +3,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
-import { integer, interfaceName } from '../../base/check.js'
+import {
+  abortSignal, boolean, callOptions, checkList, inRange, interfaceName, optionsOf, text,
+} from '../../base/check.js'
 import type { Values } from '../../base/field.js'
 import { Resource, type ResourceKind } from '../../plan/resource.js'
 import { openRtnetlink, RouteClient } from '../client.js'
@@ -32,6 +34,8 @@ export interface LinkWatchOptions extends CallOptions {
   readonly interval?: number
 }
 
+const watchOptions = optionsOf<LinkWatchOptions>({ signal: abortSignal, interval: inRange(10, 86_400_000) })
+
 /** Adds a link and sets it up. Removes it again where a setting (a bridge, an alias) is refused. */
 async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOptions): Promise<void> {
   const { name, alias, master, up, ...link } = normalizeLink(spec)
@@ -45,13 +49,14 @@ async function addLink(client: RouteClient, spec: LinkSpec, options?: CallOption
 const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilter, LinkPatch> = {
   plural: 'links',
   open: openRtnetlink,
+  filter: optionsOf<LinkFilter>({ kind: text, master: text, up: boolean }, 'filter'),
   async list(client, { kind, master, up }, options) {
     return (await listLinks(client, options)).filter(link => (kind === undefined || link.kind === kind)
       && (master === undefined || link.master === master) && (up === undefined || link.up === up))
   },
   finder(actual) {
     const links = new Map(actual.flatMap(link => [link.name, ...link.altNames].map(name => [name, link])))
-    return name => links.get(name)
+    return name => links.get(text('name', name))
   },
   idOf: ({ name }) => name,
   missing: (verb, name) =>
@@ -96,15 +101,16 @@ const linkKind: ResourceKind<RouteClient, LinkSpec, string, LinkState, LinkFilte
  */
 export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, LinkFilter, LinkPatch> {
   /** Opens a socket to the kernel. */
-  static open(options?: ConnectionOptions): Promise<Links> {
-    return Promise.resolve(new Links(linkKind, new RouteClient(options)))
+  static async open(options?: CallOptions & ConnectionOptions): Promise<Links> {
+    return new Links(linkKind, await RouteClient.open(options))
   }
 
   /** Removes links, also of kinds that cannot be added here. Rejects with NetlinkError. */
   override async remove(names: string | readonly string[], options?: CallOptions): Promise<void> {
-    const list = typeof names === 'string' ? [names] : names
+    const list = typeof names === 'string' ? [names] : checkList('names', names) as readonly string[]
     for (const name of list) interfaceName('name', name)
-    for (const name of list) await removeLink(this.client, name, options)
+    const call = callOptions(options)
+    for (const name of list) await removeLink(this.client, name, call)
   }
 
   /**
@@ -112,8 +118,11 @@ export class Links extends Resource<RouteClient, LinkSpec, string, LinkState, Li
    * then it throws the signal's reason. It lists the links again and again: notifications of the
    * kernel could overrun the socket, which ends the process.
    */
-  async* watch({ interval = 1_000, signal }: LinkWatchOptions = {}): AsyncGenerator<LinkChange, never, undefined> {
-    integer('interval', interval, 10, 86_400_000)
+  watch(options?: LinkWatchOptions): AsyncGenerator<LinkChange, never, undefined> {
+    return this.#watch(watchOptions(options))
+  }
+
+  async* #watch({ interval = 1_000, signal }: LinkWatchOptions): AsyncGenerator<LinkChange, never, undefined> {
     let before = await this.#snapshot(signal)
     for (;;) {
       signal?.throwIfAborted()

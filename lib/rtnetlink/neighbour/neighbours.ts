@@ -1,7 +1,7 @@
 /** Neighbours, and the forwarding databases of bridges and tunnels: listed, changed and planned. */
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
-import { atPath } from '../../base/check.js'
+import { among, anyObject, atPath, interfaceName, optionsOf } from '../../base/check.js'
 import type { Step } from '../../plan/plan.js'
 import { byKey, Resource, type ResourceKind } from '../../plan/resource.js'
 import { ANY_NEIGHBOUR, openRtnetlink, RouteClient, type RouteCommand, type Verb } from '../client.js'
@@ -46,10 +46,14 @@ const kindOf = (id: Id): 'neighbour' | 'proxy' | 'forwarding' =>
   !isIp(id) ? 'forwarding' : id.proxy ? 'proxy' : 'neighbour'
 const keyOf = (id: Id): string => isIp(id) ? keyOfNeighbour(id) : keyOfForwarding(id)
 const nameOf = (id: Id): string => isIp(id) ? nameOfNeighbour(id) : nameOfForwarding(id)
-const normalize = (spec: NeighbourSpec, path = ''): Entry =>
-  isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
-const normalizeId = (id: Id, path = ''): Id =>
-  isIp(id) ? normalizeNeighbourId(id, path) : normalizeForwardingId(id, path)
+function normalize(spec: NeighbourSpec, path = ''): Entry {
+  anyObject(path || 'neighbour', spec)
+  return isIp(spec) ? normalizeNeighbour(spec, path) : normalizeForwarding(spec, path)
+}
+function normalizeId(id: Id, path = ''): Id {
+  anyObject(path || 'neighbour', id)
+  return isIp(id) ? normalizeNeighbourId(id, path) : normalizeForwardingId(id, path)
+}
 const settable = (state: NeighbourState): Entry | undefined =>
   isIp(state) ? settableNeighbour(state) : settableForwarding(state)
 const commandOf = (verb: Verb, entry: Entry, names: LinkNames): RouteCommand<'neighbour'> =>
@@ -211,6 +215,9 @@ const missing = (verb: 'change' | 'remove', id: Id): Error =>
 const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> = {
   plural: 'neighbours',
   open: openRtnetlink,
+  filter: optionsOf<NeighbourFilter>({
+    link: interfaceName, kind: among(['neighbour', 'proxy', 'forwarding']),
+  }, 'filter'),
   async list(client, { link, kind }, options) {
     return (await listNeighbours(client, kind, options)).filter(state => link === undefined || state.link === link)
   },
@@ -268,8 +275,8 @@ const neighbourKind: ResourceKind<RouteClient, NeighbourSpec, Id, NeighbourState
 export class Neighbours
   extends Resource<RouteClient, NeighbourSpec, Id, NeighbourState, NeighbourFilter, NeighbourPatch> {
   /** Opens a socket to the kernel. */
-  static open(options?: ConnectionOptions): Promise<Neighbours> {
-    return Promise.resolve(new Neighbours(neighbourKind, new RouteClient(options)))
+  static async open(options?: CallOptions & ConnectionOptions): Promise<Neighbours> {
+    return new Neighbours(neighbourKind, await RouteClient.open(options))
   }
 
   /** Reads a neighbour, or a forwarding entry; undefined where there is none. */

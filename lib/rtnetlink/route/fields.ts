@@ -12,8 +12,8 @@ import { PROTOCOLS } from '../wire/route.js'
 import { keptOf, withKept } from './kept.js'
 import { gatewayAttribute, hopFields, hopWords, nexthopsOf, verifyNexthop, viaWords } from './nexthops.js'
 import {
-  TABLES, TYPES, type KeptAttributes, type Nexthop, type RouteId, type RouteQuery, type RouteSettings, type RouteSpec,
-  type RouteState, type RouteTable, type WeightedNexthop,
+  TABLES, TYPES, type KeptAttributes, type Nexthop, type RouteId, type RouteProtocol, type RouteQuery,
+  type RouteSettings, type RouteSpec, type RouteState, type RouteTable, type WeightedNexthop,
 } from './spec.js'
 
 /** A route in its normal form, with its whole id. It has `nexthops` only if there are several. */
@@ -43,6 +43,11 @@ const checkNamed = <T extends Readonly<Record<string, number>>>(
   typeof value === 'number'
     ? nameIn(names, integer(path, value, min, max))
     : oneOf(path, value, Object.keys(names) as (keyof T & string)[])
+
+/** A table, by its name or number. @throws SpecError naming the path */
+export const checkTable = (path: string, value: unknown): RouteTable => checkNamed(TABLES, path, value, 1, U32)
+/** The protocol of a route, by its name or number. @throws SpecError naming the path */
+export const checkProtocol = (path: string, value: unknown): RouteProtocol => checkNamed(PROTOCOLS, path, value, 0, 255)
 
 const tableNumber = (table: RouteTable): number => typeof table === 'number' ? table : TABLES[table]
 
@@ -123,7 +128,7 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
   }),
   table: {
     otherwise: 'main',
-    check: (path, value) => checkNamed(TABLES, path, value, 1, U32),
+    check: checkTable,
     write({ header, attributes }, value) {
       const number = tableNumber(value as RouteTable)
       header.table = number > 255 ? 0 : number
@@ -138,7 +143,7 @@ export const routeFields = fieldSet<RouteSpec, Wire, LinkNames>()('route', {
     read: ({ attributes: { priority = 0 } }) => priority,
     word: 'metric',
   }),
-  protocol: header('protocol', (path, value) => checkNamed(PROTOCOLS, path, value, 0, 255), {
+  protocol: header('protocol', checkProtocol, {
     otherwise: 'boot', word: 'proto',
   }),
   scope: header('scope', checkScope, {

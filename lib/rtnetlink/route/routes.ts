@@ -1,7 +1,9 @@
 /** Routes: listed, looked up, changed and planned. */
 
 import type { CallOptions, ConnectionOptions } from '../../../generic-netlink/core.js'
-import { address, atPath, interfaceName, SpecError } from '../../base/check.js'
+import {
+  address, among, anyObject, atPath, callOptions, interfaceName, optionsOf, SpecError,
+} from '../../base/check.js'
 import { familyOf } from '../../base/address.js'
 import { defined } from '../../base/field.js'
 import { unicast, widthOf } from '../../base/prefix.js'
@@ -12,8 +14,8 @@ import { Entries, type EntryStep } from '../entries.js'
 import { refuseMissing } from '../explain.js'
 import { namesOf, readIndexes, readLinks, readNames, sendNamed } from '../link-names.js'
 import {
-  keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program, readRoute,
-  routeCommand, routeFields, routeOf, type Route,
+  checkProtocol, checkTable, keyOfRoute, nameOfRoute, normalizeRoute, normalizeRouteId, notationOfRoute, program,
+  readRoute, routeCommand, routeFields, routeOf, type Route,
 } from './fields.js'
 import { sameWrapping, withoutNexthops } from './kept.js'
 import { nexthopsOf } from './nexthops.js'
@@ -72,6 +74,7 @@ const matches = (wanted: Route, actual: Route): boolean => sameNexthops(nexthops
 
 /** The routes that a query means; a default route without family and gateway is IPv4's. */
 function findAll(query: RouteQuery, actual: ReadonlyMap<string, RouteState[]>, path = ''): RouteState[] {
+  anyObject(path || 'route', query)
   const via = query.via === undefined ? undefined : address(atPath(path, 'via'), query.via)
   const key = keyOfRoute(normalizeRouteId(query, path, via?.includes(':') ? 'inet6' : 'inet'))
   const has = (state: RouteState, name: 'via' | 'link', value: string | undefined): boolean =>
@@ -187,8 +190,11 @@ function patched(patch: RoutePatch, state: RouteState): Route {
 const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, RouteFilter, RoutePatch> = {
   plural: 'routes',
   open: openRtnetlink,
-  async list(client, { family, table, link, to, protocol }, options) {
-    const wanted = to === undefined || to === 'default' ? to : normalizeRouteId({ to }).to
+  filter: optionsOf<RouteFilter>({
+    family: among(['inet', 'inet6']), table: checkTable, link: interfaceName, protocol: checkProtocol,
+    to: (path, value) => value === 'default' ? value : normalizeRouteId({ to: value as string }, path).to,
+  }, 'filter'),
+  async list(client, { family, table, link, to: wanted, protocol }, options) {
     return (await listRoutes(client, options)).filter(state => (family === undefined || state.family === family)
       && (table === undefined || state.table === table) && (wanted === undefined || state.to === wanted)
       && (protocol === undefined || state.protocol === protocol)
@@ -230,6 +236,9 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
   removals: routeRemovals,
 }
 
+const lookupWay = optionsOf<{ readonly source?: string; readonly link?: string }>(
+  { source: unicast, link: interfaceName }, 'way')
+
 /**
  * The routes of this host.
  *
@@ -251,8 +260,8 @@ const routeKind: ResourceKind<RouteClient, RouteSpec, RouteQuery, RouteState, Ro
  */
 export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteState, RouteFilter, RoutePatch> {
   /** Opens a socket to the kernel. */
-  static open(options?: ConnectionOptions): Promise<Routes> {
-    return Promise.resolve(new Routes(routeKind, new RouteClient(options)))
+  static async open(options?: CallOptions & ConnectionOptions): Promise<Routes> {
+    return new Routes(routeKind, await RouteClient.open(options))
   }
 
   /**
@@ -261,15 +270,15 @@ export class Routes extends Resource<RouteClient, RouteSpec, RouteQuery, RouteSt
    * the host. Rejects with `ENETUNREACH` without a route.
    */
   async lookup(
-    to: string, { source, link }: { readonly source?: string; readonly link?: string } = {}, options?: CallOptions,
+    to: string, way?: { readonly source?: string; readonly link?: string }, given?: CallOptions,
   ): Promise<RouteState> {
+    const { source: src, link } = lookupWay(way), options = callOptions(given)
     const dst = unicast('to', to)
-    const src = source === undefined ? undefined : unicast('source', source)
     const family = familyOf(dst)
     const asked = { kind: 'route', verb: 'get', object: `route to ${dst}` } as const
     const oif = link === undefined
       ? undefined
-      : (await readIndexes(this.client, [interfaceName('link', link)], asked, options)).indexOf(link)
+      : (await readIndexes(this.client, [link], asked, options)).indexOf(link)
     const width = widthOf(family)
     const found = await this.client.get({
       kind: 'route', object: asked.object,

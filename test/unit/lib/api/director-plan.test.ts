@@ -18,7 +18,7 @@ describe('what is wanted', () => {
     [[web, { ...web, weight: 1 }], {}, 'services[1].service: there is no field "weight"'],
     [[web, { ...web, realServers: [{ address: '198.51.100.1', weight: -1 }] }], {}, 'services[1].realServers[0].weight: -1 is not an integer from 0 to 2147483647'],
     [[web, { ...web, protocols: ['udp', 'tcp'] }], {}, 'services[1]: tcp 192.0.2.1:80 duplicates services[0]'],
-    [{ services: web }, {}, 'services: [object Object] is not a list'],
+    [{ services: web }, {}, 'services: an object is not a list'],
     [{ service: [web] }, {}, 'director: there is no field "service"; there are services, timeouts, syncDaemons, network'],
     [{ timeouts: { tcp: -1 } }, {}, 'tcp: -1 is not an integer from 1 to 2678400'],
     [{ timeouts: { tcpfin: 1 } }, {}, 'timeouts: there is no field "tcpfin"'],
@@ -61,7 +61,7 @@ describe('a plan', () => {
 })
 
 describe('owner', () => {
-  it.each([[Promise.resolve(true), '[object Promise]'], [undefined, 'undefined'], [1, '1'], ['no', '"no"']])('is refused where it returns %s', async (answer, shown) => {
+  it.each([[Promise.resolve(true), 'a Promise'], [undefined, 'undefined'], [1, '1'], ['no', '"no"']])('is refused where it returns %s', async (answer, shown) => {
     await (await director.plan([web])).apply()
     await expect(director.plan([], { prune: true, owner: () => answer as unknown as boolean }))
       .rejects.toThrow(`owner: returns ${shown} for tcp 192.0.2.1:80, not true or false`)

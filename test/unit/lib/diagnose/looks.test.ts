@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { hostIn, strangerTo } from '../../../../lib/diagnose/facts.js'
 import { socketOf, unheard, type Socket } from '../../../../lib/diagnose/listeners.js'
-import { lookTwice, lostAfterDirector, lostAtRealServer, parseCounters, type Look } from '../../../../lib/diagnose/looks.js'
+import { diagnoseOptions, lookTwice, lostAfterDirector, lostAtRealServer, parseCounters, type Look } from '../../../../lib/diagnose/looks.js'
 import type { RouteState } from '../../../../lib/rtnetlink/route/spec.js'
 
 describe('/proc/net/tcp and udp', () => {
@@ -73,9 +73,9 @@ describe('two looks', () => {
     expect(parseCounters('Ip: A InReceives\nIp: 1 2\nTcp: RtoMin\nTcp: -1\n')).toEqual(new Map([['Ip.A', 1], ['Ip.InReceives', 2], ['Tcp.RtoMin', -1]]))
   })
 
-  it('an observation that cannot be is refused before any look', async () => {
+  it('an observation that cannot be is refused, and a signal ends one', async () => {
     for (const observe of [0, 99, 60_001, 1.5, NaN, '1000' as never]) {
-      await expect(lookTwice(() => Promise.reject(new Error('a look')), { observe })).rejects.toThrow(/^observe: /)
+      expect(() => diagnoseOptions({ observe })).toThrow(/^observe: /)
     }
     const { signal } = { signal: AbortSignal.timeout(50) }
     await expect(lookTwice(() => Promise.resolve(look({})), { observe: 60_000, signal })).rejects.toBe(await new Promise(resolve => {

@@ -1,7 +1,7 @@
 /** Resources, by one whose kernel is a list. */
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import { atPath, SpecError } from '../../../../lib/base/check.js'
+import { atPath, checkList, optionsOf, SpecError, type Check } from '../../../../lib/base/check.js'
 import { Resource, stepOn, type ResourceKind } from '../../../../lib/plan/resource.js'
 import type { Conversation } from '../../../../lib/plan/session.js'
 
@@ -39,6 +39,7 @@ function find(id: number, actual: readonly Required<Lamp>[]): Required<Lamp> | u
 const kind: ResourceKind<Kernel, Lamp, number, Required<Lamp>, LampFilter, Lamp> = {
   plural: 'lamps',
   open,
+  filter: optionsOf<LampFilter>({ ids: checkList as Check<readonly number[]> }, 'filter'),
   list(kernel, { ids }) {
     kernel.asked.push(`list ${ids?.join() ?? 'all'}`)
     return Promise.resolve([...kernel.lamps.values()].filter(({ id }) => ids?.includes(id) ?? true))
@@ -141,7 +142,7 @@ describe('a resource', () => {
     ]
     const errors = await Promise.all(wrong.map(run => run().then(() => 'none', (error: unknown) => (error as Error).message)))
     expect(errors).toEqual([
-      'id: 0 is not above 0', 'lamps[1].id: 0 is not above 0', ...Array<string>(5).fill('id: 0 is not above 0'), 'lamps: [object Object] is not a list', 'lamps: 1 is not a list',
+      'id: 0 is not above 0', 'lamps[1].id: 0 is not above 0', ...Array<string>(5).fill('id: 0 is not above 0'), 'lamps: an object is not a list', 'lamps: 1 is not a list',
     ])
     expect(kernel.asked).toEqual([])
   })
