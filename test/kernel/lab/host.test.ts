@@ -18,7 +18,7 @@ const processes = (name: string) => spawnSync('pgrep', ['-fx', name], { encoding
 
 // Other files of this guest may have loaded these.
 execFileSync('ipvsadm', ['-C'])
-for (let left: string[]; (left = modules().filter(name => /^(ip_vs\w*|ipip|tunnel4|ip_tunnel)$/.test(name))).length > 0;) {
+for (let left: string[]; (left = modules().filter(name => /^(ip_vs\w*|ipip)$/.test(name))).length > 0;) {
   if (left.every(name => spawnSync('rmmod', [name], { stdio: 'ignore' }).status !== 0)) throw new Error(`modules are in use: ${left.join(' ')}`)
 }
 
