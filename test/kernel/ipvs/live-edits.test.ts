@@ -16,7 +16,7 @@ const addresses = Object.keys(SERVERS)
 const serviceOf = (forward: Forwarding, options: object = {}, more: Partial<RealServerSpec> = {}): VirtualServiceSpec =>
   ({ vip: VIP, port: PORT, protocols: ['tcp'], scheduler: 'rr', ...options, realServers: addresses.map(address => ({ address, forward, ...more })) })
 
-const direct = (spec: VirtualServiceSpec): Promise<string> => host('director').call('direct', { spec: { services: [spec] }, prune: true })
+const direct = (spec: VirtualServiceSpec): Promise<string> => host('director').call('direct', { spec: { services: [spec] }, prune: true, force: true })
 
 /** Edits of everything that can be edited, one after the other: what is said of an edit stays said. */
 const edits = (forward: Forwarding): [name: string, ...of: Parameters<typeof serviceOf>][] => {
