@@ -62,8 +62,8 @@ export class Director implements AsyncDisposable {
   private constructor(ipvs: IpvsClient) { this.ipvs = ipvs }
 
   /**
-   * Opens the table. The kernel loads its module ip_vs; without one, rejects with `ENOENT`. A worker
-   * thread may open one, too: it closes with the thread, in whatever way that ends.
+   * Opens the table. The kernel loads its module ip_vs; without one, rejects with `ENOENT`. A
+   * worker thread may open one, too: it closes with the thread, in whatever way that ends.
    */
   static async open(options?: DirectorOptions): Promise<Director> {
     return new Director(await IpvsClient.open(openOptions(options)))
