@@ -95,7 +95,7 @@ describe('watching', () => {
   })
 
   it('refuses intervals that are none', async () => {
-    await expect(director.watch({ interval: 0 }).next()).rejects.toThrow('interval: 0 is not an integer from 10 to 86400000')
+    expect(() => director.watch({ interval: 0 })).toThrow('interval: 0 is not an integer from 10 to 86400000')
     await expect(director.watch({ interval: 100, idleInterval: 50 }).next()).rejects.toThrow('idleInterval: 50 is not an integer from 100 to 86400000')
   })
 })
