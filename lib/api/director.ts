@@ -183,7 +183,7 @@ export class Director implements AsyncDisposable {
 
   /**
    * Changes a real server; fields that the spec leaves out get their defaults.
-   * Connections and counters stay. A drain goes on.
+   * Connections and counters stay. The drain of a verb goes on; one that a spec declares ends.
    */
   async changeRealServer(
     id: ServiceId | ServiceKey, server: string | RealServerSpec, options?: CallOptions,
