@@ -152,7 +152,7 @@ describe.each([...flat, ...rest])('$name', ({ call, options }) => {
   it.each(booleans)('refuses %s: \'false\'', async name => {
     expect((await refusalOf(() => call({ [name]: 'false' } as never))).message).toBe(`${name}: "false" is not true or false`)
   })
-  it.runIf(options.includes('signal'))('refuses what is no AbortSignal', async () => {
+  if (options.includes('signal')) it('refuses what is no AbortSignal', async () => {
     for (const wrong of [{}, { aborted: false }, new AbortController(), 'abort']) {
       expect(await refusalOf(() => call({ signal: wrong } as never))).toMatchObject({ path: 'signal', why: expect.stringContaining('is not an AbortSignal') as string })
     }
