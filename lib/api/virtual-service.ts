@@ -115,7 +115,8 @@ export class VirtualService implements AsyncDisposable {
     const options = diagnoseOptions(given)
     const { ipvs } = this.#director
     const services = this.#services.map(service => ipvs.overrides.service(service))
-    const facts = await readDirector(ipvs, this.spec, services, () => this.state(options), options)
+    const read = (): Promise<ServiceState[]> => this.state({ signal: options.signal })
+    const facts = await readDirector(ipvs, this.spec, services, read, options)
     return directorFindings(this.spec, services, facts)
   }
 

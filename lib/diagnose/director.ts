@@ -33,10 +33,10 @@ export interface DirectorFacts {
 /** Reads the state that a diagnosis needs. */
 export async function readDirector(
   ipvs: IpvsClient, spec: VirtualServiceSpec, services: readonly Service[], read: () => Promise<ServiceState[]>,
-  options?: DiagnoseOptions,
+  { observe, ...options }: DiagnoseOptions = {},
 ): Promise<DirectorFacts> {
   const masq = services.some(({ realServers }) => realServers.some(({ forward }) => forward === 'masq'))
-  const looks = await lookTwice(each => lookAtDirector(services, read, each), options, masq)
+  const looks = await lookTwice(each => lookAtDirector(services, read, each), { observe, ...options }, masq)
   const states = await read()
   const routes = (spec.network?.routes ?? []).length > 0
   const network = await readHost([...SERVICE_SYSCTLS, PMTU_DISC], { routes }, options)

@@ -32,9 +32,11 @@ export interface RealServerFacts {
 }
 
 /** Reads the state that a diagnosis needs. */
-export async function readRealServer(spec: RealServerSetup, options?: DiagnoseOptions): Promise<RealServerFacts> {
+export async function readRealServer(
+  spec: RealServerSetup, { observe, ...options }: DiagnoseOptions = {},
+): Promise<RealServerFacts> {
   const wanted = realServerNetwork(spec)
-  const looks = await lookTwice(each => lookAtRealServer(spec, tunnelOf(wanted), each), options)
+  const looks = await lookTwice(each => lookAtRealServer(spec, tunnelOf(wanted), each), { observe, ...options })
   const host = await readHost([], { routes: listsRoutes(spec) }, options)
   const links = wanted.sysctls?.length ? ['all', ...host.links.map(({ name }) => name).filter(isSegment)] : []
   const keys = links.flatMap(link => CONF.map(name => ['net', 'ipv4', 'conf', link, name]))
